@@ -1,0 +1,70 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Block-sparse Keras models that are smaller and faster where they run.
+
+Wrap, fit, strip, pack, export: see the README.
+"""
+
+from tfmot_sapp.allocation import (
+    Allocation,
+    BalancedAllocation,
+    GlobalAllocation,
+    UniformAllocation,
+)
+from tfmot_sapp.callbacks import UpdatePruningStep
+from tfmot_sapp.keras_wrapper import PruneBlocks
+from tfmot_sapp.magnitude import Magnitude
+from tfmot_sapp.policy import MinimumBlocks
+from tfmot_sapp.prune import prune_blocks, prune_scope
+from tfmot_sapp.report import report
+from tfmot_sapp.schedule import SteppedSchedule, Update
+from tfmot_sapp.scorer import KernelView, Scorer, StateSpec
+from tfmot_sapp.sequential_attention import SequentialAttention
+from tfmot_sapp.sequential_attention_schedule import (
+    SequentialAttentionSchedule,
+)
+from tfmot_sapp.strip import strip_pruning
+from tfmot_sapp.tfmot_schedules import (
+    ConstantSparsity,
+    PolynomialDecay,
+    PruningSchedule,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Allocation",
+    "BalancedAllocation",
+    "ConstantSparsity",
+    "GlobalAllocation",
+    "KernelView",
+    "Magnitude",
+    "MinimumBlocks",
+    "PolynomialDecay",
+    "PruneBlocks",
+    "PruningSchedule",
+    "Scorer",
+    "SequentialAttention",
+    "SequentialAttentionSchedule",
+    "StateSpec",
+    "SteppedSchedule",
+    "UniformAllocation",
+    "Update",
+    "UpdatePruningStep",
+    "prune_blocks",
+    "prune_scope",
+    "report",
+    "strip_pruning",
+]

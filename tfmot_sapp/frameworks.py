@@ -1,0 +1,61 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Which of the two Keras an object belongs to.
+
+Keras 3 (`keras`) and Keras 2 (`tf_keras`, the Keras of TF-MOT) live in one
+process. The object that is passed decides, never the environment, and neither
+package is imported before somebody has handed over one of its objects.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+_ROOTS = ("keras", "tf_keras")
+
+
+def keras_of(obj: Any) -> ModuleType | None:
+    """Returns the Keras that the object's class comes from.
+
+    Args:
+        obj: Anything; a layer, a model, an optimizer, a callback.
+
+    Returns:
+        The module `keras` or `tf_keras`, or `None` if the object belongs to
+        neither.
+
+    Example:
+
+    >>> import keras
+    >>> keras_of(keras.layers.Dense(1)).__name__
+    'keras'
+    """
+    for cls in type(obj).__mro__:
+        root = cls.__module__.partition(".")[0]
+        if root in _ROOTS:
+            return sys.modules[root]
+    return None
+
+
+def is_layer(obj: Any) -> bool:
+    """Returns whether the object is a layer (or a model) of either Keras."""
+    keras = keras_of(obj)
+    return keras is not None and isinstance(obj, keras.layers.Layer)
+
+
+def is_model(obj: Any) -> bool:
+    """Returns whether the object is a model of either Keras."""
+    keras = keras_of(obj)
+    return keras is not None and isinstance(obj, keras.Model)

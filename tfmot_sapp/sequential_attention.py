@@ -1,0 +1,113 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Softmax attention over the blocks of a layer, trained with its weights.
+
+Yasuda, Axiotis, Fu, Bateni, Mirrokni, "SequentialAttention++ for Block
+Sparsification: Differentiable Pruning Meets Combinatorial Optimization",
+arXiv 2402.17902, Section 3 and Algorithm 1.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmot_sapp.block_grid import BlockGrid, scale
+from tfmot_sapp.scorer import KernelView, Scorer, State, StateSpec
+
+
+class SequentialAttention(Scorer):
+    """Scores a block by its attention `A = N softmax(L)`.
+
+    Every block of a layer has one trainable logit. The attention, whose mean
+    over the layer's `N` blocks is 1, multiplies the weights of its block in
+    every phase and is folded into them when the pruning wrappers are stripped.
+    Logits start at 0, where the attention is exactly 1 everywhere.
+
+    Args:
+        logit_scale: Factor `m` in `A = N softmax(m L)`. An optimizer has one
+            rate for all variables; with Adam the logits move at `m` times that
+            rate, with SGD at `m` squared times. Defaults to 5.
+        clip: Whether `A` is clipped to [density, 1 / density] of the target
+            sparsity, a safety.
+
+    Raises:
+        ValueError: If `logit_scale` is not positive.
+
+    Example:
+
+    >>> SequentialAttention(logit_scale=2).get_config()
+    {'logit_scale': 2.0, 'clip': True}
+    """
+
+    def __init__(self, logit_scale: float = 5.0, clip: bool = True):
+        if not (isinstance(logit_scale, (int, float)) and logit_scale > 0):
+            raise ValueError(
+                "`logit_scale` must be a positive number. "
+                f"Received: logit_scale={logit_scale!r}."
+            )
+        self.logit_scale = float(logit_scale)
+        self.clip = bool(clip)
+
+    def state_specs(
+        self, grid: BlockGrid, target_sparsity: float | None
+    ) -> dict[str, StateSpec]:
+        """Returns one trainable logit per block."""
+        return {"logits": StateSpec(grid.cells, 0.0, trainable=True)}
+
+    def attention(
+        self, logits: tf.Tensor, target_sparsity: float | None
+    ) -> tf.Tensor:
+        """Returns `A = N softmax(m L)`, clipped (arXiv 2402.17902, Section 3).
+
+        Args:
+            logits: Tensor with one logit per block.
+            target_sparsity: Sparsity the layer ends at; `None` does not clip.
+
+        Returns:
+            Tensor like `logits` whose mean is 1 before clipping.
+        """
+        scaled = self.logit_scale * logits
+        weight = tf.exp(scaled - tf.stop_gradient(tf.reduce_max(scaled)))
+        # Dividing by the mean gives exactly 1 where all logits are equal,
+        # which N * softmax does not.
+        attention = weight / tf.reduce_mean(weight)
+        if self.clip and target_sparsity is not None:
+            density = 1.0 - target_sparsity
+            attention = tf.clip_by_value(attention, density, 1.0 / density)
+        return attention
+
+    def score(self, view: KernelView) -> np.ndarray:
+        """Returns the attention of each block, before clipping."""
+        scaled = self.logit_scale * np.asarray(view.state["logits"], np.float64)
+        weight = np.exp(scaled - scaled.max())
+        return weight / weight.mean()
+
+    def effective_kernel(
+        self,
+        kernel: tf.Tensor,
+        mask: tf.Tensor,
+        state: State,
+        grid: BlockGrid,
+        target_sparsity: float | None,
+        training: bool,
+    ) -> tf.Tensor:
+        """Returns the kernel times attention times mask, block by block."""
+        attention = self.attention(state["logits"], target_sparsity)
+        return scale(kernel, attention * mask, grid)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal scorer."""
+        return {"logit_scale": self.logit_scale, "clip": self.clip}
