@@ -26,6 +26,7 @@ from tfmot_sapp.allocation import (
 from tfmot_sapp.callbacks import UpdatePruningStep
 from tfmot_sapp.keras_wrapper import PruneBlocks
 from tfmot_sapp.magnitude import Magnitude
+from tfmot_sapp.plot import plot_masks
 from tfmot_sapp.policy import MinimumBlocks
 from tfmot_sapp.prune import prune_blocks, prune_scope
 from tfmot_sapp.report import report
@@ -36,6 +37,7 @@ from tfmot_sapp.sequential_attention_schedule import (
     SequentialAttentionSchedule,
 )
 from tfmot_sapp.strip import strip_pruning
+from tfmot_sapp.summaries import PruningSummaries
 from tfmot_sapp.tfmot_schedules import (
     ConstantSparsity,
     PolynomialDecay,
@@ -55,6 +57,7 @@ __all__ = [
     "PolynomialDecay",
     "PruneBlocks",
     "PruningSchedule",
+    "PruningSummaries",
     "Scorer",
     "SequentialAttention",
     "SequentialAttentionSchedule",
@@ -63,6 +66,7 @@ __all__ = [
     "UniformAllocation",
     "Update",
     "UpdatePruningStep",
+    "plot_masks",
     "prune_blocks",
     "prune_scope",
     "report",
