@@ -27,7 +27,9 @@ one factor per block without building that spread out.
 """
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -198,6 +200,55 @@ def scale(kernel: tf.Tensor, factor: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
     return tf.reshape(tf.reshape(kernel, split) * spread, grid.shape)
 
 
+def scale_trained(
+    kernel: tf.Tensor, factor: tf.Tensor, grid: BlockGrid
+) -> tf.Tensor:
+    """The same as `scale`, for factors that are trained.
+
+    Each direction is one compiled pass over the kernel: taken apart into
+    TensorFlow's ops, the gradient of the factors alone would cost more than the
+    products (`benchmarks/training_overhead.py`).
+
+    Args:
+        kernel: Tensor with `grid.shape`.
+        factor: Tensor of shape `grid.cells`, of the kernel's dtype.
+        grid: A `BlockGrid`.
+
+    Returns:
+        Tensor with the kernel's shape and dtype.
+    """
+    return _compiled_scale(grid)(kernel, factor)
+
+
+@functools.lru_cache(maxsize=None)
+def _compiled_scale(
+    grid: BlockGrid,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    @tf.function(jit_compile=True, autograph=False)
+    def forward(kernel: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+        return scale(kernel, factor, grid)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def backward(
+        kernel: tf.Tensor, factor: tf.Tensor, upstream: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return (
+            scale(upstream, factor, grid),
+            block_sum(upstream * kernel, grid),
+        )
+
+    @tf.custom_gradient
+    def scaled(
+        kernel: tf.Tensor, factor: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return backward(kernel, factor, upstream)
+
+        return forward(kernel, factor), gradient
+
+    return scaled
+
+
 def block_sum(values: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
     """Sums a tensor over the blocks of a grid, differentiably.
 
@@ -217,14 +268,32 @@ def block_sum(values: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
     array([[4., 2.]], dtype=float32)
     """
     values = tf.reshape(values, grid.view)
-    padding = [
-        (0, -length % extent) for length, extent in zip(grid.view, grid.block)
-    ]
-    if any(after for _, after in padding):
-        values = tf.pad(values, padding)
-    split = [n for pair in zip(grid.cells, grid.block) for n in pair]
-    within = list(range(1, 2 * len(grid.block), 2))
-    return tf.reduce_sum(tf.reshape(values, split), axis=within)
+    # From the first axis to the last: a sum over an outer axis runs along the
+    # inner ones, which is what processors are fast at.
+    for axis, (length, extent) in enumerate(zip(grid.view, grid.block)):
+        values = _sum_axis(values, axis, length, extent)
+    return values
+
+
+def _sum_axis(
+    values: tf.Tensor, axis: int, length: int, extent: int
+) -> tf.Tensor:
+    if extent == 1:
+        return values
+    before, after = values.shape[:axis], values.shape[axis + 1 :]
+    whole = length - length % extent
+    sums = tf.reduce_sum(
+        tf.reshape(
+            values[(slice(None),) * axis + (slice(0, whole),)],
+            [*before, whole // extent, extent, *after],
+        ),
+        axis=axis + 1,
+    )
+    if whole == length:
+        return sums
+    rest = values[(slice(None),) * axis + (slice(whole, length),)]
+    rest = tf.reduce_sum(rest, axis=axis, keepdims=True)
+    return tf.concat([sums, rest], axis)
 
 
 def _broadcastable(

@@ -24,7 +24,6 @@ schedule, which must go on: it is wrapped in a schedule with an offset.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.frameworks import keras_of
@@ -38,7 +37,10 @@ def inner_optimizer(optimizer: Any) -> Any:
 
 def iterations(optimizer: Any) -> int:
     """Returns how many steps an optimizer has made since its last reset."""
-    return int(np.asarray(inner_optimizer(optimizer).iterations))
+    value = inner_optimizer(optimizer).iterations.value
+    # A property in Keras 3, a method in tf_keras. This runs every step, and
+    # going through NumPy would take three times as long.
+    return int(value() if callable(value) else value)
 
 
 def slots_of(optimizer: Any, kernel: PrunedKernel) -> Mapping[str, Any]:

@@ -118,7 +118,9 @@ def plot_schedule(schedule: Any, path: str | os.PathLike | None = None) -> Any:
         xlim=(schedule.begin_step, schedule.end_step),
         ylim=(0, 100),
     )
-    axis.legend(loc="lower right", frameon=False, ncols=3)
+    axis.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=3
+    )
     _plain_spines(axis)
     return _finish(figure, path)
 
