@@ -1,0 +1,143 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Finds the blocks of a kernel from its zeros.
+
+A packed model is made from any model, however it was pruned, so the block size
+isn't known here: it is read off the zeros. A block structure is a set of edges
+on the input axis and one on the output axis, such that between two edges all
+channels have the same pattern of zeros. A trained weight may be zero by chance
+too; such zeros are told from pruned blocks by their loneliness and filled in
+before the edges are looked for.
+"""
+
+import dataclasses
+
+import numpy as np
+
+# What counts as pruned: a zero that lies in a rectangle of zeros of one of
+# these sizes. A square finds blocks; the strips find whole channels and blocks
+# along one axis. Chance zeros of a few percent form none of them.
+_RECTANGLES = ((4, 4), (1, 16), (16, 1))
+# Runs shorter than this (on average) say that zeros by chance are about.
+_TYPICAL_RUN = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockStructure:
+    """Edges of the blocks along the two channel axes of a kernel.
+
+    Attributes:
+        in_edges: Sorted channel indices where an input block begins, then the
+            number of input channels.
+        out_edges: The same along the output axis.
+    """
+
+    in_edges: tuple[int, ...]
+    out_edges: tuple[int, ...]
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """The most frequent extent of a block along each axis."""
+        return _typical(self.in_edges), _typical(self.out_edges)
+
+
+def block_structure(nonzero: np.ndarray) -> BlockStructure:
+    """Finds the edges of the blocks in a pattern of zeros.
+
+    Args:
+        nonzero: Boolean array of shape (taps, inputs, outputs), true where
+            the weight isn't zero.
+
+    Returns:
+        A `BlockStructure`; without pruned blocks one block spans everything.
+
+    Example:
+
+    >>> import numpy as np
+    >>> mask = np.array([[1, 0, 1], [0, 1, 1]], bool)
+    >>> nonzero = np.kron(mask, np.ones((8, 16), bool))[np.newaxis]
+    >>> block_structure(nonzero)
+    BlockStructure(in_edges=(0, 8, 16), out_edges=(0, 16, 32, 48))
+    """
+    taps, inputs, outputs = nonzero.shape
+    if nonzero.all():
+        return BlockStructure((0, inputs), (0, outputs))
+    in_edges, out_edges = _edges(nonzero)
+    rows = inputs / (len(in_edges) - 1)
+    columns = outputs / (len(out_edges) - 1)
+    if min(rows, columns) < _TYPICAL_RUN:
+        filled = np.stack([_without_chance_zeros(tap) for tap in nonzero])
+        in_edges, out_edges = _edges(filled)
+    return BlockStructure(in_edges, out_edges)
+
+
+def block_mask(nonzero: np.ndarray, structure: BlockStructure) -> np.ndarray:
+    """Tells which blocks hold anything.
+
+    Args:
+        nonzero: Boolean array of shape (taps, inputs, outputs).
+        structure: Edges along inputs and outputs.
+
+    Returns:
+        Boolean array of shape (taps, input blocks, output blocks).
+    """
+    rows = np.logical_or.reduceat(nonzero, structure.in_edges[:-1], axis=1)
+    return np.logical_or.reduceat(rows, structure.out_edges[:-1], axis=2)
+
+
+def _edges(nonzero: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    rows = (nonzero[:, 1:] != nonzero[:, :-1]).any(axis=(0, 2))
+    columns = (nonzero[:, :, 1:] != nonzero[:, :, :-1]).any(axis=(0, 1))
+    return _with_ends(rows), _with_ends(columns)
+
+
+def _with_ends(changes: np.ndarray) -> tuple[int, ...]:
+    inner = (np.flatnonzero(changes) + 1).tolist()
+    return (0, *inner, len(changes) + 1)
+
+
+def _typical(edges: tuple[int, ...]) -> int:
+    lengths, counts = np.unique(np.diff(edges), return_counts=True)
+    # The longer one of two equally frequent lengths: the shorter is an edge's.
+    return int(lengths[len(counts) - 1 - np.argmax(counts[::-1])])
+
+
+def _without_chance_zeros(nonzero: np.ndarray) -> np.ndarray:
+    zero = ~nonzero
+    pruned = np.zeros_like(zero)
+    for rows, columns in _RECTANGLES:
+        pruned |= _opening(zero, rows, columns)
+    return ~pruned
+
+
+def _opening(flags: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The union of all rectangles of true flags; outside counts as true."""
+    rows, columns = min(rows, flags.shape[0]), min(columns, flags.shape[1])
+    padding = ((rows - 1, rows - 1), (columns - 1, columns - 1))
+    padded = np.pad(flags, padding, constant_values=True)
+    fits = _window_sums(padded, rows, columns) == rows * columns
+    return _window_sums(fits, rows, columns) > 0
+
+
+def _window_sums(flags: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    sums = np.zeros((flags.shape[0] + 1, flags.shape[1] + 1), np.int32)
+    np.cumsum(flags, axis=0, dtype=np.int32, out=sums[1:, 1:])
+    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
+    return (
+        sums[rows:, columns:]
+        - sums[:-rows, columns:]
+        - sums[rows:, :-columns]
+        + sums[:-rows, :-columns]
+    )

@@ -1,0 +1,235 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""The graph that packing works on: values, nodes, and what a node computes.
+
+A Keras model is read into a list of nodes in the order of execution. A node
+that packing understands is a `Packable`: a core that mixes or scales channels
+(`Linear`, `Depthwise`, `Scale`, or none at all), then steps that treat every
+channel alike (`Step`: an activation, an addition, a pooling). Steps are layers
+of the model's own Keras, so that their meaning is defined in one place only.
+Whatever packing does not understand is an `Opaque` call that passes through.
+
+Channels are the last axis of every value.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(eq=False)
+class Value:
+    """A tensor of the model.
+
+    Attributes:
+        shape: Its shape, `None` where it's unknown; the batch comes first.
+    """
+
+    shape: tuple[int | None, ...]
+
+    @property
+    def channels(self) -> int:
+        """Extent of the last axis."""
+        return self.shape[-1] or 0
+
+    def positions(self, unknown: int) -> int:
+        """Number of positions of one example: the axes but the channels.
+
+        Args:
+            unknown: What to take for an axis of unknown extent.
+        """
+        return math.prod(n or unknown for n in self.shape[1:-1])
+
+
+@dataclasses.dataclass(eq=False)
+class Window:
+    """How a convolution slides.
+
+    Attributes:
+        strides: One integer per spatial axis.
+        padding: "valid", "same" or "causal".
+        dilation: One integer per spatial axis.
+    """
+
+    strides: tuple[int, ...]
+    padding: str
+    dilation: tuple[int, ...]
+
+    def covers_constants(self, taps: tuple[int, ...]) -> bool:
+        """Whether a constant channel stays constant: nothing is padded."""
+        return self.padding == "valid" or math.prod(taps) == 1
+
+
+@dataclasses.dataclass(eq=False)
+class Linear:
+    """A Dense layer or a convolution.
+
+    Attributes:
+        kernel: Array of shape (*taps, inputs, outputs); a Dense has no taps.
+        bias: Array of shape (outputs,).
+        window: How it slides; `None` for a Dense.
+        border: Array of shape (*taps, 1, outputs) or `None`: what a channel of
+            ones would be multiplied with. It stands for all constant input
+            channels of a convolution that pads with zeros.
+        groups: Groups of the convolution that this was read from; their kernel
+            is written out with zeros between the groups.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    window: Window | None = None
+    border: np.ndarray | None = None
+    groups: int = 1
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Spatial extents of the kernel."""
+        return self.kernel.shape[:-2]
+
+    def by_tap(self) -> np.ndarray:
+        """The kernel as (taps, inputs, outputs)."""
+        return self.kernel.reshape(-1, *self.kernel.shape[-2:])
+
+
+@dataclasses.dataclass(eq=False)
+class Depthwise:
+    """A depthwise convolution of multiplier 1.
+
+    Attributes:
+        kernel: Array of shape (*taps, channels).
+        bias: Array of shape (channels,).
+        window: How it slides.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    window: Window
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Spatial extents of the kernel."""
+        return self.kernel.shape[:-1]
+
+
+@dataclasses.dataclass(eq=False)
+class Scale:
+    """A factor and an offset for every channel: a batch norm at inference."""
+
+    factor: np.ndarray
+    offset: np.ndarray
+
+
+Core = Linear | Depthwise | Scale | None
+
+
+@dataclasses.dataclass(eq=False)
+class Step:
+    """A layer without weights that treats every channel alike.
+
+    Attributes:
+        layer: A Keras layer.
+        kind: "map" (each value by itself), "add", "merge" (another operation
+            on several values), "pool" (a constant channel stays what it is)
+            or "frame" (a constant channel that isn't zero does not).
+        operands: How many values it takes beside the one it continues.
+    """
+
+    layer: Any
+    kind: str
+    operands: int = 0
+
+
+@dataclasses.dataclass(eq=False)
+class Node:
+    """One operation. `inputs` and `outputs` are values."""
+
+    name: str
+    inputs: list[Value]
+    outputs: list[Value]
+
+    @property
+    def output(self) -> Value:
+        """Its only output."""
+        return self.outputs[0]
+
+
+@dataclasses.dataclass(eq=False)
+class Packable(Node):
+    """A core followed by steps. Operands of the steps follow `inputs[0]`.
+
+    Attributes:
+        core: What is computed from `inputs[0]`.
+        steps: What follows, in order.
+        sources: Names of the layers that it comes from.
+        dtype: The dtype policy of the first of them.
+        made_from: The layer that the core was read from.
+        shared: Identifies a layer that the model calls more than once, whose
+            weights must stay one set; `None` for any other.
+    """
+
+    core: Core
+    steps: list[Step]
+    sources: list[str]
+    dtype: Any = None
+    made_from: Any = None
+    shared: int | None = None
+
+
+@dataclasses.dataclass(eq=False)
+class Concat(Node):
+    """A concatenation along the channels."""
+
+
+@dataclasses.dataclass(eq=False)
+class Opaque(Node):
+    """A call that passes through as it is.
+
+    Attributes:
+        call: Takes tensors for `inputs`, returns those of `outputs`.
+        layer: The layer called, or `None`.
+    """
+
+    call: Callable[[list[Any]], list[Any]]
+    layer: Any = None
+
+
+@dataclasses.dataclass(eq=False)
+class Graph:
+    """A model as nodes.
+
+    Attributes:
+        nodes: In the order of execution.
+        inputs: Values of the model's inputs, flattened.
+        outputs: Values of the model's outputs, flattened.
+    """
+
+    nodes: list[Node]
+    inputs: list[Value]
+    outputs: list[Value]
+
+    def producers(self) -> dict[Value, Node]:
+        """The node that makes a value, for all but the model's inputs."""
+        return {v: node for node in self.nodes for v in node.outputs}
+
+    def consumers(self) -> dict[Value, list[Node]]:
+        """The nodes that read a value, once per reading."""
+        readers: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                readers.setdefault(value, []).append(node)
+        return readers

@@ -1,0 +1,230 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What is chosen for each node of a graph, and what it comes to.
+
+A `Choice` names a lowering and the forms of input and output; the functions
+here turn it into a lowering with its weights.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.export.graph import Graph, Linear, Packable, Value
+from tfmot_sapp.export.lowerings import (
+    WIDEST_CONCAT,
+    GatherMatmul,
+    Group,
+    Lowering,
+    Products,
+    chunks,
+)
+from tfmot_sapp.export.passes import Channels
+
+PIECES, WHOLE = "pieces", "whole"
+
+
+@dataclasses.dataclass
+class Choice:
+    """How a node is computed.
+
+    Attributes:
+        lowering: "list", "sum", "dense", "group" or "gather_matmul".
+        in_form: "pieces" or "whole".
+        out_form: "pieces" or "whole".
+        row: What a report says about it.
+    """
+
+    lowering: str
+    in_form: str
+    out_form: str
+    row: dict[str, Any] | None = None
+
+
+@dataclasses.dataclass(eq=False)
+class Plan:
+    """Choices for all nodes, and the channels of all values."""
+
+    channels: dict[Value, Channels]
+    choices: dict[Packable, Choice] = dataclasses.field(default_factory=dict)
+
+    def live_channels(self, value: Value) -> np.ndarray:
+        """Indices of the channels that are computed."""
+        channels = self.channels[value]
+        spans = [channels.span(run) for run in channels.live]
+        return np.concatenate([np.arange(s.start, s.stop) for s in spans])
+
+    def pieces(self, value: Value, form: str) -> list[np.ndarray]:
+        """Channels of each piece of a value in a form."""
+        if form == WHOLE:
+            return [self.live_channels(value)]
+        channels = self.channels[value]
+        spans = [channels.span(run) for run in channels.live]
+        return [np.arange(s.start, s.stop) for s in spans]
+
+
+def run_mask(node: Packable, plan: Plan) -> np.ndarray:
+    """Which live runs of the output read which live runs of the input.
+
+    Returns:
+        Boolean array of shape (live input runs, live output runs).
+    """
+    assert isinstance(node.core, Linear)
+    before, after = plan.channels[node.inputs[0]], plan.channels[node.output]
+    nonzero = (node.core.by_tap() != 0).any(axis=0)
+    rows = np.logical_or.reduceat(nonzero, before.edges[:-1], axis=0)
+    mask = np.logical_or.reduceat(rows, after.edges[:-1], axis=1)
+    return mask[np.ix_(before.live, after.live)]
+
+
+def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
+    """The lowering that a choice means for a Linear."""
+    core = node.core
+    assert isinstance(core, Linear)
+    window: tuple[Any, ...] = ()
+    if core.window is not None:
+        w = core.window
+        window = (w.strides, w.padding, w.dilation)
+    if node.shared is not None:
+        inputs, outputs = core.kernel.shape[-2:]
+        return Products(core.taps, window, (inputs,), (outputs,), (((0,),),))
+    if choice.lowering in ("group", "gather_matmul"):
+        block, reads, order = blocked_reads(node, plan)
+        if choice.lowering == "group":
+            return Group(core.taps, window, block, reads, order)
+        return GatherMatmul(block, reads, order)
+    in_pieces = plan.pieces(node.inputs[0], choice.in_form)
+    out_pieces = plan.pieces(node.output, choice.out_form)
+    inputs = tuple(len(piece) for piece in in_pieces)
+    widths = tuple(len(piece) for piece in out_pieces)
+    mask = _piece_mask(node, plan, choice)
+    reads = []
+    most = 1 if choice.lowering == "sum" else WIDEST_CONCAT
+    for j in range(len(out_pieces)):
+        read = np.flatnonzero(mask[:, j]).tolist()
+        if core.border is not None and core.border[..., out_pieces[j]].any():
+            read.append(len(in_pieces))
+        bare = choice.out_form == PIECES and _adds(node)
+        if not read and not bare:
+            read = [0]
+        if not read:
+            reads.append(())
+        elif len(read) > most and (most == 1 or mask.shape[1] > 1):
+            reads.append(tuple(tuple(c) for c in chunks(read, most)))
+        else:
+            reads.append((tuple(read),))
+    if core.border is not None:
+        inputs = (*inputs, 1)
+    return Products(core.taps, window, inputs, widths, tuple(reads))
+
+
+def _adds(node: Packable) -> bool:
+    """Whether a bare bias gets a shape by what is added to it."""
+    del node
+    return False
+
+
+def _piece_mask(node: Packable, plan: Plan, choice: Choice) -> np.ndarray:
+    mask = run_mask(node, plan)
+    if choice.in_form == WHOLE:
+        mask = mask.any(axis=0, keepdims=True)
+    if choice.out_form == WHOLE:
+        mask = mask.any(axis=1, keepdims=True)
+    return mask
+
+
+def blocked_reads(
+    node: Packable, plan: Plan
+) -> tuple[tuple[int, int], tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """Block shape, reads in the order of computation, and that order."""
+    mask = run_mask(node, plan)
+    before, after = plan.channels[node.inputs[0]], plan.channels[node.output]
+    block = (before.width(before.live[0]), after.width(after.live[0]))
+    reads = [
+        tuple(np.flatnonzero(column).tolist()) or (0,) for column in mask.T
+    ]
+    computed = sorted(range(len(reads)), key=lambda j: (len(reads[j]), j))
+    order = np.argsort(computed).tolist()
+    return block, tuple(reads[j] for j in computed), tuple(order)
+
+
+def linear_arrays(
+    node: Packable, choice: Choice, plan: Plan, lowering: Lowering
+) -> list[np.ndarray]:
+    """The weights of a Linear's lowering, in its order."""
+    core = node.core
+    assert isinstance(core, Linear)
+    if node.shared is not None:
+        return [core.kernel, core.bias]
+    if isinstance(lowering, Products):
+        return _products_arrays(core, node, choice, plan, lowering)
+    assert isinstance(lowering, Group | GatherMatmul)
+    ins = plan.pieces(node.inputs[0], PIECES)
+    outs = plan.pieces(node.output, PIECES)
+    computed = np.argsort(lowering.order)
+    arrays: list[np.ndarray] = []
+    j = 0
+    for count in _runs_of_counts(lowering.reads):
+        kernels, biases = [], []
+        for _ in range(count):
+            rows = np.concatenate([ins[i] for i in lowering.reads[j]])
+            columns = outs[computed[j]]
+            kernels.append(core.kernel[..., rows[:, None], columns])
+            biases.append(core.bias[columns])
+            j += 1
+        if isinstance(lowering, Group):
+            arrays.append(np.concatenate(kernels, axis=-1))
+        else:
+            arrays.append(np.stack([k.reshape(k.shape[-2:]) for k in kernels]))
+        arrays.append(np.concatenate(biases))
+    return arrays
+
+
+def _runs_of_counts(reads: tuple[tuple[int, ...], ...]) -> list[int]:
+    counts = [len(read) for read in reads]
+    _, sizes = np.unique(counts, return_counts=True)
+    return sizes.tolist()
+
+
+def _products_arrays(
+    core: Linear,
+    node: Packable,
+    choice: Choice,
+    plan: Plan,
+    lowering: Products,
+) -> list[np.ndarray]:
+    ins = plan.pieces(node.inputs[0], choice.in_form)
+    outs = plan.pieces(node.output, choice.out_form)
+    arrays: list[np.ndarray] = []
+    for columns, groups in zip(outs, lowering.reads):
+        for group in groups:
+            parts = [
+                core.border[..., columns]
+                if i == len(ins) and core.border is not None
+                else core.kernel[..., ins[i][:, None], columns]
+                for i in group
+            ]
+            arrays.append(np.concatenate(parts, axis=-2))
+        arrays.append(core.bias[columns])
+    return arrays
+
+
+def default_choices(graph: Graph, plan: Plan) -> None:
+    """Lists everywhere."""
+    for node in graph.nodes:
+        if isinstance(node, Packable):
+            form = WHOLE if node.shared is not None else PIECES
+            plan.choices[node] = Choice("list", form, form)

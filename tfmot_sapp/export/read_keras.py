@@ -1,0 +1,552 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Reads a Keras model into the graph that packing works on.
+
+Layers are told by their exact class: a subclass may compute something else, so
+it passes through. Nested models are read in place. Both Keras give the same
+graph, since the classes of their layers have the same names and attributes.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.export.graph import (
+    Concat,
+    Core,
+    Depthwise,
+    Graph,
+    Linear,
+    Node,
+    Opaque,
+    Packable,
+    Scale,
+    Step,
+    Value,
+    Window,
+)
+from tfmot_sapp.frameworks import keras_of
+
+# Functions of one value, by the name under which every Keras has them.
+_ACTIVATIONS = frozenset(
+    "relu relu6 sigmoid tanh elu selu softplus softsign silu swish gelu "
+    "exponential hard_sigmoid hard_silu hard_swish leaky_relu mish".split()
+)
+_AT_INFERENCE_NOTHING = frozenset(
+    "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout "
+    "GaussianDropout GaussianNoise ActivityRegularization".split()
+)
+_STEPS = {
+    "ReLU": "map",
+    "LeakyReLU": "map",
+    "ELU": "map",
+    "Add": "add",
+    "Subtract": "merge",
+    "Multiply": "merge",
+    "Average": "merge",
+    "Maximum": "merge",
+    "Minimum": "merge",
+    **{
+        f"{kind}{rank}D": "pool"
+        for kind in (
+            "MaxPooling",
+            "AveragePooling",
+            "GlobalMaxPooling",
+            "GlobalAveragePooling",
+            "Cropping",
+            "UpSampling",
+        )
+        for rank in (1, 2, 3)
+    },
+    **{f"ZeroPadding{rank}D": "frame" for rank in (1, 2, 3)},
+}
+# Writing the kernel of a grouped convolution out costs groups times its size.
+_MOST_GROUPED_WEIGHTS = 1 << 24
+
+
+@dataclasses.dataclass
+class _Call:
+    """One call of a layer in a Keras graph."""
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: list[Any]
+
+
+def read_graph(model: Any) -> Graph:
+    """Reads a built Functional or Sequential model of either Keras.
+
+    Args:
+        model: The model. Nothing in it is changed.
+
+    Returns:
+        A `Graph` that computes what the model computes at inference.
+    """
+    reader = _Reader(keras_of(model))
+    reader.count_calls(model)
+    inputs = [Value(tuple(tensor.shape)) for tensor in model.inputs]
+    outputs = reader.read_model(model, inputs)
+    return Graph(reader.nodes, inputs, outputs)
+
+
+def is_graph(model: Any) -> bool:
+    """Whether a model's graph can be read: a Functional or Sequential one."""
+    keras = keras_of(model)
+    if isinstance(model, keras.Sequential):
+        return bool(model.built) and bool(getattr(model, "inputs", None))
+    # A subclass of Functional may compute something else in its call.
+    return _is_functional(model) and type(model).call is _functional_call(model)
+
+
+def _is_functional(model: Any) -> bool:
+    return hasattr(model, "_nodes_by_depth") and bool(
+        getattr(model, "inputs", None)
+    )
+
+
+def _functional_call(model: Any) -> Any:
+    for cls in type(model).__mro__:
+        if cls.__name__ == "Functional":
+            return cls.call
+    return None
+
+
+class _Reader:
+    """Collects the nodes of a model and of the models nested in it."""
+
+    def __init__(self, keras: Any):
+        self.keras = keras
+        self.nodes: list[Node] = []
+        self._clones: dict[int, Any] = {}
+        self._counts: dict[int, int] = {}
+
+    def read_model(self, model: Any, inputs: list[Value]) -> list[Value]:
+        functional = getattr(model, "_functional", None) or model
+        values = dict(zip(map(id, functional.inputs), inputs))
+        for call in _calls_of(functional):
+            results = self._read_call(call, values)
+            values.update(zip(map(id, call.outputs), results))
+        return [values[id(tensor)] for tensor in functional.outputs]
+
+    def count_calls(self, model: Any) -> None:
+        """Counts how often each layer is called, in nested models too."""
+        functional = getattr(model, "_functional", None) or model
+        for call in _calls_of(functional):
+            layer = call.layer
+            self._counts[id(layer)] = self._counts.get(id(layer), 0) + 1
+            if self._is_layer(layer) and is_nested(layer) and is_graph(layer):
+                self.count_calls(layer)
+
+    def _read_call(self, call: _Call, values: dict[int, Value]) -> list[Value]:
+        tensors = _tensors_of((call.args, call.kwargs))
+        inputs = [values[id(tensor)] for tensor in tensors]
+        layer = call.layer
+        plain = not call.kwargs.get("mask") is not None
+        if self._is_layer(layer) and is_nested(layer) and is_graph(layer):
+            ordered = _tensors_of(call.args)
+            if len(ordered) == len(layer.inputs) == len(inputs):
+                if not isinstance(call.args[0], dict):
+                    return self.read_model(layer, inputs)
+        if plain and len(call.outputs) == 1:
+            shape = tuple(call.outputs[0].shape)
+            result = self._read_layer(call, inputs, shape)
+            if result is not None:
+                if self._counts[id(layer)] > 1:
+                    self._share(layer)
+                return [result]
+        return self._opaque(call, inputs, tensors)
+
+    def _share(self, layer: Any) -> None:
+        for node in self.nodes:
+            if isinstance(node, Packable) and node.made_from is layer:
+                node.shared = id(layer)
+
+    def _is_layer(self, obj: Any) -> bool:
+        return isinstance(obj, self.keras.layers.Layer)
+
+    def _is_exactly(self, layer: Any, name: str) -> bool:
+        return type(layer) is getattr(self.keras.layers, name, None)
+
+    # --- one reading function per kind of layer -------------------------------
+
+    def _read_layer(
+        self, call: _Call, inputs: list[Value], shape: tuple[int | None, ...]
+    ) -> Value | None:
+        layer, name = call.layer, type(call.layer).__name__
+        if not self._is_exactly(layer, name):
+            return self._read_operation(call, inputs, shape)
+        if name in _AT_INFERENCE_NOTHING:
+            return inputs[0]
+        if name in _STEPS:
+            if "channels_first" == getattr(layer, "data_format", None):
+                return None
+            if any(value.shape != inputs[0].shape for value in inputs):
+                return None
+            step = Step(self.clone(layer), _STEPS[name], len(inputs) - 1)
+            return self._add(layer, inputs, None, [step], shape)
+        if name == "Activation":
+            return self._read_activation(layer, inputs, shape)
+        if name == "Concatenate":
+            rank = len(shape)
+            if layer.axis not in (-1, rank - 1) or rank < 2:
+                return None
+            output = Value(shape)
+            self.nodes.append(Concat(layer.name, inputs, [output]))
+            return output
+        if name == "Flatten":
+            if math.prod(n or 0 for n in inputs[0].shape[1:-1]) != 1:
+                return None
+            step = Step(self.clone(layer), "pool")
+            return self._add(layer, inputs, None, [step], shape)
+        read = _CORES.get(name)
+        if read is None or len(inputs) != 1:
+            return None
+        core = read(layer)
+        if core is None:
+            return None
+        return self._linear(layer, inputs, core, shape)
+
+    def _read_activation(
+        self, layer: Any, inputs: list[Value], shape: tuple[int | None, ...]
+    ) -> Value | None:
+        name = self._activation_name(layer.activation)
+        if name == "linear":
+            return inputs[0]
+        if name not in _ACTIVATIONS:
+            return None
+        step = Step(self.clone(layer), "map")
+        return self._add(layer, inputs, None, [step], shape)
+
+    def _read_operation(
+        self, call: _Call, inputs: list[Value], shape: tuple[int | None, ...]
+    ) -> Value | None:
+        """Bare operations that Keras records: `x + y`, `ops.relu(x)`."""
+        kind = _OPERATIONS.get(_operation_name(call.layer))
+        if kind is None:
+            return None
+        name, arity = kind
+        leaves = [*call.args, *call.kwargs.values()]
+        if len(inputs) != arity or any(v.shape != shape for v in inputs):
+            return None
+        if sum(leaf is not None for leaf in leaves) != arity:
+            return None
+        make = self.keras.layers.Add if arity == 2 else self._relu
+        step = Step(make(name=call.layer.name), name, arity - 1)
+        return self._add(call.layer, inputs, None, [step], shape)
+
+    def _relu(self, name: str) -> Any:
+        return self.keras.layers.Activation("relu", name=name)
+
+    def _linear(
+        self,
+        layer: Any,
+        inputs: list[Value],
+        cores: list[Core],
+        shape: tuple[int | None, ...],
+    ) -> Value:
+        """A layer of one or more cores, then its activation."""
+        value = inputs[0]
+        for core in cores[:-1]:
+            # A depthwise part comes first: it keeps the channels' number.
+            between = (*shape[:-1], value.channels)
+            value = self._add(layer, [value], core, [], between)
+        activation = getattr(layer, "activation", None)
+        name = self._activation_name(activation)
+        if name == "linear":
+            return self._add(layer, [value], cores[-1], [], shape)
+        step_layer = self.keras.layers.Activation(
+            activation, name=f"{layer.name}_{name}", dtype=_policy(layer)
+        )
+        value = self._add(layer, [value], cores[-1], [], shape)
+        if name in _ACTIVATIONS:
+            step = Step(step_layer, "map")
+            return self._add(layer, [value], None, [step], shape, owned=False)
+        output = Value(shape)
+
+        def call(tensors: list[Any]) -> list[Any]:
+            return [step_layer(tensors[0])]
+
+        self.nodes.append(
+            Opaque(step_layer.name, [value], [output], call, step_layer)
+        )
+        return output
+
+    def _activation_name(self, activation: Any) -> str:
+        if activation is None:
+            return "linear"
+        name = getattr(activation, "__name__", "")
+        own = getattr(self.keras.activations, name, None)
+        return name if own is activation else "custom"
+
+    def _add(
+        self,
+        layer: Any,
+        inputs: list[Value],
+        core: Core,
+        steps: list[Step],
+        shape: tuple[int | None, ...],
+        owned: bool = True,
+    ) -> Value:
+        output = Value(shape)
+        node = Packable(
+            layer.name,
+            inputs,
+            [output],
+            core,
+            steps,
+            [layer.name] if owned else [],
+            _policy(layer),
+            made_from=layer if core is not None else None,
+        )
+        self.nodes.append(node)
+        return output
+
+    # --- what passes through --------------------------------------------------
+
+    def _opaque(
+        self, call: _Call, inputs: list[Value], tensors: list[Any]
+    ) -> list[Value]:
+        outputs = [Value(tuple(t.shape)) for t in call.outputs]
+        layer = self.clone(call.layer)
+
+        def again(new: list[Any]) -> list[Any]:
+            replaced = dict(zip(map(id, tensors), new))
+            args, kwargs = _replace((call.args, call.kwargs), replaced)
+            return _tensors_of(layer(*args, **kwargs))
+
+        name = getattr(layer, "name", type(layer).__name__)
+        self.nodes.append(Opaque(name, inputs, outputs, again, layer))
+        return outputs
+
+    def clone(self, layer: Any) -> Any:
+        """A layer of the same configuration and weights, made once."""
+        if not self._is_layer(layer):
+            return layer
+        if id(layer) not in self._clones:
+            self._clones[id(layer)] = _copy(self.keras, layer)
+        return self._clones[id(layer)]
+
+
+def is_nested(layer: Any) -> bool:
+    """Whether a layer is itself a model."""
+    return isinstance(layer, keras_of(layer).Model)
+
+
+def _copy(keras: Any, layer: Any) -> Any:
+    if is_nested(layer) and is_graph(layer):
+        copy = keras.models.clone_model(layer)
+        copy.set_weights(layer.get_weights())
+        return copy
+    try:
+        copy = type(layer).from_config(layer.get_config())
+        if layer.weights:
+            if hasattr(layer, "get_build_config"):
+                copy.build_from_config(layer.get_build_config() or {})
+            if len(copy.weights) != len(layer.weights):
+                return layer
+            copy.set_weights(layer.get_weights())
+    except (TypeError, ValueError, NotImplementedError, AttributeError):
+        # Without a usable config it can't be copied; it is used as it is.
+        return layer
+    return copy
+
+
+def _policy(layer: Any) -> Any:
+    policy = getattr(layer, "dtype_policy", None)
+    return getattr(policy, "name", None)
+
+
+# --- the two Keras' graphs ----------------------------------------------------
+
+
+def _calls_of(model: Any) -> list[_Call]:
+    calls = []
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            if hasattr(node, "arguments"):
+                operation = node.operation
+                args, kwargs = node.arguments.args, node.arguments.kwargs
+            else:
+                operation = node.layer
+                args, kwargs = node.call_args, node.call_kwargs
+            calls.append(
+                _Call(operation, args, dict(kwargs), _tensors_of(node.outputs))
+            )
+    return calls
+
+
+def _tensors_of(structure: Any) -> list[Any]:
+    if isinstance(structure, dict):
+        return [t for key in structure for t in _tensors_of(structure[key])]
+    if isinstance(structure, (list, tuple)):
+        return [t for item in structure for t in _tensors_of(item)]
+    if _is_symbolic(structure):
+        return [structure]
+    return []
+
+
+def _replace(structure: Any, new: dict[int, Any]) -> Any:
+    if isinstance(structure, dict):
+        return {key: _replace(item, new) for key, item in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(_replace(item, new) for item in structure)
+    return new.get(id(structure), structure)
+
+
+def _is_symbolic(obj: Any) -> bool:
+    return type(obj).__name__ in (
+        "KerasTensor",
+        "RaggedKerasTensor",
+        "SparseKerasTensor",
+    )
+
+
+_OPERATIONS = {
+    "keras.src.ops.numpy.Add": ("add", 2),
+    "keras.src.ops.nn.Relu": ("map", 1),
+    "tf.__operators__.add": ("add", 2),
+    "tf.math.add": ("add", 2),
+    "tf.nn.relu": ("map", 1),
+}
+
+
+def _operation_name(operation: Any) -> str:
+    if type(operation).__name__ == "TFOpLambda":
+        return operation.symbol or ""
+    return f"{type(operation).__module__}.{type(operation).__name__}"
+
+
+# --- layers with weights ------------------------------------------------------
+
+
+def _array(variable: Any) -> np.ndarray:
+    return np.asarray(variable.numpy())
+
+
+def _bias(layer: Any, channels: int, dtype: Any) -> np.ndarray:
+    bias = getattr(layer, "bias", None)
+    return np.zeros(channels, dtype) if bias is None else _array(bias)
+
+
+def _window(layer: Any, rank: int) -> Window:
+    return Window(
+        tuple(layer.strides)[-rank:],
+        layer.padding,
+        tuple(layer.dilation_rate)[-rank:],
+    )
+
+
+def _read_dense(layer: Any) -> list[Core] | None:
+    if getattr(layer, "quantization_mode", None):
+        return None
+    kernel = _array(layer.kernel)
+    return [Linear(kernel, _bias(layer, kernel.shape[-1], kernel.dtype))]
+
+
+def _read_conv(layer: Any) -> list[Core] | None:
+    if layer.data_format == "channels_first":
+        return None
+    kernel = _array(layer.kernel)
+    if kernel.size * layer.groups > _MOST_GROUPED_WEIGHTS and layer.groups > 1:
+        return None
+    bias = _bias(layer, kernel.shape[-1], kernel.dtype)
+    window = _window(layer, layer.rank)
+    return [
+        Linear(
+            _ungrouped(kernel, layer.groups), bias, window, None, layer.groups
+        )
+    ]
+
+
+def _ungrouped(kernel: np.ndarray, groups: int) -> np.ndarray:
+    if groups == 1:
+        return kernel
+    *taps, inputs, outputs = kernel.shape
+    full = np.zeros((*taps, inputs * groups, outputs), kernel.dtype)
+    each = outputs // groups
+    for g in range(groups):
+        rows = slice(g * inputs, (g + 1) * inputs)
+        columns = slice(g * each, (g + 1) * each)
+        full[..., rows, columns] = kernel[..., columns]
+    return full
+
+
+def _read_depthwise(layer: Any) -> list[Core] | None:
+    if layer.data_format == "channels_first" or layer.depth_multiplier != 1:
+        return None
+    variable = getattr(layer, "depthwise_kernel", None)
+    kernel = _array(layer.kernel if variable is None else variable)[..., 0]
+    if len(set(layer.strides)) > 1:
+        return None
+    bias = _bias(layer, kernel.shape[-1], kernel.dtype)
+    return [Depthwise(kernel, bias, _window(layer, kernel.ndim - 1))]
+
+
+def _read_separable(layer: Any) -> list[Core] | None:
+    if layer.data_format == "channels_first" or layer.depth_multiplier != 1:
+        return None
+    depthwise = _array(layer.depthwise_kernel)[..., 0]
+    pointwise = _array(layer.pointwise_kernel)
+    rank = depthwise.ndim - 1
+    none = np.zeros(depthwise.shape[-1], depthwise.dtype)
+    ones = (1,) * rank
+    return [
+        Depthwise(depthwise, none, _window(layer, rank)),
+        Linear(
+            pointwise,
+            _bias(layer, pointwise.shape[-1], pointwise.dtype),
+            Window(ones, "valid", ones),
+        ),
+    ]
+
+
+def _read_batch_norm(layer: Any) -> list[Core] | None:
+    axis = layer.axis
+    axis = axis[0] if isinstance(axis, (list, tuple)) else axis
+    mean, variance = _array(layer.moving_mean), _array(layer.moving_variance)
+    if axis != -1 and not _is_last(layer, axis):
+        return None
+    factor = 1.0 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
+    if layer.scale:
+        factor = factor * _array(layer.gamma)
+    offset = -mean * factor
+    if layer.center:
+        offset = offset + _array(layer.beta)
+    return [Scale(factor, offset)]
+
+
+def _is_last(layer: Any, axis: int) -> bool:
+    spec = layer.input_spec
+    spec = spec[0] if isinstance(spec, (list, tuple)) else spec
+    return spec is not None and axis == (spec.ndim or 0) - 1
+
+
+_CORES: dict[str, Callable[[Any], list[Core] | None]] = {
+    "Dense": _read_dense,
+    "Conv1D": _read_conv,
+    "Conv2D": _read_conv,
+    "Conv3D": _read_conv,
+    "DepthwiseConv1D": _read_depthwise,
+    "DepthwiseConv2D": _read_depthwise,
+    "SeparableConv1D": _read_separable,
+    "SeparableConv2D": _read_separable,
+    "BatchNormalization": _read_batch_norm,
+}
