@@ -24,6 +24,8 @@ from tfmot_sapp.allocation import (
     UniformAllocation,
 )
 from tfmot_sapp.callbacks import UpdatePruningStep
+from tfmot_sapp.export.pack import pack_blocks
+from tfmot_sapp.export.tflite import export_tflite
 from tfmot_sapp.keras_wrapper import PruneBlocks
 from tfmot_sapp.magnitude import Magnitude
 from tfmot_sapp.plot import plot_masks
@@ -66,6 +68,8 @@ __all__ = [
     "UniformAllocation",
     "Update",
     "UpdatePruningStep",
+    "export_tflite",
+    "pack_blocks",
     "plot_masks",
     "prune_blocks",
     "prune_scope",

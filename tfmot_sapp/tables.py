@@ -44,9 +44,9 @@ def render(
     Example:
 
     >>> print(render(["layer", "kept"], [["dense", "33"]], numeric=[1]))
-      layer   kept
-     ──────────────
-      dense     33
+     layer   kept
+    ──────────────
+     dense     33
     """
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -74,4 +74,5 @@ def render(
         file=stream, width=width + len(head), color_system=None, markup=False
     )
     console.print(table)
-    return stream.getvalue().rstrip("\n")
+    lines = stream.getvalue().rstrip("\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines)
