@@ -220,7 +220,7 @@ def scale_trained(
     return _compiled_scale(grid)(kernel, factor)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _compiled_scale(
     grid: BlockGrid,
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:

@@ -19,12 +19,14 @@ schedule it is gradual magnitude pruning (Zhu and Gupta, arXiv 1710.01878) by
 blocks.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.block_grid import block_sum
+from tfmot_sapp.block_grid import BlockGrid, block_sum
 from tfmot_sapp.scorer import KernelView, Scorer
 
 
@@ -54,14 +56,28 @@ class Magnitude(Scorer):
 
     def score(self, view: KernelView) -> np.ndarray:
         """Returns the norm of each block."""
-        return block_norm(view.kernel, view.grid, self.order).numpy()
+        return _compiled_norm(view.grid, self.order)(view.kernel).numpy()
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal scorer."""
         return {"order": self.order}
 
 
-def block_norm(kernel: tf.Tensor, grid: Any, order: float = 2.0) -> tf.Tensor:
+@functools.cache
+def _compiled_norm(
+    grid: BlockGrid, order: float
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    # Compiled, it reads a large kernel once and stores nothing of its size.
+    return tf.function(
+        lambda kernel: block_norm(kernel, grid, order),
+        jit_compile=True,
+        autograph=False,
+    )
+
+
+def block_norm(
+    kernel: tf.Tensor, grid: BlockGrid, order: float = 2.0
+) -> tf.Tensor:
     """Returns the norm of each block of a kernel, differentiable.
 
     Args:

@@ -52,11 +52,17 @@ def pruned_layers(model: Any) -> list[PruneBlocksMixin]:
 
 
 def flatten_layers(model: Any) -> Iterator[Any]:
+    """Yields a layer and all layers inside it, or those of a list, in order.
+
+    A layer that occurs in several places is yielded several times.
+    """
     if isinstance(model, (list, tuple)):
         for layer in model:
             yield from flatten_layers(layer)
     elif hasattr(model, "_flatten_layers"):
-        yield from model._flatten_layers()
+        yield model
+        for layer in model._flatten_layers(recursive=False, include_self=False):
+            yield from flatten_layers(layer)
 
 
 class PruningGroup:

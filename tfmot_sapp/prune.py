@@ -53,7 +53,9 @@ def prune_blocks(
     Args:
         to_prune: A layer, a list of layers, or a Sequential, Functional or
             subclassed model, of Keras 3 or tf_keras. A subclassed model needs a
-            `get_config` that Keras can make it again from.
+            `get_config` that Keras can make it again from; while it is wrapped
+            it is saved by `save_weights`, since its class does not know of the
+            wrappers.
         pruning_schedule: When masks change and to which sparsity: a
             `SequentialAttentionSchedule`, one of TF-MOT's, or any object that
             maps a step to `(should_prune, sparsity)`.

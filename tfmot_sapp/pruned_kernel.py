@@ -131,16 +131,16 @@ class PrunedKernel:
 
     def set_mask(self, mask: np.ndarray) -> None:
         """Puts a mask in force that the schedule asks for."""
-        self.mask.assign(np.asarray(mask, np.float32))
-        self.scheduled_mask.assign(np.asarray(mask, np.float32))
+        self.mask.assign(np.asarray(mask, np.uint8))
+        self.scheduled_mask.assign(np.asarray(mask, np.uint8))
 
     def set_final_mask(self, mask: np.ndarray) -> None:
         """Puts a mask in force and remembers the schedule's own."""
-        self.mask.assign(np.asarray(mask, np.float32))
+        self.mask.assign(np.asarray(mask, np.uint8))
 
     def restore_scheduled_mask(self) -> None:
         """Puts the mask back in force that the schedule asked for last."""
-        self.mask.assign(self.scheduled_mask_array().astype(np.float32))
+        self.mask.assign(self.scheduled_mask_array().astype(np.uint8))
 
     def zero_masked(self, *others: Any) -> None:
         """Sets the weights of masked blocks to zero, in the kernel for good.

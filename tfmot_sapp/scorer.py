@@ -50,11 +50,13 @@ class StateSpec:
         initial: Initial value, the same everywhere; or a function from a shape
             to a NumPy array.
         trainable: Whether the optimizer trains it with the weights.
+        dtype: Its data type.
     """
 
     shape: tuple[int, ...]
     initial: float | Callable[[tuple[int, ...]], np.ndarray] = 0.0
     trainable: bool = False
+    dtype: str = "float32"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -117,8 +117,8 @@ class PruneBlocksMixin:
         target = self._kernel_target(name)
         prefix = kernel.path.replace(".", "_")
         specs = {
-            "mask": StateSpec(grid.cells, 1.0),
-            "scheduled_mask": StateSpec(grid.cells, 1.0),
+            "mask": StateSpec(grid.cells, 1, dtype="uint8"),
+            "scheduled_mask": StateSpec(grid.cells, 1, dtype="uint8"),
             **self.scorer.state_specs(grid, target),
         }
         # A kernel that keeps every block is the dense kernel to the bit: it
@@ -165,7 +165,7 @@ class PruneBlocksMixin:
         return self.add_weight(
             name=name,
             shape=spec.shape,
-            dtype="float32",
+            dtype=spec.dtype,
             initializer=initializer,
             trainable=spec.trainable,
         )
