@@ -24,7 +24,9 @@ from tfmot_sapp.allocation import (
     UniformAllocation,
 )
 from tfmot_sapp.callbacks import UpdatePruningStep
+from tfmot_sapp.export.benchmark import benchmark
 from tfmot_sapp.export.pack import pack_blocks
+from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite import export_tflite
 from tfmot_sapp.keras_wrapper import PruneBlocks
 from tfmot_sapp.magnitude import Magnitude
@@ -68,6 +70,8 @@ __all__ = [
     "UniformAllocation",
     "Update",
     "UpdatePruningStep",
+    "benchmark",
+    "export_saved_model",
     "export_tflite",
     "pack_blocks",
     "plot_masks",

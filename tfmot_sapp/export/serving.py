@@ -1,0 +1,208 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What a model takes and gives, as one function of named tensors.
+
+Every exporter starts from a `Serving`: the model's inputs as specs with names,
+and a function from named tensors to named tensors that runs the model for
+inference. It serves both Keras, and models of one or several inputs and outputs
+in any nesting.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfmot_sapp.frameworks import is_model, keras_of
+
+# Wrappers that exist during training only, by class name: this package's own
+# and that of TF-MOT.
+_TRAINING_WRAPPERS = ("PruneBlocks", "PruneLowMagnitude")
+
+
+@dataclasses.dataclass(frozen=True)
+class Serving:
+    """A model as a function of named tensors.
+
+    Attributes:
+        model: The Keras model.
+        specs: `tf.TensorSpec` of every input by name, in the model's order.
+        call: Function from a dictionary of tensors to one of tensors.
+    """
+
+    model: Any
+    specs: dict[str, tf.TensorSpec]
+    call: Callable[[dict[str, Any]], dict[str, Any]]
+
+    def trace(self, **options: Any) -> Any:
+        """Returns the concrete `tf.function` of the model.
+
+        Args:
+            **options: Arguments of `tf.function`, such as `jit_compile`.
+        """
+
+        @tf.function(autograph=False, **options)
+        def serve(**inputs):
+            return self.call(inputs)
+
+        return serve.get_concrete_function(**self.specs)
+
+
+def check_model(model: Any) -> None:
+    """Checks that a model can be exported.
+
+    Args:
+        model: What the user passed.
+
+    Raises:
+        TypeError: If it is no model of either Keras.
+        ValueError: If it has layers that are still wrapped for pruning, or
+            its Keras runs on another backend than TensorFlow.
+    """
+    if not is_model(model):
+        raise TypeError(
+            "`model` must be a Keras model (of `keras` or `tf_keras`). "
+            f"Received: model={model!r} of type {type(model).__name__}."
+        )
+    keras = keras_of(model)
+    if keras.__name__ == "keras" and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "`model` must run on Keras's TensorFlow backend. Received: a model "
+            f"on the {keras.backend.backend()!r} backend. Set "
+            "KERAS_BACKEND=tensorflow before importing keras."
+        )
+    wrapped = [
+        layer.name
+        for layer in model._flatten_layers()
+        if type(layer).__name__ in _TRAINING_WRAPPERS
+    ]
+    if wrapped:
+        raise ValueError(
+            "`model` has layers that are still wrapped for pruning; call "
+            "`strip_pruning(model)` first. Received: wrapped layers "
+            f"{_shortened(wrapped)}."
+        )
+
+
+def serving_of(
+    model: Any, batch_size: int | None, input_signature: Any = None
+) -> Serving:
+    """Returns the function that a model serves.
+
+    Args:
+        model: A model that `check_model` accepts.
+        batch_size: The batch size to fix, or `None` to leave it open.
+        input_signature: Structure of specs (anything with `shape` and `dtype`)
+            like the model's input; needed only for a subclassed model.
+
+    Returns:
+        A `Serving`.
+
+    Raises:
+        ValueError: If the model's inputs aren't known.
+    """
+    structure = input_signature
+    if structure is None:
+        structure = _known_inputs(model)
+    flat = tf.nest.flatten(structure)
+    names = _unique(_input_names(model, structure, flat))
+    specs = {
+        name: tf.TensorSpec(_shape(spec, batch_size), _dtype(spec), name)
+        for name, spec in zip(names, flat)
+    }
+
+    def call(inputs: dict[str, Any]) -> dict[str, Any]:
+        arguments = tf.nest.pack_sequence_as(
+            structure, [inputs[name] for name in names]
+        )
+        return _named_outputs(model, model(arguments, training=False))
+
+    return Serving(model, specs, call)
+
+
+def _known_inputs(model: Any) -> Any:
+    try:
+        structure = model.input
+    except (AttributeError, ValueError):
+        # A Sequential of Keras 3 has no `input` until it is called.
+        inputs = getattr(model, "inputs", None)
+        structure = inputs[0] if inputs and len(inputs) == 1 else inputs
+    if structure is None:
+        raise ValueError(
+            "`model` doesn't say what it takes: it is subclassed, or was never "
+            "built. Pass `input_signature`, such as "
+            "`[tf.TensorSpec((None, 28, 28), tf.float32)]`. "
+            f"Received: model of type {type(model).__name__}."
+        )
+    return structure
+
+
+def _shape(spec: Any, batch_size: int | None) -> list[int | None]:
+    shape = list(spec.shape)
+    if not shape:
+        raise ValueError(
+            "Every input of `model` must have a batch axis. "
+            "Received: an input of shape ()."
+        )
+    if batch_size is None or shape[0] not in (None, batch_size):
+        return shape
+    return [batch_size, *shape[1:]]
+
+
+def _dtype(spec: Any) -> tf.DType:
+    return tf.as_dtype(spec.dtype)
+
+
+def _input_names(model: Any, structure: Any, flat: Sequence[Any]) -> list[str]:
+    if isinstance(structure, dict):
+        keys = tf.nest.flatten({key: key for key in structure})
+        if len(keys) == len(flat):
+            return keys
+    names = getattr(model, "input_names", None) or []
+    if len(names) == len(flat):
+        return list(names)
+    return [
+        getattr(spec, "name", None) or f"input_{i}"
+        for i, spec in enumerate(flat)
+    ]
+
+
+def _named_outputs(model: Any, structure: Any) -> dict[str, Any]:
+    flat = tf.nest.flatten(structure)
+    names = getattr(model, "output_names", None) or []
+    if isinstance(structure, dict) and len(structure) == len(flat):
+        names = tf.nest.flatten({key: key for key in structure})
+    if len(names) != len(flat):
+        names = [f"output_{i}" for i in range(len(flat))]
+    return dict(zip(_unique(names), flat))
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Makes names that a signature can hold, each once."""
+    found: list[str] = []
+    for name in names:
+        clean = re.sub(r"[^A-Za-z0-9_]", "_", str(name)) or "tensor"
+        unique, i = clean, 1
+        while unique in found:
+            unique, i = f"{clean}_{i}", i + 1
+        found.append(unique)
+    return found
+
+
+def _shortened(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,249 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Is an exported model still the model? Checked before it is put in place.
+
+The exported model runs as its users will run it, a `.tflite` file under the
+runtime's default delegate, and its outputs are compared with those of the source
+Keras model.
+
+- Without quantization: the largest absolute error must be under 1e-5 of the
+  output scale, the largest absolute value of the source's output. A model that
+  computes in less than float32 is allowed more in proportion to its machine
+  epsilon.
+- With quantization: the root mean square of the error must be under `MARGIN` times
+  the noise that rounding the file's tensors is expected to cause (`noise.py`),
+  and under half that of the outputs, for what is beyond holds more noise than
+  signal.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfmot_sapp.export import runtime
+from tfmot_sapp.export.noise import output_noise
+from tfmot_sapp.export.serving import Serving
+
+EXACT = 1e-5
+MARGIN = 4.0
+_AT_MOST = 0.5
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How far an exported model is from its source, over all samples.
+
+    Attributes:
+        max_error: Largest absolute error, as a fraction of the largest
+            absolute value of the source's output; the worst output counts.
+        rms_error: Root mean square of the error, as a fraction of that of the
+            source's output; the worst output counts.
+        tolerance: What the checked one of the two had to stay under.
+    """
+
+    max_error: float
+    rms_error: float
+    tolerance: float
+
+
+def source_outputs(serving: Serving, inputs: list[Arrays]) -> list[Arrays]:
+    """Runs the source model.
+
+    Args:
+        serving: The source model.
+        inputs: One dictionary of arrays by input name for every call.
+
+    Returns:
+        One dictionary of arrays by output name for every call.
+
+    Raises:
+        ValueError: If the outputs hold no finite number, which nothing could
+            be compared with.
+    """
+    results = []
+    for arrays in inputs:
+        tensors = {k: tf.convert_to_tensor(v) for k, v in arrays.items()}
+        results.append(
+            {k: np.asarray(v) for k, v in serving.call(tensors).items()}
+        )
+    values = [array for result in results for array in result.values()]
+    if not any(np.isfinite(_float(array)).any() for array in values):
+        raise ValueError(
+            "`model` gives no finite number for the inputs that the export is "
+            "checked with. Check its weights, or pass `representative_data` "
+            "that it is made for. Received: only NaN or infinite outputs."
+        )
+    return results
+
+
+def check_exact(
+    serving: Serving, expected: list[Arrays], found: list[Arrays]
+) -> Difference:
+    """Compares an export that rounds nothing with its source.
+
+    Args:
+        serving: The source model.
+        expected: The source's outputs.
+        found: The exported model's.
+
+    Returns:
+        The `Difference`.
+
+    Raises:
+        ValueError: If it is too large.
+    """
+    tolerance = EXACT * _coarseness(serving)
+    max_error, rms_error = measure(expected, found)
+    difference = Difference(max_error, rms_error, tolerance)
+    if not max_error < tolerance:
+        raise ValueError(
+            "The exported model doesn't compute what `model` computes, so "
+            f"nothing was written: its largest error is {max_error:.3g} of the "
+            f"output scale under {runtime.runtime_name()}'s default delegate, "
+            f"and {tolerance:.3g} is allowed."
+        )
+    return difference
+
+
+def check_quantized(
+    content: bytes,
+    inputs: list[Arrays],
+    expected: list[Arrays],
+    tolerance: float | None = None,
+) -> Difference:
+    """Compares a quantized file with its source.
+
+    Args:
+        content: The file's bytes.
+        inputs: Inputs for every call.
+        expected: The source's outputs for every call.
+        tolerance: Largest relative root mean square error to allow instead of
+            the derived one.
+
+    Returns:
+        The `Difference`.
+
+    Raises:
+        ValueError: If the file is too far from its source.
+    """
+    found = runtime.run(content, inputs)
+    allowed = tolerance
+    if allowed is None:
+        allowed = derived_tolerance(content, inputs[0], expected)
+    max_error, rms_error = measure(expected, found)
+    difference = Difference(max_error, rms_error, allowed)
+    if not rms_error < allowed:
+        raise ValueError(
+            "The quantized file doesn't compute what `model` computes, so "
+            f"nothing was written: the root mean square of its error is "
+            f"{rms_error:.3g} of that of the outputs under "
+            f"{runtime.runtime_name()}'s default delegate, and {allowed:.3g} "
+            "is allowed. Use a finer `quantize`, better "
+            "`representative_data`, or, if the error is acceptable, pass "
+            "`tolerance`."
+        )
+    return difference
+
+
+def derived_tolerance(
+    content: bytes, inputs: Arrays, expected: list[Arrays]
+) -> float:
+    """Returns the relative error that rounding explains.
+
+    Args:
+        content: A quantized file's bytes.
+        inputs: Inputs of one call.
+        expected: The source's outputs for every call.
+
+    Returns:
+        `MARGIN` times the expected relative error of the worst output, plus
+        that of float32, and at most one half.
+    """
+    noise = output_noise(content, inputs)
+    worst = 0.0
+    for name, rms in noise.items():
+        values = _float(np.concatenate([e[name].ravel() for e in expected]))
+        scale = _rms(values[np.isfinite(values)])
+        worst = max(worst, rms / scale if scale else rms)
+    return min(MARGIN * worst + EXACT, _AT_MOST)
+
+
+def measure(
+    expected: list[Arrays], found: list[Arrays]
+) -> tuple[float, float]:
+    """Measures the relative error of outputs.
+
+    Args:
+        expected: Arrays by output name for every call.
+        found: Likewise, to be compared with them.
+
+    Returns:
+        Largest and root mean square error, relative to the largest absolute
+        value and to the root mean square of what is expected; the worst
+        output counts. Infinite if shapes, names, or the places of
+        values that aren't finite differ.
+
+    Example:
+
+    >>> measure([{"y": np.array([1.0, 2.0])}], [{"y": np.array([1.0, 1.5])}])[0]
+    0.25
+    """
+    worst = (0.0, 0.0)
+    for name in expected[0]:
+        if not all(name in result for result in found):
+            return np.inf, np.inf
+        pairs = [(e[name], f[name]) for e, f in zip(expected, found)]
+        if any(e.shape != f.shape for e, f in pairs):
+            return np.inf, np.inf
+        left = _float(np.concatenate([e.ravel() for e, _ in pairs]))
+        right = _float(np.concatenate([f.ravel() for _, f in pairs]))
+        finite = np.isfinite(left)
+        if not np.array_equal(finite, np.isfinite(right)):
+            return np.inf, np.inf
+        left, right = left[finite], right[finite]
+        if not left.size:
+            continue
+        error = np.abs(left - right)
+        # An output of zeros has no scale; there the error counts as it is.
+        largest, typical = np.abs(left).max() or 1.0, _rms(left) or 1.0
+        worst = (
+            max(worst[0], float(error.max() / largest)),
+            max(worst[1], float(_rms(error) / typical)),
+        )
+    return worst
+
+
+def _coarseness(serving: Serving) -> float:
+    """How much coarser than float32 the model computes, at least 1."""
+    layers = serving.model._flatten_layers()
+    dtypes = {getattr(layer, "compute_dtype", None) for layer in layers}
+    epsilons = [
+        float(tf.experimental.numpy.finfo(tf.as_dtype(name).as_numpy_dtype).eps)
+        for name in dtypes
+        if name and tf.as_dtype(name).is_floating
+    ]
+    single = float(np.finfo(np.float32).eps)
+    return max([1.0, *(epsilon / single for epsilon in epsilons)])
+
+
+def _float(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.float64)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
