@@ -12,340 +12,446 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Latency, size and operators of exported models, measured side by side.
+"""How fast models are beside each other: interleaved, in one run.
 
-The only speed-up that means anything is that of one model against another on
-the same runtime, threads and batch, in one run: the models take turns, in a new
-order each round, and medians are compared.
+Absolute times mean little: clocks change, neighbours come and go. So the models
+take turns in one process, in an order drawn anew for every round, and what is
+reported is the median of each and its ratio to the first.
+
+```python
+result = benchmark({"dense": "dense.tflite", "pruned": "pruned.tflite"})
+print(result)
+result.plot("latency.png")
+```
 """
 
+import collections
 import dataclasses
+import io
 import os
+import pathlib
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from rich.progress import track
+import rich.console
+import rich.table
+import tensorflow as tf
+from rich import progress
 
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.flatbuffer import count_ops
+from tfmot_sapp.export.placing import check_path, place_file
 from tfmot_sapp.export.quiet import quiet
+from tfmot_sapp.export.saved_model import directory_size
+from tfmot_sapp.export.serving import SIGNATURE
 from tfmot_sapp.export.tflite import check_count
-from tfmot_sapp.tables import render
 
-# A turn lasts about this long, so that the clock's grain does not show.
-_TURN_SECONDS = 0.01
+# Time that one round of one model should take at least, so that the clock's
+# resolution and a single interrupt don't count.
+_ROUND_SECONDS = 0.002
+_WARM_UP = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """One model of a benchmark.
+    """One model's row.
 
     Attributes:
-        name: Its name in the benchmark.
-        median_ms: Median latency of a call, in milliseconds.
-        low_ms: First quartile.
-        high_ms: Third quartile.
-        size: Size of the file, or of a directory's files, in bytes.
-        ops: Number of operators in the file.
-        speedup: Median of the first model divided by this one's.
+        name: The model's name.
+        path: Where it is.
+        median_ms: Median over rounds of the milliseconds for one batch.
+        low_ms: The tenth percentile.
+        high_ms: The ninetieth percentile.
+        speed_up: Median over rounds of the first model's time in the same
+            round divided by this one's.
+        size: Size in bytes.
+        num_ops: Number of operators in the file.
+        num_partitions: Number of partitions that the default delegate runs;
+            0 for a SavedModel.
     """
 
     name: str
+    path: str
     median_ms: float
     low_ms: float
     high_ms: float
+    speed_up: float
     size: int
-    ops: int
-    speedup: float
+    num_ops: int
+    num_partitions: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Benchmark:
-    """Timings of several models, taken in one run; prints as a table.
+class BenchmarkResult:
+    """Timings of several models; prints as a table.
 
     Attributes:
-        timings: One `Timing` per model, the reference first.
+        timings: One `Timing` per model, in the order of the models.
         runtime: Name of the runtime.
         threads: Number of threads.
-        batch_size: Number of samples in a call.
+        batch_size: Samples per call.
+        rounds: Number of rounds in which every model was timed.
     """
 
     timings: tuple[Timing, ...]
     runtime: str
     threads: int
     batch_size: int
+    rounds: int
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Returns the figures as plain values, by the models' names."""
-        return {
-            timing.name: dataclasses.asdict(timing) for timing in self.timings
-        }
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain numbers, strings, lists and dicts."""
+        return dataclasses.asdict(self)
+
+    def table(self) -> rich.table.Table:
+        """Returns the table that `print` shows."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        table = rich.table.Table(
+            title=f"{self.runtime}, batch {self.batch_size}, {threads}, "
+            f"{self.rounds} rounds"
+        )
+        table.add_column("model")
+        for column in (
+            "median ms",
+            "10-90 %",
+            "speed-up",
+            "size kB",
+            "ops",
+            "partitions",
+        ):
+            table.add_column(column, justify="right")
+        for t in self.timings:
+            table.add_row(
+                t.name,
+                f"{t.median_ms:.4g}",
+                f"{t.low_ms:.4g}-{t.high_ms:.4g}",
+                f"{t.speed_up:.2f}x",
+                f"{t.size / 1000:,.1f}",
+                str(t.num_ops),
+                str(t.num_partitions),
+            )
+        return table
 
     def __str__(self) -> str:
-        rows = [
-            [
-                timing.name,
-                f"{timing.median_ms:.3f}",
-                f"{timing.low_ms:.3f} .. {timing.high_ms:.3f}",
-                f"{timing.speedup:.2f}x",
-                f"{timing.size / 1e3:,.1f}",
-                str(timing.ops),
-            ]
-            for timing in self.timings
-        ]
-        head = ("model", "median ms", "quartiles", "speed-up", "kB", "ops")
-        return render(
-            head,
-            rows,
-            numeric=range(1, 6),
-            title=(
-                f"{self.runtime}, batch {self.batch_size}, "
-                f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-            ),
-        )
+        console = rich.console.Console(file=io.StringIO(), width=100)
+        console.print(self.table())
+        return console.file.getvalue().rstrip()
 
-    def plot(self, path: str | os.PathLike | None = None) -> Any:
-        """Draws latencies as bars.
+    def plot(self, path: str | os.PathLike) -> None:
+        """Draws latency and size as bars.
 
         Args:
-            path: File to write. Defaults to `None`: nothing is written.
+            path: The PNG file to write.
 
-        Returns:
-            The `matplotlib.figure.Figure`.
+        Raises:
+            ValueError: If `path` can't be written.
         """
-        from matplotlib.figure import Figure
-
-        from tfmot_sapp.plot import save_figure
-
-        height = 1.2 + 0.45 * len(self.timings)
-        figure = Figure(figsize=(7, height), layout="constrained")
-        axis = figure.subplots()
-        names = [timing.name for timing in self.timings]
-        medians = [timing.median_ms for timing in self.timings]
-        spread = [
-            [t.median_ms - t.low_ms for t in self.timings],
-            [t.high_ms - t.median_ms for t in self.timings],
-        ]
-        bars = axis.barh(names, medians, xerr=spread, color="#1f5fa8")
-        axis.bar_label(
-            bars,
-            [f"{t.median_ms:.3f} ms, {t.speedup:.2f}x" for t in self.timings],
-            padding=6,
-            fontsize=9,
-        )
-        axis.invert_yaxis()
-        axis.margins(x=0.3)
-        axis.set_xlabel(
-            f"latency in ms on {self.runtime}, batch {self.batch_size}, "
-            f"{self.threads} thread(s)"
-        )
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-        if path is not None:
-            save_figure(figure, path)
-        return figure
+        target = check_path(path, "file")
+        place_file(target, _draw(self))
 
 
 def benchmark(
-    files: Mapping[str, str | os.PathLike],
+    models: Mapping[str, str | os.PathLike],
     threads: int = 1,
-    batch_size: int | None = None,
+    batch_size: int = 1,
     rounds: int = 50,
-) -> Benchmark:
-    """Times exported models against each other, interleaved in one run.
+    seed: int = 0,
+) -> BenchmarkResult:
+    """Times models beside each other on one runtime.
 
     Args:
-        files: Paths of `.tflite` files, or of SavedModel directories, by name;
-            all of one kind. The first is the reference that speed-ups are
-            relative to.
-        threads: Number of threads of the runtime. SavedModels run with
-            TensorFlow's own setting.
-        batch_size: Number of samples in a call. Defaults to `None`: what the
-            files were made for, or 1.
-        rounds: Number of turns that each model gets.
+        models: Paths by name: `.tflite` files, which run on LiteRT with its
+            default delegate, or SavedModel directories, which run on
+            TensorFlow; not both in one call. Speed-ups are against the first.
+        threads: Number of threads, at least 1. TensorFlow fixes its number
+            when it starts, so for SavedModels this must be what it has, as
+            set by `tf.config.threading`.
+        batch_size: Samples per call; files with another fixed batch size are
+            resized.
+        rounds: Number of rounds; in each, every model is timed once, in random
+            order, long enough for the clock.
+        seed: Seed of the inputs and of the orders.
 
     Returns:
-        A `Benchmark`: print it, take `to_dict()`, or `plot(path)`.
+        A `BenchmarkResult`.
 
     Raises:
-        TypeError: If `files` is no dictionary.
-        ValueError: If it is empty, a path does not exist, or the files are of
-            different kinds or take different inputs.
+        TypeError: If `models` is no mapping from names to paths, or a count is
+            no integer.
+        ValueError: If a path holds no model, the kinds are mixed, a count is
+            below 1, or a model can't take the batch size.
 
     Example:
 
-    >>> import keras, tempfile, tfmot_sapp as sapp
-    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+    >>> import keras, tempfile
+    >>> from tfmot_sapp.export.tflite import export_tflite
+    >>> inputs = keras.Input((8,), name="x")
+    >>> model = keras.Model(inputs, keras.layers.Dense(2, name="y")(inputs))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = folder + "/model.tflite"
-    ...     _ = sapp.export_tflite(model, path)
-    ...     result = sapp.benchmark({"dense": path}, rounds=2)
-    >>> result.timings[0].speedup
+    ...     _ = export_tflite(model, folder + "/dense.tflite")
+    ...     result = benchmark({"dense": folder + "/dense.tflite"}, rounds=3)
+    >>> result.timings[0].speed_up
     1.0
     """
-    paths = _check_files(files)
-    check_count("threads", threads)
-    check_count("rounds", rounds)
-    if batch_size is not None:
-        check_count("batch_size", batch_size)
-    saved = os.path.isdir(next(iter(paths.values())))
-    make = _saved_model_call if saved else _tflite_call
-    calls, batches, ops = {}, {}, {}
-    for name, path in paths.items():
-        calls[name], batches[name], ops[name] = make(path, threads, batch_size)
-    if len(set(batches.values())) > 1:
-        raise ValueError(
-            "`files` must take the same batch size. "
-            f"Received: batch sizes {batches}."
-        )
-    times = _interleave(calls, rounds)
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    reference = medians[next(iter(paths))]
-    return Benchmark(
+    for name, count in (
+        ("threads", threads),
+        ("batch_size", batch_size),
+        ("rounds", rounds),
+    ):
+        check_count(name, count)
+    paths = _checked_paths(models)
+    if all(path.is_dir() for path in paths.values()):
+        _check_tensorflow_threads(threads)
+        load, name = _load_saved_model, "TensorFlow"
+    else:
+        load, name = _load_file, runtime.runtime_name()
+    loaded = {
+        key: load(path, threads, batch_size, np.random.default_rng(seed))
+        for key, path in paths.items()
+    }
+    times = interleave(
+        {key: model.call for key, model in loaded.items()}, rounds, seed
+    )
+    first = next(iter(times.values()))
+    return BenchmarkResult(
         timings=tuple(
-            Timing(
-                name=name,
-                median_ms=1e3 * medians[name],
-                low_ms=1e3 * float(np.percentile(times[name], 25)),
-                high_ms=1e3 * float(np.percentile(times[name], 75)),
-                size=_size(paths[name]),
-                ops=ops[name],
-                speedup=reference / medians[name],
-            )
-            for name in paths
+            _timing(key, loaded[key], times[key], first) for key in paths
         ),
-        runtime="TensorFlow" if saved else runtime.runtime_name(),
+        runtime=name,
         threads=threads,
-        batch_size=next(iter(batches.values())),
+        batch_size=batch_size,
+        rounds=rounds,
     )
 
 
-def _check_files(files: Any) -> dict[str, str]:
-    if not isinstance(files, Mapping):
-        raise TypeError(
-            "`files` must be a dictionary from names to paths. "
-            f"Received: {files!r} of type {type(files).__name__}."
-        )
-    if not files:
-        raise ValueError("`files` must name at least one file. Received: none.")
-    paths = {str(name): os.fspath(path) for name, path in files.items()}
-    for name, path in paths.items():
-        if not os.path.exists(path):
-            raise ValueError(
-                f"`files` must name files that exist. Received: {name!r} at "
-                f"{path!r}, where there is none."
-            )
-    if len({os.path.isdir(path) for path in paths.values()}) > 1:
+def interleave(
+    calls: Mapping[str, Callable[[], Any]], rounds: int, seed: int = 0
+) -> dict[str, list[float]]:
+    """Times functions in turn, in an order drawn anew for every round.
+
+    Args:
+        calls: Functions by name.
+        rounds: Number of rounds, at least 1.
+        seed: Seed of the orders.
+
+    Returns:
+        Dictionary from names to the seconds of one call in every round.
+    """
+    generator = np.random.default_rng(seed)
+    names = list(calls)
+    repeats = {name: _repeats(calls[name]) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    console = rich.console.Console(stderr=True)
+    for _ in progress.track(
+        range(rounds), "Timing", console=console, transient=True
+    ):
+        for i in generator.permutation(len(names)):
+            name = names[i]
+            call, count = calls[name], repeats[name]
+            # The first call after another model's finds the caches cold.
+            call()
+            start = time.perf_counter()
+            for _ in range(count):
+                call()
+            times[name].append((time.perf_counter() - start) / count)
+    return times
+
+
+def _repeats(call: Callable[[], Any]) -> int:
+    for _ in range(_WARM_UP):
+        start = time.perf_counter()
+        call()
+        seconds = time.perf_counter() - start
+    return max(1, int(np.ceil(_ROUND_SECONDS / max(seconds, 1e-7))))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loaded:
+    path: pathlib.Path
+    call: Callable[[], Any]
+    size: int
+    num_ops: int
+    num_partitions: int
+
+
+def _load_file(
+    path: pathlib.Path,
+    threads: int,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> _Loaded:
+    content = path.read_bytes()
+    try:
+        interpreter = runtime.load(content, threads)
+    except (ValueError, RuntimeError) as error:
         raise ValueError(
-            "`files` must be all .tflite files or all SavedModel directories: "
-            "times on different runtimes do not compare. "
-            f"Received: {sorted(paths.values())}."
+            "`models` must hold `.tflite` files that the runtime can load. "
+            f"Received: {str(path)!r}: {error}."
+        ) from error
+    try:
+        with quiet():
+            for detail in interpreter.get_input_details():
+                shape = [batch_size, *detail["shape"][1:]]
+                if list(detail["shape"]) != shape:
+                    interpreter.resize_tensor_input(detail["index"], shape)
+            interpreter.allocate_tensors()
+            for detail in interpreter.get_input_details():
+                values = _random(detail["shape"], detail["dtype"], generator)
+                stored = runtime.to_stored(values, detail)
+                interpreter.set_tensor(detail["index"], stored)
+            interpreter.invoke()
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"`batch_size` {batch_size} doesn't fit the file {str(path)!r}; "
+            "export it with that batch size. Received: "
+            f"batch_size={batch_size}: {error}."
+        ) from error
+    ops = count_ops(content)
+    executed = collections.Counter(
+        op["op_name"] for op in interpreter._get_ops_details()
+    )
+
+    def call(invoke=interpreter.invoke, _content=content):
+        invoke()
+
+    return _Loaded(
+        path, call, len(content), sum(ops.values()), executed["DELEGATE"]
+    )
+
+
+def _load_saved_model(
+    path: pathlib.Path,
+    threads: int,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> _Loaded:
+    del threads  # TensorFlow's pools are the process's.
+    with quiet():
+        loaded = tf.saved_model.load(os.fspath(path))
+    if SIGNATURE not in loaded.signatures:
+        raise ValueError(
+            f"`models` must hold SavedModels with the signature {SIGNATURE!r}. "
+            f"Received: {str(path)!r} with {list(loaded.signatures)}."
+        )
+    serve = loaded.signatures[SIGNATURE]
+    inputs = {}
+    for name, spec in serve.structured_input_signature[1].items():
+        shape = [batch_size, *(n or 1 for n in spec.shape[1:])]
+        values = _random(shape, spec.dtype.as_numpy_dtype, generator)
+        inputs[name] = tf.constant(values, spec.dtype)
+
+    def call(_keep_alive=loaded):
+        for value in serve(**inputs).values():
+            value.numpy()
+
+    return _Loaded(
+        path, call, directory_size(path), len(serve.graph.get_operations()), 0
+    )
+
+
+def _random(
+    shape: Any, dtype: Any, generator: np.random.Generator
+) -> np.ndarray:
+    if np.issubdtype(dtype, np.floating):
+        return generator.standard_normal(shape).astype(dtype)
+    return generator.integers(0, 2, shape).astype(dtype)
+
+
+def _checked_paths(models: Any) -> dict[str, pathlib.Path]:
+    if not isinstance(models, Mapping) or not models:
+        raise TypeError(
+            "`models` must be a dictionary from names to paths, such as "
+            '{"dense": "dense.tflite"}. '
+            f"Received: models={models!r} of type {type(models).__name__}."
+        )
+    paths = {}
+    for name, path in models.items():
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(
+                "`models` must map names to paths. "
+                f"Received: {name!r}: {path!r} of type {type(path).__name__}."
+            )
+        paths[str(name)] = pathlib.Path(path)
+        if not paths[str(name)].exists():
+            raise ValueError(
+                "`models` must hold paths of existing models. "
+                f"Received: {name!r}: {str(path)!r}, which doesn't exist."
+            )
+    if len({path.is_dir() for path in paths.values()}) > 1:
+        raise ValueError(
+            "`models` must be either all `.tflite` files or all SavedModel "
+            "directories: times on different runtimes say nothing about the "
+            f"models. Received: {[str(path) for path in paths.values()]}."
         )
     return paths
 
 
-def _tflite_call(
-    path: str, threads: int, batch_size: int | None
-) -> tuple[Callable[[], None], int, int]:
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        interpreter = runtime.load(content, threads)
-    except ValueError as error:
+def _check_tensorflow_threads(threads: int) -> None:
+    tf.config.list_logical_devices()  # Fixes the number of threads.
+    inside = tf.config.threading.get_intra_op_parallelism_threads()
+    if inside != threads and (inside or os.cpu_count() != threads):
         raise ValueError(
-            "`files` must be .tflite files or SavedModel directories. "
-            f"Received: {path!r} ({error})."
-        ) from error
-    details = interpreter.get_input_details()
-    if batch_size is not None:
-        for detail in details:
-            shape = [batch_size, *detail["shape"][1:]]
-            interpreter.resize_tensor_input(detail["index"], shape)
-    with quiet():
-        interpreter.allocate_tensors()
-    rng = np.random.default_rng(0)
-    for detail in interpreter.get_input_details():
-        values = _random(rng, detail["shape"], np.dtype(detail["dtype"]))
-        interpreter.set_tensor(detail["index"], values)
-    batch = int(interpreter.get_input_details()[0]["shape"][0])
-
-    def call() -> None:
-        # The interpreter reads the file's bytes for as long as it lives.
-        assert content
-        interpreter.invoke()
-
-    return call, batch, sum(count_ops(content).values())
+            "`threads` must be the number that TensorFlow runs with, "
+            f"{inside or os.cpu_count()} in this process; set it before "
+            "TensorFlow's first operation with "
+            "`tf.config.threading.set_intra_op_parallelism_threads`. "
+            f"Received: threads={threads}."
+        )
 
 
-def _saved_model_call(
-    path: str, threads: int, batch_size: int | None
-) -> tuple[Callable[[], None], int, int]:
-    import tensorflow as tf
-
-    with quiet():
-        loaded = tf.saved_model.load(path)
-    serve = loaded.signatures["serving_default"]
-    rng = np.random.default_rng(0)
-    fed = {}
-    batch = batch_size or 1
-    for name, spec in serve.structured_input_signature[1].items():
-        shape = spec.shape.as_list()
-        batch = shape[0] or batch
-        shape = [batch, *(extent or 1 for extent in shape[1:])]
-        fed[name] = tf.constant(_random(rng, shape, spec.dtype.as_numpy_dtype))
-
-    def call() -> None:
-        # The signature holds its model by a weak reference only.
-        assert loaded
-        tf.nest.map_structure(lambda tensor: tensor.numpy(), serve(**fed))
-
-    return call, batch, len(serve.graph.get_operations())
-
-
-def _random(
-    rng: np.random.Generator, shape: Any, dtype: np.dtype
-) -> np.ndarray:
-    if np.issubdtype(dtype, np.floating):
-        return rng.standard_normal(size=shape).astype(dtype)
-    if dtype == np.int8:
-        return rng.integers(-128, 128, size=shape).astype(dtype)
-    return np.zeros(shape, dtype)
-
-
-def _interleave(
-    calls: Mapping[str, Callable[[], None]], rounds: int
-) -> dict[str, list[float]]:
-    """Returns the time of a call in each turn, in seconds."""
-    repeats = {}
-    for name, call in calls.items():
-        for _ in range(3):
-            call()
-        start = time.perf_counter()
-        call()
-        taken = time.perf_counter() - start
-        repeats[name] = max(1, round(_TURN_SECONDS / max(taken, 1e-7)))
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    order = list(calls)
-    rng = np.random.default_rng(0)
-    for _ in track(range(rounds), description="Measuring", transient=True):
-        rng.shuffle(order)
-        for name in order:
-            start = time.perf_counter()
-            for _ in range(repeats[name]):
-                calls[name]()
-            elapsed = time.perf_counter() - start
-            times[name].append(elapsed / repeats[name])
-    return times
-
-
-def _size(path: str) -> int:
-    if os.path.isfile(path):
-        return os.path.getsize(path)
-    return sum(
-        os.path.getsize(os.path.join(root, name))
-        for root, _, names in os.walk(path)
-        for name in names
+def _timing(
+    name: str, model: _Loaded, times: list[float], first: list[float]
+) -> Timing:
+    low, high = np.percentile(times, [10, 90]) * 1000
+    ratios = [a / b for a, b in zip(first, times)]
+    return Timing(
+        name=name,
+        path=str(model.path),
+        median_ms=statistics.median(times) * 1000,
+        low_ms=float(low),
+        high_ms=float(high),
+        speed_up=statistics.median(ratios),
+        size=model.size,
+        num_ops=model.num_ops,
+        num_partitions=model.num_partitions,
     )
+
+
+def _draw(result: BenchmarkResult) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    timings = result.timings[::-1]
+    names = [t.name for t in timings]
+    height = 1.2 + 0.45 * len(timings)
+    figure = Figure(figsize=(9, height), layout="constrained", dpi=150)
+    latency, size = figure.subplots(1, 2, sharey=True)
+    medians = np.array([t.median_ms for t in timings])
+    spread = [
+        medians - np.array([t.low_ms for t in timings]),
+        np.array([t.high_ms for t in timings]) - medians,
+    ]
+    bars = latency.barh(
+        names, medians, xerr=np.maximum(spread, 0.0), color="#4269d0"
+    )
+    labels = [f" {t.median_ms:.3g} ms, {t.speed_up:.2f}x" for t in timings]
+    latency.bar_label(bars, labels, padding=4)
+    latency.set_xlabel("latency, ms: median, 10-90 %")
+    megabytes = [t.size / 1e6 for t in timings]
+    bars = size.barh(names, megabytes, color="#efb118")
+    size.bar_label(bars, [f" {m:.3g} MB" for m in megabytes], padding=4)
+    size.set_xlabel("size, MB")
+    for axes in (latency, size):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.45)
+        axes.set_xlim(left=0)
+    threads = "1 thread" if result.threads == 1 else f"{result.threads} threads"
+    figure.suptitle(
+        f"{result.runtime}, batch {result.batch_size}, {threads}", fontsize=10
+    )
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()

@@ -14,9 +14,8 @@
 # ==============================================================================
 """How far a quantized file may be from its source: the noise of rounding.
 
-Rounding to steps of size d adds an error of variance d^2 / 12 (d the scale of an
-8-bit tensor, 2^-11 of the value for a float16 weight, whose square is divided by
-3). The variances are carried through the file's operators to its outputs:
+Rounding to steps of size d adds an error of variance d^2 / 12, with d the scale
+of an 8-bit tensor; a float16 weight w has steps of up to 2^-10 w. The variances are carried through the file's operators to its outputs:
 
 - a product with weights W of n inputs each: (v + u) |W|^2 + n m w, with v the
   variance of the input's error, u that of its own rounding (dynamic range), m
@@ -165,7 +164,11 @@ def _step(graph: Graph, op: Op, known: dict[int, _Values]) -> None:
 
 
 def _carried(
-    graph: Graph, op: Op, read: list[int], known: dict[int, _Values], out: _Values
+    graph: Graph,
+    op: Op,
+    read: list[int],
+    known: dict[int, _Values],
+    out: _Values,
 ) -> float:
     variances = [known[i].variance for i in read]
     if op.name in _PRODUCTS and len(read) >= 2:

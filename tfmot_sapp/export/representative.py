@@ -15,8 +15,8 @@
 """Inputs to calibrate and to compare with: given, or made at random.
 
 Whatever form the data have, an array, a list of arrays, a dictionary, a
-`tf.data.Dataset` or a generator, they come out as dictionaries of arrays by input
-name, cut to the batch size of the export.
+`tf.data.Dataset` or a generator, they come out as dictionaries of arrays by
+input name, cut to the batch size of the export.
 """
 
 from collections.abc import Iterable, Iterator

@@ -12,60 +12,90 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""From a Keras model to a SavedModel directory that is known to be right.
+"""From a Keras model to a SavedModel that is known to be right.
 
 ```python
 result = export_saved_model(packed, "model/")
-served = tf.saved_model.load("model/").signatures["serving_default"]
+serve = tf.saved_model.load("model/").signatures["serving_default"]
+outputs = serve(x=images)
 ```
 
-The directory holds the signature `serving_default` with the model's own names
-and an open batch size. It is loaded again and compared with the source model
-before it is put in place.
+The batch stays open. With `jit_compile=True` XLA compiles the signature where it
+runs, once for each batch size.
 """
 
+import collections
 import os
+import pathlib
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export import representative, verify
 from tfmot_sapp.export.placing import check_path, placed_directory
 from tfmot_sapp.export.quiet import quiet
-from tfmot_sapp.export.serving import Serving, check_model, serving_of
-from tfmot_sapp.export.tflite import ExportResult, write_saved_model
+from tfmot_sapp.export.serving import (
+    SIGNATURE,
+    Serving,
+    check_model,
+    serving_of,
+    write_saved_model,
+)
+from tfmot_sapp.export.tflite import ExportResult
 
-_CHECKS = 3
+# Batch sizes that a SavedModel is compared with its source at.
+_CHECKED_BATCHES = (1, 3)
+
+# Nodes that compute nothing.
+_BOOKKEEPING = frozenset(
+    {
+        "Const",
+        "Identity",
+        "NoOp",
+        "Placeholder",
+        "ReadVariableOp",
+        "VarHandleOp",
+    }
+    | {"PartitionedCall", "StatefulPartitionedCall"}
+)
 
 
 def export_saved_model(
     model: Any,
     path: str | os.PathLike,
-    batch_size: int | None = None,
     jit_compile: bool = False,
     input_signature: Any = None,
+    representative_data: Any = None,
 ) -> ExportResult:
-    """Writes a model as a SavedModel, checked against the model itself.
+    """Writes a model as a SavedModel for serving, checked against the model.
+
+    It has one signature, `serving_default`, for inference, with the names of
+    the model's inputs and outputs and an open batch. It is loaded again and
+    compared with `model` at batch 1 and 3 before it is put in place; if
+    anything fails, what stood at `path` stays.
 
     Args:
         model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed
             by `pack_blocks`.
-        path: The directory to write. Missing folders are made; a directory
-            that is there is replaced, and only when the new one is right.
-        batch_size: The batch size to fix, or `None` to leave it open.
-        jit_compile: Whether the serving function is compiled by XLA where it
-            runs, once for each batch size that it meets.
+        path: The directory to write. Missing folders are made, a directory
+            there is replaced.
+        jit_compile: Whether XLA compiles the signature where it runs. It is
+            faster, and takes some seconds at the first call of every batch
+            size.
         input_signature: Specs (anything with `shape` and `dtype`) structured
             like the model's input. Needed for subclassed models only.
+        representative_data: Inputs to compare with in place of random
+            numbers, in the forms that `export_tflite` takes.
 
     Returns:
-        An `ExportResult`; its `size` is that of all files together, its `ops`
-        are those of the serving function.
+        An `ExportResult`; its `ops` are TensorFlow's.
 
     Raises:
-        TypeError: If `model` is no Keras model or `path` no path.
-        ValueError: If the model is still wrapped for pruning, `path` can't be
-            written, or what was written does not compute what `model` does.
+        TypeError: If `model` is no Keras model, `path` no path, or
+            `representative_data` no data.
+        ValueError: If the model is still wrapped for pruning, `path` can't
+            be written, or what was written is too far from the model.
 
     Example:
 
@@ -74,21 +104,19 @@ def export_saved_model(
     >>> model = keras.Model(inputs, keras.layers.Dense(2, name="y")(inputs))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     result = export_saved_model(model, folder + "/model")
-    >>> result.max_error < result.tolerance
-    True
+    >>> result.ops["MatMul"]
+    1
     """
     check_model(model)
     target = check_path(path, "directory")
-    serving = serving_of(model, batch_size, input_signature)
-    options = {"jit_compile": True} if jit_compile else {}
+    serving = serving_of(model, None, input_signature)
+    inputs = _inputs(serving, representative_data)
+    expected = verify.source_outputs(serving, inputs)
     with placed_directory(target) as folder:
-        write_saved_model(serving, folder, **options)
-        difference, ops = _check(serving, folder)
-        size = sum(
-            os.path.getsize(os.path.join(root, name))
-            for root, _, names in os.walk(folder)
-            for name in names
-        )
+        write_saved_model(serving, folder, jit_compile=jit_compile or None)
+        found, ops = _run(folder, inputs)
+        difference = verify.check_exact(serving, expected, found)
+        size = directory_size(folder)
     return ExportResult(
         path=target,
         size=size,
@@ -99,27 +127,50 @@ def export_saved_model(
     )
 
 
-def _check(
-    serving: Serving, folder: os.PathLike
-) -> tuple[verify.Difference, dict[str, int]]:
+def directory_size(folder: pathlib.Path) -> int:
+    """Returns the bytes of all files in a directory."""
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+
+
+def _inputs(serving: Serving, data: Any) -> list[dict[str, np.ndarray]]:
+    if data is None:
+        return [
+            representative.random_inputs(serving, samples=batch, seed=batch)
+            for batch in _CHECKED_BATCHES
+        ]
+    return [
+        next(representative.batches(data, serving, batch, batch))
+        for batch in _CHECKED_BATCHES[: 1 if _is_stream(data) else None]
+    ]
+
+
+def _is_stream(data: Any) -> bool:
+    # A generator gives its batches once only.
+    return iter(data) is data if hasattr(data, "__iter__") else False
+
+
+def _run(
+    folder: pathlib.Path, inputs: list[dict[str, np.ndarray]]
+) -> tuple[list[dict[str, np.ndarray]], dict[str, int]]:
     with quiet():
         loaded = tf.saved_model.load(os.fspath(folder))
-    served = loaded.signatures["serving_default"]
-    inputs = [
-        representative.random_inputs(serving, samples=2, seed=seed)
-        for seed in range(_CHECKS)
-    ]
-    expected = verify.source_outputs(serving, inputs)
-    found = [
-        {
-            name: value.numpy()
-            for name, value in served(
-                **{k: tf.convert_to_tensor(v) for k, v in arrays.items()}
-            ).items()
-        }
-        for arrays in inputs
-    ]
-    ops: dict[str, int] = {}
-    for op in served.graph.get_operations():
-        ops[op.type] = ops.get(op.type, 0) + 1
-    return verify.check_exact(serving, expected, found), ops
+        serve = loaded.signatures[SIGNATURE]
+        outputs = [
+            {
+                name: value.numpy()
+                for name, value in serve(
+                    **{k: tf.constant(v) for k, v in arrays.items()}
+                ).items()
+            }
+            for arrays in inputs
+        ]
+    return outputs, _count_nodes(serve)
+
+
+def _count_nodes(function: Any) -> dict[str, int]:
+    definition = function.graph.as_graph_def()
+    nodes = list(definition.node)
+    for inner in definition.library.function:
+        nodes += inner.node_def
+    counts = collections.Counter(node.op for node in nodes)
+    return {k: n for k, n in counts.most_common() if k not in _BOOKKEEPING}

@@ -21,13 +21,17 @@ in any nesting.
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from tfmot_sapp.export.quiet import quiet
 from tfmot_sapp.frameworks import is_model, keras_of
+
+SIGNATURE = "serving_default"
 
 # Wrappers that exist during training only, by class name: this package's own
 # and that of TF-MOT.
@@ -132,6 +136,39 @@ def serving_of(
         return _named_outputs(model, model(arguments, training=False))
 
     return Serving(model, specs, call)
+
+
+def write_saved_model(
+    serving: Serving, folder: str | os.PathLike, **options: Any
+) -> None:
+    """Writes a model as a SavedModel with the signature `serving_default`.
+
+    Args:
+        serving: The model.
+        folder: An existing, empty directory.
+        **options: Arguments of `tf.function`, such as `jit_compile`.
+    """
+    with quiet():
+        function = serving.trace(**options)
+        module = tf.Module()
+        # What the function captured, and no more: the optimizer's and the
+        # metrics' variables stay behind, lookup tables come along.
+        module.variables_of_model = list(function.variables)
+        module.resources = _resources(serving.model)
+        tf.saved_model.save(
+            module, os.fspath(folder), signatures={SIGNATURE: function}
+        )
+
+
+def _resources(model: Any) -> list[Any]:
+    """Returns what a model holds beside variables, such as lookup tables."""
+    return [
+        value
+        for layer in model._flatten_layers()
+        for value in vars(layer).values()
+        if isinstance(value, tf.saved_model.experimental.TrackableResource)
+        or hasattr(value, "_create_resource")
+    ]
 
 
 def _known_inputs(model: Any) -> Any:

@@ -42,7 +42,13 @@ from tfmot_sapp.export import representative, runtime, verify
 from tfmot_sapp.export.flatbuffer import count_ops, read_graph
 from tfmot_sapp.export.placing import check_path, place_file
 from tfmot_sapp.export.quiet import quiet
-from tfmot_sapp.export.serving import Serving, check_model, serving_of
+from tfmot_sapp.export.serving import (
+    SIGNATURE,
+    Serving,
+    check_model,
+    serving_of,
+    write_saved_model,
+)
 
 QUANTIZE = (None, "float16", "dynamic_int8", "int8")
 ENCODINGS = (None, "sparse")
@@ -90,13 +96,13 @@ def export_tflite(
 ) -> ExportResult:
     """Writes a model as a `.tflite` file, checked against the model itself.
 
-    The file is compared with `model` under the runtime's default delegate before
-    it is put in place, see `tfmot_sapp.export.verify`; if anything fails, what
-    stood at `path` stays.
+    The file is compared with `model` under the runtime's default delegate
+    before it is put in place, see `tfmot_sapp.export.verify`; if anything
+    fails, what stood at `path` stays.
 
     Args:
-        model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed by
-            `pack_blocks`.
+        model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed
+            by `pack_blocks`.
         path: The file to write. Missing folders are made.
         quantize: `None` for float32; `"float16"` stores weights in half
             precision and computes in float32; `"dynamic_int8"` stores 8-bit
@@ -235,7 +241,7 @@ def _convert(
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                folder, signature_keys=["serving_default"]
+                folder, signature_keys=[SIGNATURE]
             )
         _set_quantization(converter, quantize, io_dtype, data)
         if encoding == "sparse":
@@ -249,42 +255,6 @@ def _convert(
                 return converter.convert()
         except Exception as error:
             raise ValueError(_why_not_converted(error)) from error
-
-
-def write_saved_model(
-    serving: Serving, folder: str | os.PathLike, **options: Any
-) -> None:
-    """Writes a model as a SavedModel with the signature `serving_default`.
-
-    Args:
-        serving: The model.
-        folder: An existing, empty directory.
-        **options: Arguments of `tf.function`, such as `jit_compile`.
-    """
-    with quiet():
-        function = serving.trace(**options)
-        module = tf.Module()
-        # What the function captured, and no more: the optimizer's and the
-        # metrics' variables stay behind, lookup tables come along.
-        module.variables_of_model = list(function.variables)
-        module.resources = _resources(serving.model)
-        tf.saved_model.save(
-            module, os.fspath(folder), signatures={_SIGNATURE: function}
-        )
-
-
-_SIGNATURE = "serving_default"
-
-
-def _resources(model: Any) -> list[Any]:
-    """Returns what a model holds beside variables, such as lookup tables."""
-    return [
-        value
-        for layer in model._flatten_layers()
-        for value in vars(layer).values()
-        if isinstance(value, tf.saved_model.experimental.TrackableResource)
-        or hasattr(value, "_create_resource")
-    ]
 
 
 def _set_quantization(

@@ -15,15 +15,15 @@
 """Is an exported model still the model? Checked before it is put in place.
 
 The exported model runs as its users will run it, a `.tflite` file under the
-runtime's default delegate, and its outputs are compared with those of the source
-Keras model.
+runtime's default delegate, and its outputs are compared with those of the
+source Keras model.
 
 - Without quantization: the largest absolute error must be under 1e-5 of the
   output scale, the largest absolute value of the source's output. A model that
   computes in less than float32 is allowed more in proportion to its machine
   epsilon.
-- With quantization: the root mean square of the error must be under `MARGIN` times
-  the noise that rounding the file's tensors is expected to cause (`noise.py`),
+- With quantization: the root mean square of the error must be under `MARGIN`
+  times the noise that rounding the file's tensors is expected to cause (`noise.py`),
   and under half that of the outputs, for what is beyond holds more noise than
   signal.
 """
@@ -183,9 +183,7 @@ def derived_tolerance(
     return min(MARGIN * worst + EXACT, _AT_MOST)
 
 
-def measure(
-    expected: list[Arrays], found: list[Arrays]
-) -> tuple[float, float]:
+def measure(expected: list[Arrays], found: list[Arrays]) -> tuple[float, float]:
     """Measures the relative error of outputs.
 
     Args:
