@@ -26,12 +26,12 @@ import dataclasses
 
 import numpy as np
 
-# What counts as pruned: a zero that lies in a rectangle of zeros of one of
-# these sizes. A square finds blocks; the strips find whole channels and blocks
-# along one axis. Chance zeros of a few percent form none of them.
-_RECTANGLES = ((4, 4), (1, 16), (16, 1))
-# Runs shorter than this (on average) say that zeros by chance are about.
-_TYPICAL_RUN = 4
+# What counts as pruned: a zero that lies in a square of zeros of this size.
+# Zeros by chance, up to a few percent, form none.
+_SQUARE = 4
+# Whole channels of zeros count, too, if there are this many of them; a few are
+# cheaper to compute than to cut around.
+_MANY_CHANNELS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +75,8 @@ def block_structure(nonzero: np.ndarray) -> BlockStructure:
     if nonzero.all():
         return BlockStructure((0, inputs), (0, outputs))
     in_edges, out_edges = _edges(nonzero)
-    rows = inputs / (len(in_edges) - 1)
-    columns = outputs / (len(out_edges) - 1)
-    if min(rows, columns) < _TYPICAL_RUN:
+    runs = [*np.diff(in_edges)[:-1], *np.diff(out_edges)[:-1]]
+    if runs and min(runs) < _SQUARE:
         filled = np.stack([_without_chance_zeros(tap) for tap in nonzero])
         in_edges, out_edges = _edges(filled)
     return BlockStructure(in_edges, out_edges)
@@ -116,19 +115,22 @@ def _typical(edges: tuple[int, ...]) -> int:
 
 def _without_chance_zeros(nonzero: np.ndarray) -> np.ndarray:
     zero = ~nonzero
-    pruned = np.zeros_like(zero)
-    for rows, columns in _RECTANGLES:
-        pruned |= _opening(zero, rows, columns)
+    pruned = _opening(zero, _SQUARE, _SQUARE)
+    rows, columns = zero.all(axis=1), zero.all(axis=0)
+    if rows.mean() > _MANY_CHANNELS:
+        pruned |= rows[:, np.newaxis]
+    if columns.mean() > _MANY_CHANNELS:
+        pruned |= columns
     return ~pruned
 
 
 def _opening(flags: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The union of all rectangles of true flags; outside counts as true."""
-    rows, columns = min(rows, flags.shape[0]), min(columns, flags.shape[1])
+    """The union of all rectangles of true flags."""
+    if flags.shape[0] < rows or flags.shape[1] < columns:
+        return np.zeros_like(flags)
+    fits = _window_sums(flags, rows, columns) == rows * columns
     padding = ((rows - 1, rows - 1), (columns - 1, columns - 1))
-    padded = np.pad(flags, padding, constant_values=True)
-    fits = _window_sums(padded, rows, columns) == rows * columns
-    return _window_sums(fits, rows, columns) > 0
+    return _window_sums(np.pad(fits, padding), rows, columns) > 0
 
 
 def _window_sums(flags: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -316,7 +316,8 @@ class _Emitter:
                 weight.assign(np.asarray(array).reshape(weight.shape))
             if shared is not None:
                 self.shared[key] = layer
-        return list(layer(list(tensors)))
+        outputs = layer(list(tensors))
+        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
     def _unique(self, name: str) -> str:
         name = name.replace("/", "_")

@@ -19,14 +19,13 @@ It knows the shapes of its weights and yields its outputs one after the other,
 so that whatever follows an output (an addition, an activation) is computed
 while that output is still in the cache.
 
-| lowering | how |
-| --- | --- |
-| `Products` | one small product for each output piece, of the concatenation of just the input pieces it reads; or several products, added up |
-| `Group` | gather the blocks, then one grouped convolution |
-| `GatherMatmul` | gather the blocks, then batched products |
-| `Channelwise` | depthwise convolution or scale, piece by piece |
-| `Through` | nothing but the steps that follow |
-| `Join`, `Cut`, `Fill` | pieces to one tensor, one tensor to pieces, constants |
+- `Products`: one small product for each output piece, of the concatenation of
+  just the input pieces it reads; or several products, added up.
+- `Group`: gather the blocks, then one grouped convolution.
+- `GatherMatmul`: gather the blocks, then batched products.
+- `Channelwise`: depthwise convolution or scale, piece by piece.
+- `Through`: nothing but the steps that follow.
+- `Join`, `Cut`, `Fill`: pieces to one tensor, one tensor to pieces, constants.
 """
 
 import dataclasses
@@ -202,11 +201,13 @@ class Group(Lowering):
             taken = _unblocked(taken)
             if not self.window:
                 flat = tf.reshape(taken, (-1, 1, 1, taken.shape[-1]))
-                y = tf.nn.conv2d(flat, kernel, 1, "VALID")
-                y = _like(tf.nn.bias_add(y, bias), x)
+                y = _like(tf.nn.conv2d(flat, kernel, 1, "VALID"), x)
             else:
-                y = tf.nn.bias_add(_product(taken, kernel, self.window), bias)
-            parts.append(y)
+                y = _product(taken, kernel, self.window)
+            # TensorFlow on a CPU would fuse a bias that follows immediately
+            # with the convolution, and then refuse it for being grouped.
+            rows = tf.reshape(y, (-1, y.shape[-1]))
+            parts.append(_like(tf.nn.bias_add(rows, bias), y))
         yield _in_order(parts, self.block[1], self.order)
 
 
@@ -370,7 +371,8 @@ class Join(Lowering):
     def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
         """Yields the one tensor."""
         del weights
-        yield join(pieces)
+        # In one step, though it leaves the delegate: one copy, not several.
+        yield tf.concat(list(pieces), -1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -388,6 +390,10 @@ class Cut(Lowering):
         """Yields the pieces."""
         del weights
         (x,) = pieces
+        widths = [end - begin for begin, end in self.spans]
+        if sum(widths) == x.shape[-1]:
+            yield from tf.split(x, widths, -1)
+            return
         for begin, end in self.spans:
             yield x[..., begin:end]
 

@@ -71,7 +71,9 @@ class PackedComputation:
         ]
 
     def _run(self, inputs: Any) -> list[Any]:
-        tensors = list(inputs)
+        # tf_keras hands over a list of one tensor as the tensor.
+        several = isinstance(inputs, list | tuple)
+        tensors = list(inputs) if several else [inputs]
         weights = [self._tensor(weight) for weight in self._weight_list]
         outputs = []
         pieces = tensors[: self.core_inputs]

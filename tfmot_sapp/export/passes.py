@@ -165,7 +165,7 @@ def analyse_channels(graph: Graph) -> dict[Value, Channels]:
     edges = _edges(graph)
     channels: dict[Value, Channels] = {}
     for value in graph.inputs:
-        channels[value] = _varying(edges[value], value)
+        channels[value] = _given(edges[value], value)
     for node in graph.nodes:
         if isinstance(node, Packable):
             channels[node.output] = _constants(node, channels, edges)
@@ -179,10 +179,15 @@ def analyse_channels(graph: Graph) -> dict[Value, Channels]:
             )
         else:
             for value in node.outputs:
-                channels[value] = _varying(edges[value], value)
+                channels[value] = _given(edges[value], value)
     for value in graph.outputs:
         channels[value].needed[:] = True
+    used = set(graph.outputs)
     for node in reversed(list(graph.nodes)):
+        if not used.intersection(node.outputs):
+            graph.nodes.remove(node)
+            continue
+        used.update(node.inputs)
         if not _demand(node, channels):
             graph.nodes.remove(node)
     return channels
@@ -192,6 +197,13 @@ def _varying(edges: np.ndarray, value: Value) -> Channels:
     runs = len(edges) - 1
     values = np.zeros(value.channels)
     return Channels(edges, np.zeros(runs, bool), values, np.zeros(runs, bool))
+
+
+def _given(edges: np.ndarray, value: Value) -> Channels:
+    """Channels that are there whether or not anything reads them."""
+    channels = _varying(edges, value)
+    channels.needed[:] = True
+    return channels
 
 
 def _edges(graph: Graph) -> dict[Value, np.ndarray]:
@@ -339,8 +351,6 @@ def _step_constants(
 def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
     """Passes on what is needed; whether the node is needed at all."""
     if isinstance(node, Opaque):
-        if not any(channels[v].needed.any() for v in node.outputs):
-            return False
         for value in node.inputs:
             channels[value].needed[:] = True
         return True

@@ -19,11 +19,12 @@ here turn it into a lowering with its weights.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.export.graph import Graph, Linear, Packable, Value
+from tfmot_sapp.export.graph import Linear, Packable, Value
 from tfmot_sapp.export.lowerings import (
     WIDEST_CONCAT,
     GatherMatmul,
@@ -117,24 +118,15 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
         read = np.flatnonzero(mask[:, j]).tolist()
         if core.border is not None and core.border[..., out_pieces[j]].any():
             read.append(len(in_pieces))
-        bare = choice.out_form == PIECES and _adds(node)
-        if not read and not bare:
-            read = [0]
-        if not read:
-            reads.append(())
-        elif len(read) > most and (most == 1 or mask.shape[1] > 1):
+        # A piece that reads nothing still needs a shape.
+        read = read or [0]
+        if len(read) > most and (most == 1 or mask.shape[1] > 1):
             reads.append(tuple(tuple(c) for c in chunks(read, most)))
         else:
             reads.append((tuple(read),))
     if core.border is not None:
         inputs = (*inputs, 1)
     return Products(core.taps, window, inputs, widths, tuple(reads))
-
-
-def _adds(node: Packable) -> bool:
-    """Whether a bare bias gets a shape by what is added to it."""
-    del node
-    return False
 
 
 def _piece_mask(node: Packable, plan: Plan, choice: Choice) -> np.ndarray:
@@ -146,19 +138,44 @@ def _piece_mask(node: Packable, plan: Plan, choice: Choice) -> np.ndarray:
     return mask
 
 
+def uniform_block(node: Packable, plan: Plan) -> tuple[int, int]:
+    """The largest block that cuts all live runs of input and output evenly."""
+    extents = []
+    for value in (node.inputs[0], node.output):
+        channels = plan.channels[value]
+        extents.append(
+            math.gcd(*(channels.width(run) for run in channels.live))
+        )
+    return extents[0], extents[1]
+
+
+def _uniform_pieces(
+    node: Packable, plan: Plan
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    rows, columns = uniform_block(node, plan)
+    ins = plan.live_channels(node.inputs[0]).reshape(-1, rows)
+    outs = plan.live_channels(node.output).reshape(-1, columns)
+    return list(ins), list(outs)
+
+
 def blocked_reads(
     node: Packable, plan: Plan
 ) -> tuple[tuple[int, int], tuple[tuple[int, ...], ...], tuple[int, ...]]:
     """Block shape, reads in the order of computation, and that order."""
-    mask = run_mask(node, plan)
-    before, after = plan.channels[node.inputs[0]], plan.channels[node.output]
-    block = (before.width(before.live[0]), after.width(after.live[0]))
+    assert isinstance(node.core, Linear)
+    rows, columns = uniform_block(node, plan)
+    live = np.ix_(
+        plan.live_channels(node.inputs[0]), plan.live_channels(node.output)
+    )
+    nonzero = (node.core.by_tap() != 0).any(axis=0)[live]
+    shape = (nonzero.shape[0] // rows, rows, nonzero.shape[1] // columns, -1)
+    mask = nonzero.reshape(shape).any(axis=(1, 3))
     reads = [
         tuple(np.flatnonzero(column).tolist()) or (0,) for column in mask.T
     ]
     computed = sorted(range(len(reads)), key=lambda j: (len(reads[j]), j))
     order = np.argsort(computed).tolist()
-    return block, tuple(reads[j] for j in computed), tuple(order)
+    return (rows, columns), tuple(reads[j] for j in computed), tuple(order)
 
 
 def linear_arrays(
@@ -172,8 +189,7 @@ def linear_arrays(
     if isinstance(lowering, Products):
         return _products_arrays(core, node, choice, plan, lowering)
     assert isinstance(lowering, Group | GatherMatmul)
-    ins = plan.pieces(node.inputs[0], PIECES)
-    outs = plan.pieces(node.output, PIECES)
+    ins, outs = _uniform_pieces(node, plan)
     computed = np.argsort(lowering.order)
     arrays: list[np.ndarray] = []
     j = 0
@@ -220,11 +236,3 @@ def _products_arrays(
             arrays.append(np.concatenate(parts, axis=-2))
         arrays.append(core.bias[columns])
     return arrays
-
-
-def default_choices(graph: Graph, plan: Plan) -> None:
-    """Lists everywhere."""
-    for node in graph.nodes:
-        if isinstance(node, Packable):
-            form = WHOLE if node.shared is not None else PIECES
-            plan.choices[node] = Choice("list", form, form)

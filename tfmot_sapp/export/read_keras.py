@@ -44,12 +44,37 @@ from tfmot_sapp.frameworks import keras_of
 
 # Functions of one value, by the name under which every Keras has them.
 _ACTIVATIONS = frozenset(
-    "relu relu6 sigmoid tanh elu selu softplus softsign silu swish gelu "
-    "exponential hard_sigmoid hard_silu hard_swish leaky_relu mish".split()
+    {
+        "relu",
+        "relu6",
+        "sigmoid",
+        "tanh",
+        "elu",
+        "selu",
+        "softplus",
+        "softsign",
+        "silu",
+        "swish",
+        "gelu",
+        "exponential",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_swish",
+        "leaky_relu",
+        "mish",
+    }
 )
 _AT_INFERENCE_NOTHING = frozenset(
-    "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout "
-    "GaussianDropout GaussianNoise ActivityRegularization".split()
+    {
+        "Dropout",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "AlphaDropout",
+        "GaussianDropout",
+        "GaussianNoise",
+        "ActivityRegularization",
+    }
 )
 _STEPS = {
     "ReLU": "map",
@@ -160,9 +185,9 @@ class _Reader:
         plain = not call.kwargs.get("mask") is not None
         if self._is_layer(layer) and is_nested(layer) and is_graph(layer):
             ordered = _tensors_of(call.args)
-            if len(ordered) == len(layer.inputs) == len(inputs):
-                if not isinstance(call.args[0], dict):
-                    return self.read_model(layer, inputs)
+            matching = len(ordered) == len(layer.inputs) == len(inputs)
+            if matching and not isinstance(call.args[0], dict):
+                return self.read_model(layer, inputs)
         if plain and len(call.outputs) == 1:
             shape = tuple(call.outputs[0].shape)
             result = self._read_layer(call, inputs, shape)
@@ -194,7 +219,7 @@ class _Reader:
         if name in _AT_INFERENCE_NOTHING:
             return inputs[0]
         if name in _STEPS:
-            if "channels_first" == getattr(layer, "data_format", None):
+            if getattr(layer, "data_format", None) == "channels_first":
                 return None
             if any(value.shape != inputs[0].shape for value in inputs):
                 return None
@@ -465,7 +490,10 @@ def _read_conv(layer: Any) -> list[Core] | None:
     if layer.data_format == "channels_first":
         return None
     kernel = _array(layer.kernel)
-    if kernel.size * layer.groups > _MOST_GROUPED_WEIGHTS and layer.groups > 1:
+    if layer.groups > 1 and (
+        kernel.size * layer.groups > _MOST_GROUPED_WEIGHTS
+        or np.count_nonzero(kernel) > kernel.size / 2
+    ):
         return None
     bias = _bias(layer, kernel.shape[-1], kernel.dtype)
     window = _window(layer, layer.rank)

@@ -1,0 +1,143 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Chooses among packed models by timing them on this machine.
+
+Candidates are packed under different assumptions about the machine: what a
+copy, an operation or leaving the delegate costs beside a multiply-add. One of
+them is all dense. They are written as LiteRT files at the batch size and data
+type asked for, and run in turns, so that whatever else the machine does falls
+on all of them alike.
+"""
+
+import dataclasses
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.export import runtime
+from tfmot_sapp.export.cost import Machine
+from tfmot_sapp.export.tflite import export_tflite
+
+# A packed model that isn't faster than dense by this much isn't worth it.
+_LEAST_GAIN = 1.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """How to time candidates.
+
+    Attributes:
+        threads: Threads of the runtime, at least 1.
+        quantize: Data type of the file, as in `export_tflite`.
+        representative_data: As in `export_tflite`.
+        seconds: Time to spend on running the candidates, positive.
+
+    Example:
+
+    >>> Tuning(threads=2).threads
+    2
+    """
+
+    threads: int = 1
+    quantize: str | None = None
+    representative_data: Any = None
+    seconds: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        if isinstance(self.threads, bool) or not isinstance(self.threads, int):
+            raise TypeError(
+                f"`threads` must be an integer. Received: {self.threads!r}."
+            )
+        if self.threads < 1:
+            raise ValueError(
+                f"`threads` must be at least 1. Received: {self.threads}."
+            )
+        if not self.seconds > 0:
+            raise ValueError(
+                f"`seconds` must be positive. Received: {self.seconds}."
+            )
+
+    def machines(self) -> list[Machine]:
+        """The assumptions to pack under; the first one gives a dense model."""
+        usual = Machine()
+        # In 8 bits products are cheaper, beside everything else.
+        mac = usual.mac / (3 if self.quantize == "int8" else 1)
+        mac /= self.threads
+        outside = usual.outside * self.threads
+        likely = dataclasses.replace(usual, mac=mac, outside=outside)
+        return [
+            dataclasses.replace(usual, pieces_allowed=False),
+            likely,
+            dataclasses.replace(likely, mac=likely.mac * 3),
+            dataclasses.replace(likely, mac=likely.mac / 3),
+            dataclasses.replace(likely, gathered=likely.gathered / 4),
+            dataclasses.replace(likely, gathered=likely.gathered * 8),
+        ]
+
+
+def fastest(candidates: list[Any], batch_size: int, tuning: Tuning) -> Any:
+    """Returns the fastest of some packed models.
+
+    Args:
+        candidates: Packed models that compute the same. The first is the
+            dense one, and wins unless another is clearly faster.
+        batch_size: Batch to run them at.
+        tuning: How to time them.
+
+    Returns:
+        One of the candidates.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        contents = []
+        for i, candidate in enumerate(candidates):
+            path = pathlib.Path(folder) / f"{i}.tflite"
+            export_tflite(
+                candidate,
+                path,
+                quantize=tuning.quantize,
+                representative_data=tuning.representative_data,
+                batch_size=batch_size,
+            )
+            contents.append(path.read_bytes())
+    distinct = {content: i for i, content in reversed([*enumerate(contents)])}
+    times = _medians(list(distinct), tuning)
+    by_candidate = dict(zip(distinct.values(), times))
+    best = min(by_candidate, key=by_candidate.__getitem__)
+    if by_candidate[best] * _LEAST_GAIN > by_candidate[0]:
+        best = 0
+    for layer in candidates[best].layers:
+        if getattr(layer, "row", None) is not None:
+            gain = by_candidate[0] / by_candidate[best]
+            layer.row["why"] += f"; the model measured {gain:.2f}x dense"
+    return candidates[best]
+
+
+def _medians(contents: list[bytes], tuning: Tuning) -> list[float]:
+    interpreters = [runtime.load(c, tuning.threads) for c in contents]
+    times: list[list[float]] = [[] for _ in interpreters]
+    for interpreter in interpreters:
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+    end = time.perf_counter() + tuning.seconds
+    while time.perf_counter() < end or len(times[0]) < 3:
+        for interpreter, taken in zip(interpreters, times):
+            start = time.perf_counter()
+            interpreter.invoke()
+            taken.append(time.perf_counter() - start)
+    return [float(np.median(taken)) for taken in times]
