@@ -74,11 +74,12 @@ def block_structure(nonzero: np.ndarray) -> BlockStructure:
     taps, inputs, outputs = nonzero.shape
     if nonzero.all():
         return BlockStructure((0, inputs), (0, outputs))
-    in_edges, out_edges = _edges(nonzero)
+    in_edges, out_edges = _edges(nonzero, 1)
     runs = [*np.diff(in_edges)[:-1], *np.diff(out_edges)[:-1]]
     if runs and min(runs) < _SQUARE:
         filled = np.stack([_without_chance_zeros(tap) for tap in nonzero])
-        in_edges, out_edges = _edges(filled)
+        # At the corner of a block a single zero can pass for pruned.
+        in_edges, out_edges = _edges(filled, _SQUARE)
     return BlockStructure(in_edges, out_edges)
 
 
@@ -96,10 +97,13 @@ def block_mask(nonzero: np.ndarray, structure: BlockStructure) -> np.ndarray:
     return np.logical_or.reduceat(rows, structure.out_edges[:-1], axis=2)
 
 
-def _edges(nonzero: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    rows = (nonzero[:, 1:] != nonzero[:, :-1]).any(axis=(0, 2))
-    columns = (nonzero[:, :, 1:] != nonzero[:, :, :-1]).any(axis=(0, 1))
-    return _with_ends(rows), _with_ends(columns)
+def _edges(
+    nonzero: np.ndarray, least: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where neighbouring channels differ in at least `least` weights."""
+    rows = (nonzero[:, 1:] != nonzero[:, :-1]).sum(axis=2).max(axis=0)
+    columns = (nonzero[:, :, 1:] != nonzero[:, :, :-1]).sum(axis=1).max(axis=0)
+    return _with_ends(rows >= least), _with_ends(columns >= least)
 
 
 def _with_ends(changes: np.ndarray) -> tuple[int, ...]:

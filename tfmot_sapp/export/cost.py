@@ -35,6 +35,8 @@ class Machine:
         copied_row: Per row of a piece that is copied.
         copied_byte: Per byte copied.
         weight_byte: Per byte of weights; they are read once per product.
+        stored_byte: Per byte of weights, however often they are read: what a
+            smaller model is worth where times are close.
         outside: Per operation that leaves the delegate.
         gathered: Copies that gathering blocks amounts to: the gather itself,
             and the transpositions around a batched product.
@@ -46,6 +48,7 @@ class Machine:
     copied_row: float = 0.006
     copied_byte: float = 1 / 20_000
     weight_byte: float = 1 / 25_000
+    stored_byte: float = 1 / 10_000
     outside: float = 2.0
     gathered: float = 1.5
     pieces_allowed: bool = True
@@ -58,7 +61,8 @@ class Machine:
         # Narrow outputs leave lanes of the vector units empty.
         slow = 1 + 8 / width
         read = 4 * taps * depth * width * self.weight_byte
-        return self.operation + max(macs * self.mac * slow, read)
+        stored = 4 * taps * depth * width * self.stored_byte
+        return self.operation + stored + max(macs * self.mac * slow, read)
 
     def copy(self, rows: float, widths: float, pieces: int) -> float:
         """Copying pieces of this total width."""

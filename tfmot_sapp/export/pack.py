@@ -89,14 +89,12 @@ def pack_blocks(
     Example:
 
     >>> import keras, numpy as np
-    >>> inputs = keras.Input((64,))
-    >>> model = keras.Model(inputs, keras.layers.Dense(128, name="d")(inputs))
-    >>> kernel = np.zeros((64, 128), "float32")
-    >>> kernel[:32, :32] = kernel[32:, 64:96] = 1.0
-    >>> model.get_layer("d").kernel.assign(kernel) is not None
-    True
-    >>> packing_of(pack_blocks(model))[0]["parameters"]
-    2048
+    >>> inputs = keras.Input((512,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(512, name="d")(inputs))
+    >>> kernel = np.kron(np.eye(8), np.ones((64, 64)))
+    >>> model.get_layer("d").set_weights([kernel, np.zeros(512)])
+    >>> packing_of(pack_blocks(model))[0]["parameter_density"]
+    0.125
     """
     _check(model, batch_size, tune)
     keras = keras_of(model)
