@@ -41,6 +41,7 @@ flags.DEFINE_integer("rounds", 60, "Rounds; each trains every model in turn.")
 flags.DEFINE_integer("steps", 5, "Training steps per model and round.")
 flags.DEFINE_integer("batch_size", 128, "Images per step.")
 flags.DEFINE_integer("threads", 2, "Threads within an operation.")
+flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the steps.")
 flags.DEFINE_string("json", None, "File for the figures.")
 flags.DEFINE_bool(
     "tfmot", True, "Whether TF-MOT's wrapper is measured too, on tf_keras."
@@ -87,7 +88,7 @@ def stepper(model: Any, shape: tuple[int, ...], pruning: Any) -> Callable:
     """
     owner = tf_keras() if "tf_keras" in type(model).__module__ else keras
     loss = owner.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, jit_compile=True)
+    model.compile("adam", loss, jit_compile=FLAGS.jit_compile)
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=(FLAGS.batch_size, *shape)), tf.float32)
     y = tf.constant(rng.integers(0, 10, FLAGS.batch_size))

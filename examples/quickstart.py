@@ -146,12 +146,9 @@ def main(_: list[str]) -> None:
     schedule = sapp.SequentialAttentionSchedule(
         FLAGS.sparsity, end_step=FLAGS.epochs * steps_per_epoch(training)
     )
-    # Layers of fewer than 64 blocks, here the last one, stay dense.
+    # Layers of fewer than 100 blocks, the first and the last, stay dense.
     wrapped = sapp.prune_blocks(
-        dense,
-        schedule,
-        block_size=(FLAGS.block, FLAGS.block),
-        pruning_policy=sapp.MinimumBlocks(64),
+        dense, schedule, block_size=(FLAGS.block, FLAGS.block)
     )
     train(wrapped, training, [sapp.UpdatePruningStep()])
     stripped = sapp.strip_pruning(wrapped)
@@ -172,8 +169,8 @@ def main(_: list[str]) -> None:
     sapp.plot_masks(stripped, picture)
 
     print("4. Measuring them in turn on LiteRT, batch 1, one thread")
-    timing = sapp.benchmark(files, threads=1).to_dict()
-    print(compare(dense, packed, stripped, test, files, timing))
+    timing = sapp.benchmark(files, threads=1)
+    print(compare(dense, packed, stripped, test, timing))
     print(f"Models and mask picture are in {FLAGS.output_dir}/")
 
 
@@ -182,12 +179,10 @@ def compare(
     packed: keras.Model,
     stripped: keras.Model,
     test: Split,
-    files: dict[str, str],
-    timing: dict[str, Any],
+    timing: Any,
 ) -> str:
     """Returns the table, dense beside pruned."""
-    size = {name: os.path.getsize(path) for name, path in files.items()}
-    latency = {name: timing[name]["median_ms"] for name in ("dense", "pruned")}
+    of_dense, of_pruned = timing.timings
     parameters = sapp.report(stripped)
     rows = [
         [
@@ -204,15 +199,15 @@ def compare(
         ],
         [
             "file, kB",
-            f"{size['dense'] / 1e3:,.0f}",
-            f"{size['pruned'] / 1e3:,.0f}",
-            f"{size['dense'] / size['pruned']:.1f}x smaller",
+            f"{of_dense.size / 1e3:,.0f}",
+            f"{of_pruned.size / 1e3:,.0f}",
+            f"{of_dense.size / of_pruned.size:.1f}x smaller",
         ],
         [
             "latency, ms",
-            f"{latency['dense']:.3f}",
-            f"{latency['pruned']:.3f}",
-            f"{latency['dense'] / latency['pruned']:.1f}x faster",
+            f"{of_dense.median_ms:.3f}",
+            f"{of_pruned.median_ms:.3f}",
+            f"{of_pruned.speed_up:.1f}x faster",
         ],
     ]
     return render(["", "dense", "pruned", ""], rows, numeric=(1, 2))

@@ -205,9 +205,9 @@ def scale_trained(
 ) -> tf.Tensor:
     """The same as `scale`, for factors that are trained.
 
-    Each direction is one compiled pass over the kernel: taken apart into
-    TensorFlow's ops, the gradient of the factors alone would cost more than the
-    products (`benchmarks/training_overhead.py`).
+    The gradient of the factors sums products over blocks. It is compiled, so
+    that it reads the kernel once: as separate operations it would cost more
+    than everything else here (`benchmarks/training_overhead.py`).
 
     Args:
         kernel: Tensor with `grid.shape`.
@@ -217,36 +217,31 @@ def scale_trained(
     Returns:
         Tensor with the kernel's shape and dtype.
     """
-    return _compiled_scale(grid)(kernel, factor)
-
-
-@functools.cache
-def _compiled_scale(
-    grid: BlockGrid,
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    @tf.function(jit_compile=True, autograph=False)
-    def forward(kernel: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-        return scale(kernel, factor, grid)
-
-    @tf.function(jit_compile=True, autograph=False)
-    def backward(
-        kernel: tf.Tensor, factor: tf.Tensor, upstream: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        return (
-            scale(upstream, factor, grid),
-            block_sum(upstream * kernel, grid),
-        )
 
     @tf.custom_gradient
     def scaled(
         kernel: tf.Tensor, factor: tf.Tensor
     ) -> tuple[tf.Tensor, Callable]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return backward(kernel, factor, upstream)
+            return (
+                scale(upstream, factor, grid),
+                _sum_of_products(grid)(upstream, kernel),
+            )
 
-        return forward(kernel, factor), gradient
+        return scale(kernel, factor, grid), gradient
 
-    return scaled
+    return scaled(kernel, factor)
+
+
+@functools.cache
+def _sum_of_products(
+    grid: BlockGrid,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    return tf.function(
+        lambda left, right: block_sum(left * right, grid),
+        jit_compile=True,
+        autograph=False,
+    )
 
 
 def block_sum(values: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
