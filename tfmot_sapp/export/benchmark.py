@@ -31,7 +31,6 @@ import io
 import os
 import pathlib
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,20 +38,16 @@ import numpy as np
 import rich.console
 import rich.table
 import tensorflow as tf
-from rich import progress
 
 from tfmot_sapp.export import runtime
+from tfmot_sapp.export.benchmark_plot import draw_bars
 from tfmot_sapp.export.flatbuffer import count_ops
 from tfmot_sapp.export.placing import check_path, place_file
 from tfmot_sapp.export.quiet import quiet
 from tfmot_sapp.export.saved_model import directory_size
 from tfmot_sapp.export.serving import SIGNATURE
 from tfmot_sapp.export.tflite import check_count
-
-# Time that one round of one model should take at least, so that the clock's
-# resolution and a single interrupt don't count.
-_ROUND_SECONDS = 0.002
-_WARM_UP = 3
+from tfmot_sapp.export.turns import interleave
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +145,7 @@ class BenchmarkResult:
             ValueError: If `path` can't be written.
         """
         target = check_path(path, "file")
-        place_file(target, _draw(self))
+        place_file(target, draw_bars(self))
 
 
 def benchmark(
@@ -227,47 +222,6 @@ def benchmark(
     )
 
 
-def interleave(
-    calls: Mapping[str, Callable[[], Any]], rounds: int, seed: int = 0
-) -> dict[str, list[float]]:
-    """Times functions in turn, in an order drawn anew for every round.
-
-    Args:
-        calls: Functions by name.
-        rounds: Number of rounds, at least 1.
-        seed: Seed of the orders.
-
-    Returns:
-        Dictionary from names to the seconds of one call in every round.
-    """
-    generator = np.random.default_rng(seed)
-    names = list(calls)
-    repeats = {name: _repeats(calls[name]) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    console = rich.console.Console(stderr=True)
-    for _ in progress.track(
-        range(rounds), "Timing", console=console, transient=True
-    ):
-        for i in generator.permutation(len(names)):
-            name = names[i]
-            call, count = calls[name], repeats[name]
-            # The first call after another model's finds the caches cold.
-            call()
-            start = time.perf_counter()
-            for _ in range(count):
-                call()
-            times[name].append((time.perf_counter() - start) / count)
-    return times
-
-
-def _repeats(call: Callable[[], Any]) -> int:
-    for _ in range(_WARM_UP):
-        start = time.perf_counter()
-        call()
-        seconds = time.perf_counter() - start
-    return max(1, int(np.ceil(_ROUND_SECONDS / max(seconds, 1e-7))))
-
-
 @dataclasses.dataclass(frozen=True)
 class _Loaded:
     path: pathlib.Path
@@ -329,14 +283,15 @@ def _load_saved_model(
     generator: np.random.Generator,
 ) -> _Loaded:
     del threads  # TensorFlow's pools are the process's.
-    with quiet():
-        loaded = tf.saved_model.load(os.fspath(path))
-    if SIGNATURE not in loaded.signatures:
+    try:
+        with quiet():
+            loaded = tf.saved_model.load(os.fspath(path))
+            serve = loaded.signatures[SIGNATURE]
+    except (OSError, KeyError) as error:
         raise ValueError(
             f"`models` must hold SavedModels with the signature {SIGNATURE!r}. "
-            f"Received: {str(path)!r} with {list(loaded.signatures)}."
-        )
-    serve = loaded.signatures[SIGNATURE]
+            f"Received: {str(path)!r}: {error}."
+        ) from error
     inputs = {}
     for name, spec in serve.structured_input_signature[1].items():
         shape = [batch_size, *(n or 1 for n in spec.shape[1:])]
@@ -418,40 +373,3 @@ def _timing(
         num_ops=model.num_ops,
         num_partitions=model.num_partitions,
     )
-
-
-def _draw(result: BenchmarkResult) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    timings = result.timings[::-1]
-    names = [t.name for t in timings]
-    height = 1.2 + 0.45 * len(timings)
-    figure = Figure(figsize=(9, height), layout="constrained", dpi=150)
-    latency, size = figure.subplots(1, 2, sharey=True)
-    medians = np.array([t.median_ms for t in timings])
-    spread = [
-        medians - np.array([t.low_ms for t in timings]),
-        np.array([t.high_ms for t in timings]) - medians,
-    ]
-    bars = latency.barh(
-        names, medians, xerr=np.maximum(spread, 0.0), color="#4269d0"
-    )
-    labels = [f" {t.median_ms:.3g} ms, {t.speed_up:.2f}x" for t in timings]
-    latency.bar_label(bars, labels, padding=4)
-    latency.set_xlabel("latency, ms: median, 10-90 %")
-    megabytes = [t.size / 1e6 for t in timings]
-    bars = size.barh(names, megabytes, color="#efb118")
-    size.bar_label(bars, [f" {m:.3g} MB" for m in megabytes], padding=4)
-    size.set_xlabel("size, MB")
-    for axes in (latency, size):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.margins(x=0.45)
-        axes.set_xlim(left=0)
-    threads = "1 thread" if result.threads == 1 else f"{result.threads} threads"
-    figure.suptitle(
-        f"{result.runtime}, batch {result.batch_size}, {threads}", fontsize=10
-    )
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()

@@ -15,7 +15,8 @@
 """How far a quantized file may be from its source: the noise of rounding.
 
 Rounding to steps of size d adds an error of variance d^2 / 12, with d the scale
-of an 8-bit tensor; a float16 weight w has steps of up to 2^-10 w. The variances are carried through the file's operators to its outputs:
+of an 8-bit tensor; a float16 weight w has steps of up to 2^-10 w. The variances
+are carried through the file's operators to its outputs:
 
 - a product with weights W of n inputs each: (v + u) |W|^2 + n m w, with v the
   variance of the input's error, u that of its own rounding (dynamic range), m
@@ -48,6 +49,13 @@ _PRODUCTS = {
     "DEPTHWISE_CONV_2D": (0, 1, 2),
 }
 
+# Operators that copy, and round only if the scale changes.
+_MOVES = frozenset(
+    {"CONCATENATION", "EXPAND_DIMS", "GATHER", "MAX_POOL_2D", "PAD", "PADV2"}
+    | {"RELU", "RESHAPE", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE"}
+    | {"STRIDED_SLICE", "TRANSPOSE"}
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class _Values:
@@ -58,9 +66,22 @@ class _Values:
     variance: float
 
 
+@dataclasses.dataclass(frozen=True)
+class OutputNoise:
+    """The rounding error to expect of one output.
+
+    Attributes:
+        carried: Root mean square of what the roundings inside the file cause.
+        half_step: Largest error from rounding the output itself.
+    """
+
+    carried: float
+    half_step: float
+
+
 def output_noise(
     content: bytes, inputs: dict[str, np.ndarray]
-) -> dict[str, float]:
+) -> dict[str, OutputNoise]:
     """Returns the expected rounding error of a file's outputs.
 
     Args:
@@ -69,18 +90,33 @@ def output_noise(
             without a delegate, to know how large its tensors are.
 
     Returns:
-        Dictionary from output names to the root mean square of the error; 0
-        for a file without a rounded tensor.
+        Dictionary from output names to `OutputNoise`; zeros for a file without
+        a rounded tensor.
     """
     graph = read_graph(content)
     found, outputs = _observe(content, graph, inputs)
     known = {i: _start(graph.tensors[i], array) for i, array in found.items()}
+    steps = dict.fromkeys(known, 0.0)
     for op in graph.ops:
         _step(graph, op, known)
+        for output in op.outputs:
+            steps[output] = _step_size(graph, op, output, steps)
     return {
-        name: float(np.sqrt(known[index].variance))
+        name: OutputNoise(
+            float(np.sqrt(known[index].variance)), steps[index] / 2.0
+        )
         for name, index in outputs.items()
     }
+
+
+def _step_size(
+    graph: Graph, op: Op, output: int, steps: dict[int, float]
+) -> float:
+    # A float32 output that was only dequantized is as coarse as its source.
+    if op.name == "DEQUANTIZE":
+        return steps.get(op.inputs[0], 0.0)
+    scales = graph.tensors[output].scales
+    return float(np.max(scales)) if len(scales) else 0.0
 
 
 def _observe(
@@ -113,7 +149,7 @@ def _observe(
             tensor = graph.tensors[i]
             if tensor.data is None and tensor.dtype in _NUMERIC:
                 found[i] = interpreter.get_tensor(i)
-            elif tensor.data is not None and not tensor.is_sparse:
+            elif tensor.data is not None:
                 found[i] = tensor.data
     return found, outputs
 
@@ -122,13 +158,28 @@ _NUMERIC = ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT16", "INT32", "INT64")
 
 
 def _start(tensor: Tensor, stored: np.ndarray) -> _Values:
-    real = _real(tensor, stored)
-    if not real.size:
+    if not stored.size:
         return _Values(0.0, 0.0, 0.0)
-    power = float(np.mean(np.square(real)))
-    # XNNPACK's dynamic range contains zero.
-    span = float(max(real.max(), 0.0) - min(real.min(), 0.0))
-    return _Values(power, span, _rounding(tensor, power))
+    if tensor.is_sparse:
+        # Stored block by block, so that scales per channel can't be told
+        # apart; their mean square does for a mean square.
+        scale = float(np.mean(np.square(_scales(tensor))))
+        total = float(np.sum(np.square(stored.astype(np.float64))))
+        power, span = scale * total / np.prod(tensor.shape), 0.0
+    else:
+        real = _real(tensor, stored)
+        power = float(np.mean(np.square(real)))
+        # XNNPACK's dynamic range contains zero.
+        span = float(max(real.max(), 0.0) - min(real.min(), 0.0))
+    variance = _rounding(tensor, power)
+    if tensor.data is not None:
+        # The zeros of a pruned kernel are exact.
+        variance *= np.count_nonzero(stored) / np.prod(tensor.shape)
+    return _Values(power, span, float(variance))
+
+
+def _scales(tensor: Tensor) -> np.ndarray:
+    return tensor.scales if len(tensor.scales) else np.ones(1)
 
 
 def _rounding(tensor: Tensor, power: float) -> float:
@@ -157,10 +208,22 @@ def _step(graph: Graph, op: Op, known: dict[int, _Values]) -> None:
         if output not in known or not read:
             continue
         carried = _carried(graph, op, read, known, known[output])
-        own = _rounding(graph.tensors[output], known[output].power)
+        own = 0.0
+        if not _moves_only(graph, op, output):
+            own = _rounding(graph.tensors[output], known[output].power)
         known[output] = dataclasses.replace(
             known[output], variance=carried + own
         )
+
+
+def _moves_only(graph: Graph, op: Op, output: int) -> bool:
+    """Whether an operator hands stored values on as they are."""
+    scale = graph.tensors[output].scales
+    return op.name in _MOVES and all(
+        np.array_equal(graph.tensors[i].scales, scale)
+        for i in op.inputs
+        if i >= 0 and len(graph.tensors[i].scales)
+    )
 
 
 def _carried(

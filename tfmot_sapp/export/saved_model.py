@@ -20,8 +20,8 @@ serve = tf.saved_model.load("model/").signatures["serving_default"]
 outputs = serve(x=images)
 ```
 
-The batch stays open. With `jit_compile=True` XLA compiles the signature where it
-runs, once for each batch size.
+The batch stays open. With `jit_compile=True` XLA compiles the signature where
+it runs, once for each batch size.
 """
 
 import collections

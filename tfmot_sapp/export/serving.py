@@ -33,9 +33,12 @@ from tfmot_sapp.frameworks import is_model, keras_of
 
 SIGNATURE = "serving_default"
 
-# Wrappers that exist during training only, by class name: this package's own
-# and that of TF-MOT.
-_TRAINING_WRAPPERS = ("PruneBlocks", "PruneLowMagnitude")
+# Wrappers that exist during training only, by class name, with what removes
+# them.
+_TRAINING_WRAPPERS = {
+    "PruneBlocks": "strip_pruning(model)",
+    "PruneLowMagnitude": "TF-MOT's `strip_pruning` for prune_low_magnitude",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,17 +92,18 @@ def check_model(model: Any) -> None:
             f"on the {keras.backend.backend()!r} backend. Set "
             "KERAS_BACKEND=tensorflow before importing keras."
         )
-    wrapped = [
-        layer.name
-        for layer in model._flatten_layers()
-        if type(layer).__name__ in _TRAINING_WRAPPERS
-    ]
-    if wrapped:
-        raise ValueError(
-            "`model` has layers that are still wrapped for pruning; call "
-            "`strip_pruning(model)` first. Received: wrapped layers "
-            f"{_shortened(wrapped)}."
-        )
+    for kind, remedy in _TRAINING_WRAPPERS.items():
+        wrapped = [
+            layer.name
+            for layer in model._flatten_layers()
+            if type(layer).__name__ == kind
+        ]
+        if wrapped:
+            raise ValueError(
+                "`model` has layers that are still wrapped for pruning; call "
+                f"{remedy} first. Received: wrapped layers "
+                f"{_shortened(wrapped)}."
+            )
 
 
 def serving_of(

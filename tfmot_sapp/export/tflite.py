@@ -27,6 +27,7 @@ in place.
 """
 
 import dataclasses
+import numbers
 import os
 import pathlib
 import tempfile
@@ -38,7 +39,7 @@ import numpy as np
 import tensorflow as tf
 from rich import progress
 
-from tfmot_sapp.export import representative, runtime, verify
+from tfmot_sapp.export import representative, verify
 from tfmot_sapp.export.flatbuffer import count_ops, read_graph
 from tfmot_sapp.export.placing import check_path, place_file
 from tfmot_sapp.export.quiet import quiet
@@ -147,7 +148,10 @@ def export_tflite(
     {'FULLY_CONNECTED': 1}
     """
     check_model(model)
-    _check_options(quantize, encoding, io_dtype, batch_size, max_samples)
+    _check_options(quantize, encoding, io_dtype)
+    check_count("batch_size", 1 if batch_size is None else batch_size)
+    check_count("max_samples", max_samples)
+    _check_tolerance(tolerance)
     target = check_path(path, "file")
     if quantize == "int8" and representative_data is None:
         raise ValueError(
@@ -177,32 +181,49 @@ def export_tflite(
     )
 
 
-def _check_options(
-    quantize: Any, encoding: Any, io_dtype: Any, batch_size: Any, samples: Any
-) -> None:
+def _check_options(quantize: Any, encoding: Any, io_dtype: Any) -> None:
     for name, value, allowed in (
         ("quantize", quantize, QUANTIZE),
         ("encoding", encoding, ENCODINGS),
         ("io_dtype", io_dtype, IO_DTYPES),
     ):
-        if not any(value is item or value == item for item in allowed):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(
+                f"`{name}` must be one of {allowed}. Received: "
+                f"{name}={value!r} of type {type(value).__name__}."
+            )
+        if value not in allowed:
             raise ValueError(
                 f"`{name}` must be one of {allowed}. "
                 f"Received: {name}={value!r}."
             )
-    check_count("batch_size", 1 if batch_size is None else batch_size)
-    check_count("max_samples", samples)
     if io_dtype == "int8" and quantize != "int8":
         raise ValueError(
             '`io_dtype="int8"` needs `quantize="int8"`. '
             f"Received: quantize={quantize!r}."
         )
-    if encoding == "sparse" and quantize == "dynamic_int8":
+    if encoding == "sparse" and quantize in ("float16", "dynamic_int8"):
         raise ValueError(
-            '`encoding="sparse"` can\'t be had with quantize="dynamic_int8": '
-            "the runtime computes wrong numbers for that combination under its "
-            "default delegate. Use `pack_blocks(model)` without `encoding`, or "
-            'another `quantize`. Received: quantize="dynamic_int8".'
+            '`encoding="sparse"` can\'t be had with '
+            f'quantize="{quantize}": the runtime computes wrong numbers for '
+            "that combination under its default delegate. Use "
+            "`pack_blocks(model)` without `encoding`, or "
+            f'another `quantize`. Received: quantize="{quantize}".'
+        )
+
+
+def _check_tolerance(tolerance: Any) -> None:
+    if tolerance is None:
+        return
+    if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real):
+        raise TypeError(
+            "`tolerance` must be a number. "
+            f"Received: tolerance={tolerance!r} of type "
+            f"{type(tolerance).__name__}."
+        )
+    if not tolerance > 0:
+        raise ValueError(
+            f"`tolerance` must be positive. Received: tolerance={tolerance}."
         )
 
 
@@ -290,7 +311,8 @@ def _why_not_converted(error: Exception) -> str:
         return (
             "`model` needs TensorFlow operators that the runtime doesn't have "
             "(they would be Flex operators, which stock LiteRT can't run). "
-            "Replace the layers that make them, or use `export_saved_model`. "
+            "Replace the layers that make them (in float32, if theirs is half "
+            "precision), or use `export_saved_model`. "
             f"Received: {_flex_ops(text)}."
         )
     return f"`model` can't be converted to TFLite. Received: {text[-2000:]}"
@@ -345,6 +367,7 @@ def _compare(
         ]
     expected = verify.source_outputs(serving, inputs)
     if quantize is None:
-        found = runtime.run(content, inputs)
-        return verify.check_exact(serving, expected, found)
+        return verify.check_exact(
+            serving, expected, verify.run_file(content, inputs)
+        )
     return verify.check_quantized(content, inputs, expected, tolerance)

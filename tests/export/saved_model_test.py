@@ -1,0 +1,175 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""SavedModels serve the source's numbers at any batch, and appear whole."""
+
+import importlib
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmot_sapp.export import saved_model
+from tfmot_sapp.export.pack import pack_blocks
+from tfmot_sapp.export.saved_model import export_saved_model
+
+
+@pytest.fixture(params=["keras", "tf_keras"])
+def framework(request):
+    return importlib.import_module(request.param)
+
+
+def pruned_mlp(framework):
+    generator = np.random.default_rng(0)
+    inputs = framework.Input((128,), name="x")
+    hidden = framework.layers.Dense(256, activation="relu", name="a")(inputs)
+    hidden = framework.layers.BatchNormalization()(hidden)
+    outputs = framework.layers.Dense(10, name="logits")(hidden)
+    model = framework.Model(inputs, outputs)
+    kernel, bias = model.get_layer("a").get_weights()
+    mask = np.kron(generator.random((4, 8)) < 0.3, np.ones((32, 32)))
+    model.get_layer("a").set_weights([kernel * mask, bias])
+    return model
+
+
+def served(path, x):
+    loaded = tf.saved_model.load(os.fspath(path))
+    return loaded.signatures["serving_default"](x=tf.constant(x))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("pack", [False, True])
+def test_it_serves_any_batch(framework, tmp_path, pack, jit_compile):
+    model = pruned_mlp(framework)
+    exported = pack_blocks(model) if pack else model
+
+    result = export_saved_model(
+        exported, tmp_path / "model", jit_compile=jit_compile
+    )
+
+    assert result.path == tmp_path / "model"
+    assert result.max_error < 1e-5
+    assert sum(result.ops.values()) > 0
+    for batch in (1, 5):
+        x = np.random.default_rng(batch).normal(size=(batch, 128))
+        x = x.astype("float32")
+        (found,) = served(result.path, x).values()
+        wanted = model(x).numpy()
+        assert found.shape == (batch, 10)
+        assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def test_xla_compiles_the_signature(framework, tmp_path):
+    export_saved_model(
+        pruned_mlp(framework), tmp_path / "model", jit_compile=True
+    )
+
+    loaded = tf.saved_model.load(os.fspath(tmp_path / "model"))
+    graph = loaded.signatures["serving_default"].graph.as_graph_def()
+    attributes = [
+        function.attr["_XlaMustCompile"].b
+        for function in graph.library.function
+    ]
+    assert any(attributes)
+
+
+def test_names_of_inputs_and_outputs(framework, tmp_path):
+    export_saved_model(pruned_mlp(framework), tmp_path / "model")
+
+    (name,) = served(tmp_path / "model", np.zeros((1, 128), "float32"))
+    loaded = tf.saved_model.load(os.fspath(tmp_path / "model"))
+    signature = loaded.signatures["serving_default"]
+
+    assert name.startswith("logits")
+    assert list(signature.structured_input_signature[1]) == ["x"]
+    assert signature.structured_input_signature[1]["x"].shape[0] is None
+
+
+def test_the_optimizer_stays_behind(framework, tmp_path):
+    model = pruned_mlp(framework)
+    export_saved_model(model, tmp_path / "before")
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 128)), np.ones((4, 10)), verbose=0)
+
+    result = export_saved_model(model, tmp_path / "after")
+
+    before = saved_model.directory_size(tmp_path / "before")
+    assert result.size < 1.1 * before
+
+
+def test_lookup_tables_are_saved(tmp_path):
+    keras = importlib.import_module("keras")
+    inputs = keras.Input((1,), dtype="int64", name="x")
+    found = keras.layers.IntegerLookup(vocabulary=[7, 9, 11])(inputs)
+    table = keras.layers.Embedding(4, 3)(found)
+
+    result = export_saved_model(keras.Model(inputs, table), tmp_path / "model")
+
+    outputs = served(result.path, np.array([[9]], "int64"))
+    assert next(iter(outputs.values())).shape == (1, 1, 3)
+
+
+def test_a_directory_is_replaced_whole(framework, tmp_path):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("old")
+
+    export_saved_model(pruned_mlp(framework), path)
+
+    assert not (path / "old").exists()
+    assert (path / "saved_model.pb").exists()
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_failing_check_keeps_what_was_there(tmp_path, monkeypatch):
+    keras = importlib.import_module("keras")
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("old")
+    wrong = pruned_mlp(keras)
+    write = saved_model.write_saved_model
+
+    def write_wrong(serving, folder, **options):
+        wrong.get_layer("a").kernel.assign(np.ones((128, 256)))
+        write(saved_model.serving_of(wrong, None), folder, **options)
+
+    monkeypatch.setattr(saved_model, "write_saved_model", write_wrong)
+
+    with pytest.raises(ValueError, match="nothing was written"):
+        export_saved_model(pruned_mlp(keras), path)
+
+    assert os.listdir(tmp_path) == ["model"]
+    assert os.listdir(path) == ["old"]
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    keras = importlib.import_module("keras")
+    (tmp_path / "model").write_text("in the way")
+
+    with pytest.raises(ValueError, match="`path` must name a directory"):
+        export_saved_model(pruned_mlp(keras), tmp_path / "model")
+
+
+def test_representative_data_is_compared_with(tmp_path):
+    keras = importlib.import_module("keras")
+    data = tf.data.Dataset.from_tensor_slices(np.ones((8, 128), "float32"))
+
+    result = export_saved_model(
+        pruned_mlp(keras),
+        tmp_path / "model",
+        representative_data=data.batch(2),
+    )
+
+    assert result.max_error < 1e-5
