@@ -67,15 +67,22 @@ class Cloner:
         keras = keras_of(model)
         if isinstance(model, keras.Sequential):
             return self._clone_sequential(model, keras)
-        clone = keras.models.clone_model(
-            model, clone_function=self._clone_layer
+        if keras.__name__ == "tf_keras":
+            return keras.models.clone_model(
+                model, clone_function=self._clone_layer
+            )
+        # Left to itself Keras 3 renames the inputs, and compiles the copy as
+        # the original was, with an optimizer that misses the wrappers.
+        inputs = keras.tree.map_structure(
+            lambda tensor: _input_like(keras, tensor), model.input
         )
-        if keras.__name__ == "keras":
-            # Keras 3 compiles the copy as the original was; its optimizer
-            # would miss the variables of the wrappers.
-            clone.compiled = False
-            clone.optimizer = None
-        return clone
+        compiled, model.compiled = model.compiled, False
+        try:
+            return keras.models.clone_model(
+                model, input_tensors=inputs, clone_function=self._clone_layer
+            )
+        finally:
+            model.compiled = compiled
 
     def _clone_layer(self, layer: Any) -> Any:
         # Keras 3 hands over bare operations too, which hold no state.
@@ -101,13 +108,7 @@ class Cloner:
         layers = [self._clone_layer(layer) for layer in model.layers]
         inputs = getattr(model, "inputs", None) if model.built else None
         if inputs:
-            tensor = inputs[0]
-            first = keras.Input(
-                batch_shape=tuple(tensor.shape),
-                dtype=tensor.dtype,
-                name=tensor.name,
-            )
-            layers = [first, *layers]
+            layers = [_input_like(keras, inputs[0]), *layers]
         return keras.Sequential(layers, name=model.name)
 
     def _clone_subclassed(self, model: Any) -> Any:
@@ -115,6 +116,15 @@ class Cloner:
         _copy_own_weights(model, copy)
         replace_members(model, copy, self._clone_layer)
         return copy
+
+
+def _input_like(keras: Any, tensor: Any) -> Any:
+    name = tensor.name
+    if keras.__name__ == "keras":
+        name = tensor._keras_history.operation.name
+    return keras.Input(
+        batch_shape=tuple(tensor.shape), dtype=tensor.dtype, name=name
+    )
 
 
 def copy_layer(layer: Any) -> Any:

@@ -1,0 +1,313 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Wrap, fit, strip: every kind of model and layer, to the exact count."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfmot_sapp as sapp
+from tfmot_sapp.selection import kept_blocks
+
+SPARSITY = 0.75
+
+
+def prune(model, block_size=(4, 4), **options):
+    settings = {
+        "pruning_schedule": sapp.SequentialAttentionSchedule(SPARSITY, 8),
+        "block_size": block_size,
+        "pruning_policy": sapp.MinimumBlocks(4),
+    }
+    return sapp.prune_blocks(model, **{**settings, **options})
+
+
+def fit(model, x, y, epochs=2):
+    model.compile("adam", "mse")
+    model.fit(
+        x,
+        y,
+        batch_size=4,
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep()],
+    )
+    return model
+
+
+def data(shape, units=8, integers=None):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(16, units)).astype(np.float32)
+    if integers:
+        return rng.integers(0, integers, (16, *shape)), y
+    return rng.normal(size=(16, *shape)).astype(np.float32), y
+
+
+def check_whole_path(
+    model, x, y, block_size=(4, 4), reload=True, tmp_path=None
+):
+    before = model.predict(x, verbose=0)
+    wrapped = prune(model, block_size)
+    np.testing.assert_allclose(
+        wrapped.predict(x, verbose=0), before, rtol=1e-5, atol=1e-6
+    )
+
+    fit(wrapped, x, y)
+    outputs = wrapped.predict(x, verbose=0)
+    stripped = sapp.strip_pruning(wrapped)
+
+    report = sapp.report(stripped)
+    assert report.pruned
+    for row in report.pruned:
+        assert row.kept == kept_blocks(row.blocks, SPARSITY), row
+    np.testing.assert_array_equal(stripped.predict(x, verbose=0), outputs)
+    # The original is as it was.
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+    if tmp_path is not None:
+        for name, saved in (("wrapped", wrapped), ("stripped", stripped)):
+            path = tmp_path / f"{name}.keras"
+            saved.save(path)
+            loaded = keras.models.load_model(path)
+            np.testing.assert_array_equal(loaded.predict(x, verbose=0), outputs)
+    return stripped, report
+
+
+LAYERS = {
+    "dense": (lambda: keras.layers.Dense(18), (13,)),
+    "conv_1d": (lambda: keras.layers.Conv1D(18, 3), (8, 9)),
+    "conv_2d": (lambda: keras.layers.Conv2D(18, 3, strides=2), (6, 6, 9)),
+    "dilated": (lambda: keras.layers.Conv2D(18, 3, dilation_rate=2), (7, 7, 9)),
+    "grouped": (lambda: keras.layers.Conv2D(18, 3, groups=3), (6, 6, 27)),
+    "conv_3d": (lambda: keras.layers.Conv3D(18, 2), (3, 3, 3, 9)),
+    "conv_1d_transpose": (lambda: keras.layers.Conv1DTranspose(18, 3), (5, 9)),
+    "conv_2d_transpose": (
+        lambda: keras.layers.Conv2DTranspose(18, 3),
+        (4, 4, 9),
+    ),
+    "conv_3d_transpose": (
+        lambda: keras.layers.Conv3DTranspose(18, 2),
+        (2, 2, 2, 9),
+    ),
+    "separable_1d": (lambda: keras.layers.SeparableConv1D(18, 3), (6, 9)),
+    "separable_2d": (lambda: keras.layers.SeparableConv2D(18, 3), (6, 6, 9)),
+    "einsum": (
+        lambda: keras.layers.EinsumDense("abc,cde->abde", (4, 3, 6)),
+        (4, 9),
+    ),
+    "lstm": (lambda: keras.layers.LSTM(9, return_sequences=True), (4, 9)),
+    "bidirectional": (
+        lambda: keras.layers.Bidirectional(
+            keras.layers.GRU(9, return_sequences=True)
+        ),
+        (4, 9),
+    ),
+    "time_distributed": (
+        lambda: keras.layers.TimeDistributed(keras.layers.Dense(18)),
+        (4, 9),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_reach_the_exact_count(name, tmp_path):
+    make, shape = LAYERS[name]
+    inputs = keras.Input(shape)
+    hidden = keras.layers.Flatten()(make()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(8, name="head")(hidden))
+
+    _, report = check_whole_path(model, *data(shape), tmp_path=tmp_path)
+
+    assert len(report.pruned) >= 2
+    assert report.skipped == {}
+
+
+def test_attention_and_embedding_reach_the_exact_count(tmp_path):
+    inputs = keras.Input((6,), dtype="int32")
+    hidden = keras.layers.Embedding(40, 12, name="table")(inputs)
+    hidden = keras.layers.MultiHeadAttention(3, 4, name="attention")(
+        hidden, hidden
+    )
+    outputs = keras.layers.Dense(8)(keras.layers.Flatten()(hidden))
+
+    _, report = check_whole_path(
+        keras.Model(inputs, outputs),
+        *data((6,), integers=40),
+        tmp_path=tmp_path,
+    )
+
+    names = [row.name for row in report.pruned]
+    assert names[:2] == ["table", "attention/query_dense"]
+    assert len(names) == 6
+
+
+def test_the_papers_layout_cuts_every_axis():
+    model = keras.Sequential(
+        [keras.Input((6, 6, 8)), keras.layers.Conv2D(8, 3, name="conv")]
+    )
+    x, _ = data((6, 6, 8))
+
+    wrapped = prune(model, block_size=(1, 1, 4, 4))
+    fit(wrapped, x, np.zeros((16, 4, 4, 8), np.float32))
+
+    (row,) = sapp.report(wrapped).rows
+    assert (row.blocks, row.kept) == (36, 9)
+
+
+def test_nested_models_and_shared_layers_are_pruned_once(tmp_path):
+    inner = keras.Sequential(
+        [
+            keras.Input((16,)),
+            keras.layers.Dense(16, activation="relu", name="inner_1"),
+            keras.layers.Dense(16, name="inner_2"),
+        ],
+        name="inner",
+    )
+    shared = keras.layers.Dense(16, name="shared")
+    inputs = keras.Input((16,))
+    hidden = shared(shared(inner(inputs)))
+    hidden = keras.layers.Add()([hidden, inner(inputs)])
+    model = keras.Model(inputs, keras.layers.Dense(8, name="out")(hidden))
+
+    stripped, report = check_whole_path(model, *data((16,)), tmp_path=tmp_path)
+
+    names = [row.name for row in report.pruned]
+    assert names == ["inner_1", "inner_2", "shared", "out"]
+    assert stripped.get_config() == model.get_config()
+
+
+class Subclassed(keras.Model):
+    def __init__(self, units=16, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.first = keras.layers.Dense(units, activation="relu")
+        self.middle = [keras.layers.Dense(units) for _ in range(2)]
+        self.named = {"last": keras.layers.Dense(8)}
+        self.nested = keras.Sequential([keras.layers.Dense(units)])
+        self.gain = self.add_weight(shape=(1,), initializer="ones", name="gain")
+
+    def call(self, inputs):
+        hidden = self.first(inputs)
+        for layer in self.middle:
+            hidden = layer(hidden)
+        return self.named["last"](self.nested(hidden)) * self.gain
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def test_subclassed_models_are_pruned_in_all_their_attributes():
+    model = Subclassed()
+    x, y = data((16,))
+    model(x)
+    model.gain.assign([2.0])
+
+    _, report = check_whole_path(model, x, y)
+
+    assert len(report.pruned) == 5
+
+
+def test_unbuilt_models_are_pruned_when_they_are_built():
+    model = keras.Sequential([keras.layers.Dense(16), keras.layers.Dense(8)])
+    x, y = data((16,))
+
+    wrapped = fit(prune(model), x, y)
+
+    rows = sapp.report(wrapped).pruned
+    assert [(row.kept, row.blocks) for row in rows] == [(4, 16), (2, 8)]
+
+
+def test_a_layer_and_a_list_are_wrapped_themselves():
+    layer = keras.layers.Dense(16)
+    wrapped = prune(layer)
+    assert wrapped.layer is layer
+
+    layers = [keras.layers.Dense(16), keras.layers.ReLU()]
+    first, second = prune(layers)
+    assert first.layer is layers[0]
+    assert second is layers[1]
+
+
+def test_block_sizes_by_pattern_and_function():
+    model = keras.Sequential(
+        [
+            keras.Input((16,)),
+            keras.layers.Dense(16, name="wide_1"),
+            keras.layers.Dense(16, name="other"),
+        ]
+    )
+
+    by_name = prune(model, block_size={"wide*": (2, 8)})
+    by_function = prune(model, block_size=lambda layer: (8, 2))
+
+    assert [row.block for row in sapp.report(by_name).pruned] == [(2, 8)]
+    assert sapp.report(by_name).skipped == {
+        "other": "no block size given for it"
+    }
+    assert [row.block for row in sapp.report(by_function).pruned] == 2 * [
+        (8, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        sapp.PolynomialDecay(0.0, SPARSITY, 0, 5, frequency=3),
+        sapp.PolynomialDecay(0.0, SPARSITY, 2, 1000),
+        sapp.ConstantSparsity(SPARSITY, 0),
+        sapp.ConstantSparsity(SPARSITY, 500, frequency=100),
+        sapp.SequentialAttentionSchedule(SPARSITY, 3),
+        sapp.SequentialAttentionSchedule(SPARSITY, 1000),
+    ],
+    ids=lambda schedule: type(schedule).__name__,
+)
+def test_the_target_is_reached_however_training_ends(schedule):
+    x, y = data((16,))
+    model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(8)])
+
+    wrapped = fit(prune(model, pruning_schedule=schedule), x, y)
+
+    (row,) = sapp.report(wrapped).rows
+    assert (row.kept, row.blocks) == (2, 8)
+    kernel = sapp.strip_pruning(wrapped).layers[0].kernel.numpy()
+    blocks = kernel.reshape(4, 4, 2, 4).swapaxes(1, 2)
+    assert np.any(blocks != 0, axis=(2, 3)).sum() == 2
+
+
+def test_every_update_of_the_schedule_is_followed():
+    schedule = sapp.SequentialAttentionSchedule(0.9, 60, frequency=1)
+    model = keras.Sequential([keras.Input((40,)), keras.layers.Dense(40)])
+    wrapped = prune(model, pruning_schedule=schedule)
+    wrapped.compile("adam", "mse")
+    seen = {}
+
+    class Record(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            step = int(self.model.optimizer.iterations.numpy())
+            kernel = wrapped.layers[0].pruned_kernels[0]
+            seen[step] = kernel.mask_array().copy()
+
+    x, y = data((40,), 40)
+    callbacks = [sapp.UpdatePruningStep(), Record()]
+    wrapped.fit(x, y, batch_size=4, epochs=16, verbose=0, callbacks=callbacks)
+
+    assert set(seen) == set(range(1, 65))
+    for step, mask in seen.items():
+        update = schedule.last_update(step)
+        assert mask.sum() == kept_blocks(100, update.sparsity)
+        if update.phase == "sparsification" and update.step > 1:
+            # The mask only shrinks within the phase.
+            earlier = seen.get(step - 1)
+            if schedule.phase(step - 1) == "sparsification":
+                assert not np.any(mask & ~earlier)

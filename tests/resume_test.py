@@ -1,0 +1,182 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""A run that is stopped and resumed ends like one that is not."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfmot_sapp as sapp
+
+STEPS, PER_EPOCH = 24, 2
+
+
+def make_data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 16)).astype(np.float32)
+    return x, rng.normal(size=(8, 16)).astype(np.float32)
+
+
+def make_model(schedule, scorer, rate):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((16,)),
+            keras.layers.Dense(16, activation="tanh"),
+            keras.layers.Dense(16),
+        ]
+    )
+    model = sapp.prune_blocks(
+        model,
+        schedule,
+        (4, 4),
+        scorer,
+        pruning_policy=sapp.MinimumBlocks(1),
+    )
+    model.compile(keras.optimizers.Adam(rate), "mse")
+    return model
+
+
+def fit(model, begin, end):
+    x, y = make_data()
+    model.fit(
+        x,
+        y,
+        batch_size=4,
+        initial_epoch=begin,
+        epochs=end,
+        shuffle=False,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep()],
+    )
+    return model
+
+
+def cosine():
+    return keras.optimizers.schedules.CosineDecay(0.02, STEPS)
+
+
+@pytest.mark.parametrize("stop", range(1, STEPS // PER_EPOCH))
+@pytest.mark.parametrize("reset", [False, True], ids=["plain", "reset"])
+def test_resuming_in_any_phase_changes_nothing(stop, reset, tmp_path):
+    schedule = sapp.SequentialAttentionSchedule(
+        0.75, STEPS, cycles=2, reset_optimizer=reset
+    )
+    scorer = sapp.SequentialAttention()
+    whole = fit(make_model(schedule, scorer, cosine()), 0, STEPS // PER_EPOCH)
+
+    stopped = fit(make_model(schedule, scorer, cosine()), 0, stop)
+    stopped.save(tmp_path / "stopped.keras")
+    resumed = keras.models.load_model(tmp_path / "stopped.keras")
+    fit(resumed, stop, STEPS // PER_EPOCH)
+
+    for mine, theirs in zip(resumed.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_stop_in_a_dense_phase_leaves_the_target_in_force():
+    schedule = sapp.SequentialAttentionSchedule(0.75, 1000)
+
+    model = fit(make_model(schedule, sapp.Magnitude(), 0.01), 0, 2)
+
+    assert schedule.phase(4) == "dense"
+    assert [row.kept for row in sapp.report(model).pruned] == [4, 4]
+    kernel = model.layers[0].pruned_kernels[0]
+    assert kernel.scheduled_mask_array().all()
+
+
+def test_a_reset_restarts_moments_and_not_the_learning_rate():
+    schedule = sapp.SequentialAttentionSchedule(
+        0.75, STEPS, cycles=1, reset_optimizer=True
+    )
+    rates = []
+
+    class Record(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    model = make_model(schedule, sapp.SequentialAttention(), cosine())
+    x, y = make_data()
+    model.fit(
+        x,
+        y,
+        batch_size=4,
+        epochs=STEPS // PER_EPOCH,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep(), Record()],
+    )
+
+    expected = [float(cosine()(step)) for step in range(STEPS)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+    assert int(model.optimizer.iterations.numpy()) < STEPS
+
+
+def test_a_training_loop_of_ones_own_prunes_as_fit_does():
+    import tensorflow as tf
+
+    schedule = sapp.SequentialAttentionSchedule(0.75, STEPS)
+    by_fit = fit(
+        make_model(schedule, sapp.SequentialAttention(), 0.01),
+        0,
+        STEPS // PER_EPOCH,
+    )
+    model = make_model(schedule, sapp.SequentialAttention(), 0.01)
+    x, y = make_data()
+    pruning = sapp.UpdatePruningStep()
+    pruning.set_model(model)
+    pruning.on_train_begin()
+    for epoch in range(STEPS // PER_EPOCH):
+        for batch in range(PER_EPOCH):
+            part = slice(4 * batch, 4 * batch + 4)
+            with tf.GradientTape() as tape:
+                outputs = model(x[part], training=True)
+                loss = tf.reduce_mean((outputs - y[part]) ** 2)
+            variables = [v.value for v in model.trainable_variables]
+            gradients = tape.gradient(loss, variables)
+            model.optimizer.apply(gradients, model.trainable_variables)
+            pruning.on_train_batch_end(batch)
+        pruning.on_epoch_end(epoch)
+    pruning.on_train_end()
+
+    for mine, theirs in zip(
+        sapp.report(model).pruned, sapp.report(by_fit).pruned
+    ):
+        np.testing.assert_array_equal(mine.mask, theirs.mask)
+
+
+@pytest.mark.parametrize("scorer", [sapp.SequentialAttention, sapp.Magnitude])
+def test_zero_sparsity_is_the_dense_model_to_the_bit(scorer):
+    x, y = make_data()
+    keras.utils.set_random_seed(1)
+    dense = keras.Sequential(
+        [
+            keras.Input((16,)),
+            keras.layers.Dense(16, activation="tanh"),
+            keras.layers.Dense(16),
+        ]
+    )
+    schedule = sapp.SequentialAttentionSchedule(0.0, STEPS)
+    model = sapp.prune_blocks(
+        dense, schedule, (4, 4), scorer(), pruning_policy=sapp.MinimumBlocks(1)
+    )
+    model.compile("adam", "mse")
+    dense.compile("adam", "mse")
+
+    fit(model, 0, 4)
+    dense.fit(x, y, batch_size=4, epochs=4, shuffle=False, verbose=0)
+
+    stripped = sapp.strip_pruning(model)
+    for mine, theirs in zip(stripped.get_weights(), dense.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
