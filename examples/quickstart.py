@@ -73,12 +73,11 @@ def load_tfds(name: str) -> tuple[Split, Split]:
             split=split,
             data_dir=FLAGS.data_dir,
             download=FLAGS.download,
-            batch_size=-1,
             as_supervised=True,
         )
-        images, labels = tfds.as_numpy(data)
-        flat = images.reshape(len(images), -1).astype("float32") / 255
-        return flat, labels
+        images, labels = zip(*tfds.as_numpy(data))
+        flat = np.stack([image.ravel() for image in images])
+        return flat.astype("float32") / 255, np.array(labels)
 
     return load("train"), load("test")
 
