@@ -38,9 +38,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from rich import progress
+from tensorflow.lite.python import convert
 
-from tfmot_sapp.export import representative, verify
+from tfmot_sapp.export import ranges, representative, verify
 from tfmot_sapp.export.flatbuffer import count_ops, read_graph
+from tfmot_sapp.export.packed_layers import PackedComputation
 from tfmot_sapp.export.placing import check_path, place_file
 from tfmot_sapp.export.quiet import quiet
 from tfmot_sapp.export.serving import (
@@ -265,7 +267,8 @@ def _convert(
                 folder, signature_keys=[SIGNATURE]
             )
         _set_quantization(converter, quantize, io_dtype, data)
-        if encoding == "sparse":
+        # In 8 bits the encoding comes after the rounding.
+        if encoding == "sparse" and quantize != "int8":
             converter.optimizations = [
                 *converter.optimizations,
                 tf.lite.Optimize.EXPERIMENTAL_SPARSITY,
@@ -273,6 +276,10 @@ def _convert(
         try:
             with quiet(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                if quantize == "int8":
+                    return _calibrated_and_quantized(
+                        converter, serving.model, encoding
+                    )
                 return converter.convert()
         except Exception as error:
             raise ValueError(_why_not_converted(error)) from error
@@ -297,6 +304,26 @@ def _set_quantization(
         dtype = tf.int8 if io_dtype == "int8" else tf.float32
         converter.inference_input_type = dtype
         converter.inference_output_type = dtype
+
+
+def _calibrated_and_quantized(
+    converter: Any, model: Any, encoding: str | None
+) -> bytes:
+    """Does what the converter does for int8, with the ranges mended between."""
+    converter._experimental_calibrate_only = True
+    calibrated = converter.convert()
+    is_packed = any(
+        isinstance(layer, PackedComputation)
+        for layer in model._flatten_layers()
+    )
+    content = convert.mlir_quantize(
+        ranges.mend(calibrated, is_packed),
+        input_data_type=converter.inference_input_type,
+        output_data_type=converter.inference_output_type,
+    )
+    if encoding == "sparse":
+        content = convert.mlir_sparsify(content)
+    return bytes(content)
 
 
 def _with_progress(
