@@ -49,7 +49,7 @@ class Machine:
     copied_byte: float = 1 / 20_000
     weight_byte: float = 1 / 25_000
     stored_byte: float = 1 / 10_000
-    outside: float = 2.0
+    outside: float = 2.5
     gathered: float = 1.5
     pieces_allowed: bool = True
 
@@ -153,9 +153,10 @@ def gathered_cost(shape: Shape, batched: bool, machine: Machine) -> float:
         copies *= 2 if batched else 3
     reorder = machine.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
     narrow = machine.product(shape.rows_out, shape.taps, kept / 32, 32)
-    return (
-        narrow
-        + machine.gathered * copies
-        + parts * (machine.outside + machine.operation)
-        + (parts > 1) * 2 * (reorder + machine.outside)
-    )
+    cost = narrow + machine.gathered * copies
+    if batched:
+        # A transposition before and one after; a sum where counts differ.
+        cost += machine.outside + 3 * machine.operation
+        return cost + (parts > 1) * machine.outside
+    cost += parts * (machine.outside + machine.operation)
+    return cost + (parts > 1) * 2 * (reorder + machine.outside)

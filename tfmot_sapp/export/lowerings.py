@@ -33,6 +33,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 # What XNNPACK takes in one concatenation; a wider one leaves the delegate.
@@ -213,46 +214,55 @@ class Group(Lowering):
 
 @dataclasses.dataclass(frozen=True)
 class GatherMatmul(Lowering):
-    """Gathers the blocks; one batched product for each count of blocks.
+    """Gathers the blocks; one batched product; sums by output block.
+
+    Where every output block reads the same number of blocks, the product does
+    the sum.
 
     Attributes:
         block: Channels of an input and of an output block.
-        reads: As in `Group`.
-        order: As in `Group`.
+        reads: For each output block, the input blocks that it reads.
     """
 
     block: tuple[int, int]
     reads: tuple[tuple[int, ...], ...]
-    order: tuple[int, ...]
     kind = "gather_matmul"
 
+    @property
+    def balanced(self) -> bool:
+        """Whether all output blocks read equally many blocks."""
+        return len(_equal_counts(self.reads)) == 1
+
     def weights(self) -> list[Weight]:
-        """A kernel for each count of blocks, and a bias."""
+        """One kernel and one bias."""
         rows, columns = self.block
-        weights: list[Weight] = []
-        for i, part in enumerate(_equal_counts(self.reads)):
-            shape = (len(part), rows * len(part[0]), columns)
-            weights.append((f"kernel_{i}", shape))
-            weights.append((f"bias_{i}", (columns * len(part),)))
-        return weights
+        count = sum(len(read) for read in self.reads)
+        kernel = (count, rows, columns)
+        if self.balanced:
+            each = len(self.reads[0])
+            kernel = (len(self.reads), rows * each, columns)
+        return [
+            ("kernel", kernel),
+            ("bias", (columns * len(self.reads),)),
+        ]
 
     def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
         """Yields the one output."""
-        (x,) = pieces
+        (x,), (kernel, bias) = pieces, weights
         rows, columns = self.block
-        flat = tf.reshape(x, (-1, x.shape[-1] // rows, rows))
-        parts = []
-        for i, part in enumerate(_equal_counts(self.reads)):
-            kernel, bias = weights[2 * i], weights[2 * i + 1]
-            index = [block for read in part for block in read]
-            taken = tf.gather(flat, index, axis=1)
-            taken = tf.reshape(taken, (-1, len(part), kernel.shape[1]))
-            y = tf.matmul(tf.transpose(taken, (1, 0, 2)), kernel)
-            y = tf.reshape(
-                tf.transpose(y, (1, 0, 2)), (-1, len(part) * columns)
-            )
-            parts.append(tf.nn.bias_add(y, bias))
-        yield _like(_in_order(parts, columns, self.order), x)
+        blocked = tf.reshape(x, (-1, x.shape[-1] // rows, rows))
+        index = [block for read in self.reads for block in read]
+        taken = tf.gather(blocked, index, axis=1)
+        taken = tf.reshape(taken, (-1, kernel.shape[0], kernel.shape[1]))
+        y = tf.matmul(tf.transpose(taken, (1, 0, 2)), kernel)
+        if not self.balanced:
+            counts = [len(read) for read in self.reads]
+            ids = np.repeat(np.arange(len(counts)), counts)
+            # The sorted variant can't be compiled by XLA.
+            y = tf.math.unsorted_segment_sum(y, ids, len(counts))
+        width = columns * len(self.reads)
+        y = tf.reshape(tf.transpose(y, (1, 0, 2)), (-1, width))
+        yield _like(tf.nn.bias_add(y, bias), x)
 
 
 def _equal_counts(

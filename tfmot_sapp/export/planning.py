@@ -105,8 +105,10 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     if choice.lowering in ("group", "gather_matmul"):
         block, reads, order = blocked_reads(node, plan)
         if choice.lowering == "group":
+            computed = np.argsort(order)
+            reads = tuple(reads[j] for j in computed)
             return Group(core.taps, window, block, reads, order)
-        return GatherMatmul(block, reads, order)
+        return GatherMatmul(block, reads)
     in_pieces = plan.pieces(node.inputs[0], choice.in_form)
     out_pieces = plan.pieces(node.output, choice.out_form)
     inputs = tuple(len(piece) for piece in in_pieces)
@@ -161,7 +163,10 @@ def _uniform_pieces(
 def blocked_reads(
     node: Packable, plan: Plan
 ) -> tuple[tuple[int, int], tuple[tuple[int, ...], ...], tuple[int, ...]]:
-    """Block shape, reads in the order of computation, and that order."""
+    """Block shape, reads of every output block, and a place for each.
+
+    Places are such that output blocks with equally many reads are neighbours.
+    """
     assert isinstance(node.core, Linear)
     rows, columns = uniform_block(node, plan)
     live = np.ix_(
@@ -175,7 +180,7 @@ def blocked_reads(
     ]
     computed = sorted(range(len(reads)), key=lambda j: (len(reads[j]), j))
     order = np.argsort(computed).tolist()
-    return (rows, columns), tuple(reads[j] for j in computed), tuple(order)
+    return (rows, columns), tuple(reads), tuple(order)
 
 
 def linear_arrays(
@@ -190,22 +195,27 @@ def linear_arrays(
         return _products_arrays(core, node, choice, plan, lowering)
     assert isinstance(lowering, Group | GatherMatmul)
     ins, outs = _uniform_pieces(node, plan)
-    computed = np.argsort(lowering.order)
+    computed = range(len(outs))
+    if isinstance(lowering, Group):
+        computed = np.argsort(lowering.order)
+    kernels = [
+        core.kernel[
+            ..., np.concatenate([ins[i] for i in read])[:, None], outs[j]
+        ]
+        for read, j in zip(lowering.reads, computed)
+    ]
+    biases = [core.bias[outs[j]] for j in computed]
+    if isinstance(lowering, GatherMatmul):
+        columns = lowering.block[1]
+        kernel = np.concatenate([k.reshape(-1, columns) for k in kernels])
+        return [kernel, np.concatenate(biases)]
     arrays: list[np.ndarray] = []
-    j = 0
+    first = 0
     for count in _runs_of_counts(lowering.reads):
-        kernels, biases = [], []
-        for _ in range(count):
-            rows = np.concatenate([ins[i] for i in lowering.reads[j]])
-            columns = outs[computed[j]]
-            kernels.append(core.kernel[..., rows[:, None], columns])
-            biases.append(core.bias[columns])
-            j += 1
-        if isinstance(lowering, Group):
-            arrays.append(np.concatenate(kernels, axis=-1))
-        else:
-            arrays.append(np.stack([k.reshape(k.shape[-2:]) for k in kernels]))
-        arrays.append(np.concatenate(biases))
+        part = slice(first, first + count)
+        arrays.append(np.concatenate(kernels[part], axis=-1))
+        arrays.append(np.concatenate(biases[part]))
+        first += count
     return arrays
 
 
