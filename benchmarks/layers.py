@@ -21,9 +21,9 @@ python benchmarks/layers.py --layers='resnet50*' --blocks=32 --sparsities=0.9
 
 Every layer is alone in its model, so that pieces have to be cut and put
 together; blocks are dropped at random. Dense, packed and TFLite's own sparse
-encoding are timed in turns in one run. Rows are appended to `layers.csv` as they
-are measured, and a run goes on where the last one stopped; `layers.png` and the
-table show all rows, the losing ones too. "ideal" is 1 / density.
+encoding are timed in turns in one run. Rows are appended to `layers.csv` as
+they are measured, and a run goes on where the last one stopped; `layers.png`
+and the table show all rows, the losing ones too. "ideal" is 1 / density.
 """
 
 import csv
