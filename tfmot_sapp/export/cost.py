@@ -40,6 +40,7 @@ class Machine:
         outside: Per operation that leaves the delegate.
         gathered: Copies that gathering blocks amounts to: the gather itself,
             and the transpositions around a batched product.
+        summed: Copies that a sum by output block amounts to.
         pieces_allowed: Whether anything but dense layers may be chosen.
     """
 
@@ -51,6 +52,7 @@ class Machine:
     stored_byte: float = 1 / 10_000
     outside: float = 2.5
     gathered: float = 1.5
+    summed: float = 4.0
     pieces_allowed: bool = True
 
     def product(
@@ -157,6 +159,10 @@ def gathered_cost(shape: Shape, batched: bool, machine: Machine) -> float:
     if batched:
         # A transposition before and one after; a sum where counts differ.
         cost += machine.outside + 3 * machine.operation
-        return cost + (parts > 1) * machine.outside
+        if parts > 1:
+            summed = (shape.outs * counts).sum()
+            sums = machine.copy(shape.rows_out, summed, int(counts.sum()))
+            cost += machine.outside + machine.summed * sums
+        return cost
     cost += parts * (machine.outside + machine.operation)
     return cost + (parts > 1) * 2 * (reorder + machine.outside)
