@@ -311,3 +311,61 @@ def test_every_update_of_the_schedule_is_followed():
             earlier = seen.get(step - 1)
             if schedule.phase(step - 1) == "sparsification":
                 assert not np.any(mask & ~earlier)
+
+
+@keras.saving.register_keras_serializable("prune_test")
+class Bilinear(keras.layers.Layer):
+    """A layer of TF-MOT's `PrunableLayer` protocol."""
+
+    def build(self, input_shape):
+        self.matrix = self.add_weight(
+            shape=(input_shape[-1], 16), name="matrix"
+        )
+
+    def call(self, inputs):
+        return inputs @ self.matrix
+
+    def get_prunable_weights(self):
+        return [self.matrix]
+
+
+def test_prunable_layers_say_themselves_what_to_prune(tmp_path):
+    model = keras.Sequential([keras.Input((16,)), Bilinear(name="bilinear")])
+
+    _, report = check_whole_path(model, *data((16,), 16), tmp_path=tmp_path)
+
+    assert [(row.name, row.kept) for row in report.pruned] == [("bilinear", 4)]
+
+
+class OnlyConvolutions:
+    """A policy of TF-MOT's protocol."""
+
+    def allow_pruning(self, layer):
+        return isinstance(layer, keras.layers.Conv2D)
+
+    def ensure_model_supports_pruning(self, model):
+        if not model.built:
+            raise ValueError("Unbuilt models are not supported currently.")
+
+
+def test_a_policy_decides_which_layers_are_pruned():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 8)),
+            keras.layers.Conv2D(8, 3, name="conv"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(8, name="dense"),
+        ]
+    )
+
+    report = sapp.report(prune(model, pruning_policy=OnlyConvolutions()))
+
+    assert [row.name for row in report.pruned] == ["conv"]
+    assert report.skipped == {"dense": "not allowed by OnlyConvolutions"}
+
+
+def test_a_policy_may_refuse_a_model():
+    model = keras.Sequential([keras.layers.Dense(8)])
+
+    with pytest.raises(ValueError, match="Unbuilt"):
+        prune(model, pruning_policy=OnlyConvolutions())

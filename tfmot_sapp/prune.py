@@ -15,8 +15,9 @@
 """`prune_blocks`: wrap with one call."""
 
 import contextlib
-import sys
 from typing import Any
+
+import keras
 
 from tfmot_sapp.allocation import Allocation, validate_allocation
 from tfmot_sapp.block_size import (
@@ -26,6 +27,7 @@ from tfmot_sapp.block_size import (
 )
 from tfmot_sapp.clone import Cloner, Copy
 from tfmot_sapp.frameworks import is_layer, is_model, keras_of
+from tfmot_sapp.keras_wrapper import PruneBlocks
 from tfmot_sapp.kernels import find_kernels, has_matrices, why_no_kernels
 from tfmot_sapp.mask_update import pruned_layers
 from tfmot_sapp.policy import MinimumBlocks, validate_policy
@@ -52,7 +54,7 @@ def prune_blocks(
 
     Args:
         to_prune: A layer, a list of layers, or a Sequential, Functional or
-            subclassed model, of Keras 3 or tf_keras. A subclassed model needs a
+            subclassed model, of Keras 3. A subclassed model needs a
             `get_config` that Keras can make it again from; while it is wrapped
             it is saved by `save_weights`, since its class does not know of the
             wrappers.
@@ -87,11 +89,11 @@ def prune_blocks(
 
     >>> import keras, tfmot_sapp as sapp
     >>> model = keras.Sequential(
-    ...     [keras.Input((64,)), keras.layers.Dense(100)])
+    ...     [keras.Input((64,)), keras.layers.Dense(100, name="hidden")])
     >>> schedule = sapp.SequentialAttentionSchedule(0.9, end_step=1000)
     >>> pruned = prune_blocks(model, schedule, block_size=(4, 4))
     >>> pruned.layers[0].name
-    'prune_blocks_dense'
+    'prune_blocks_hidden'
     """
     settings = _Settings(
         pruning_schedule=validate_schedule(pruning_schedule),
@@ -119,21 +121,14 @@ def prune_scope() -> contextlib.AbstractContextManager:
     """Returns a scope in which pruned models load.
 
     It is not needed: the wrappers are registered with Keras when `tfmot_sapp`
-    is imported. It is here for code written for TF-MOT, and serves models of
-    both Keras.
+    is imported. It is here for code written for TF-MOT.
 
     Example:
 
     >>> with prune_scope():
     ...     pass
     """
-    scope = contextlib.ExitStack()
-    for name in ("keras", "tf_keras"):
-        if name in sys.modules:
-            keras = sys.modules[name]
-            known = {"PruneBlocks": wrapper_class(keras.layers.Dense(1))}
-            scope.enter_context(keras.utils.custom_object_scope(known))
-    return scope
+    return keras.saving.custom_object_scope({"PruneBlocks": PruneBlocks})
 
 
 class _Settings:
@@ -149,15 +144,6 @@ class _Settings:
     @property
     def min_blocks(self) -> int:
         return getattr(self.pruning_policy, "min_blocks", 1)
-
-
-def wrapper_class(layer: Any) -> type:
-    """Returns the `PruneBlocks` of the Keras that a layer belongs to."""
-    if keras_of(layer).__name__ == "tf_keras":
-        from tfmot_sapp.tf_keras_wrapper import PruneBlocks
-    else:
-        from tfmot_sapp.keras_wrapper import PruneBlocks
-    return PruneBlocks
 
 
 def _prune_list(layers: Any, settings: _Settings) -> list[Any]:
@@ -200,7 +186,6 @@ def _wrap(
         each with the reason.
     """
     name = original.name
-    keras = keras_of(original)
     if isinstance(original, keras.layers.InputLayer):
         return copy, {}
     policy = settings.pruning_policy
@@ -230,7 +215,7 @@ def _wrap(
         if policy is not None and not policy.allow_pruning(original):
             return copy, {name: f"not allowed by {type(policy).__name__}"}
         skipped = {}
-    wrapped = wrapper_class(original)(
+    wrapped = PruneBlocks(
         copy,
         pruning_schedule=settings.pruning_schedule,
         block_size=block_size,
@@ -281,7 +266,7 @@ def _validate_to_prune(to_prune: Any) -> None:
         if not is_layer(member):
             raise TypeError(
                 "`to_prune` must be a layer, a list of layers or a model of "
-                "Keras 3 or tf_keras. "
+                "Keras 3. "
                 f"Received: {member!r} of type {type(member).__name__}."
             )
         _validate_backend(keras_of(member))
@@ -293,9 +278,14 @@ def _validate_to_prune(to_prune: Any) -> None:
         )
 
 
-def _validate_backend(keras: Any) -> None:
-    if keras.__name__ != "keras":
-        return
+def _validate_backend(owner: Any) -> None:
+    if owner.__name__ == "tf_keras":
+        raise ValueError(
+            "`to_prune` must belong to Keras 3. Received: a layer or model of "
+            "tf_keras, whose models can be packed and exported but not yet "
+            "pruned here. Build it with `keras`, or prune it with TF-MOT's "
+            "`prune_low_magnitude` and pack the result."
+        )
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ValueError(
