@@ -19,6 +19,7 @@
 
 import ast
 import pathlib
+import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ("tfmot_sapp", "examples", "benchmarks")
@@ -35,9 +36,27 @@ exports_files(["LICENSE"])
 """
 
 
+def tracked():
+    """Returns the Python files of the project, in the order of their paths."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode == 0:
+        return sorted(ROOT / line for line in listed.stdout.splitlines())
+    # Outside of a git checkout, as in an unpacked archive.
+    return sorted(
+        path
+        for folder in (*FOLDERS, "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+
+
 def modules():
-    for folder in FOLDERS:
-        yield from sorted((ROOT / folder).rglob("*.py"))
+    return [p for p in tracked() if p.relative_to(ROOT).parts[0] in FOLDERS]
+
+
+def tests():
+    return [p for p in tracked() if p.relative_to(ROOT).parts[0] == "tests"]
 
 
 def target_name(path):
@@ -90,7 +109,7 @@ def expected():
         runs = 'if __name__ == "__main__"' in path.read_text()
         rule = "py_binary" if runs else "py_library"
         text += target(rule, target_name(path), source, dependencies(path))
-    for path in sorted((ROOT / "tests").rglob("*_test.py")):
+    for path in tests():
         source = path.relative_to(ROOT).as_posix()
         name = "_".join(path.relative_to(ROOT).with_suffix("").parts)
         text += target("py_test", name, source, dependencies(path))
