@@ -55,7 +55,7 @@ def modules():
     return [p for p in tracked() if p.relative_to(ROOT).parts[0] in FOLDERS]
 
 
-def tests():
+def suites():
     return [p for p in tracked() if p.relative_to(ROOT).parts[0] == "tests"]
 
 
@@ -109,7 +109,7 @@ def expected():
         runs = 'if __name__ == "__main__"' in path.read_text()
         rule = "py_binary" if runs else "py_library"
         text += target(rule, target_name(path), source, dependencies(path))
-    for path in tests():
+    for path in suites():
         source = path.relative_to(ROOT).as_posix()
         name = "_".join(path.relative_to(ROOT).with_suffix("").parts)
         text += target("py_test", name, source, dependencies(path))
