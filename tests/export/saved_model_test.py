@@ -173,3 +173,14 @@ def test_representative_data_is_compared_with(tmp_path):
     )
 
     assert result.max_error < 1e-5
+
+
+def test_half_precision_is_allowed_its_own_rounding(framework, tmp_path):
+    inputs = framework.Input((16,), name="x")
+    outputs = framework.layers.Dense(4, dtype="mixed_bfloat16")(inputs)
+
+    result = export_saved_model(
+        framework.Model(inputs, outputs), tmp_path / "model"
+    )
+
+    assert 1e-5 < result.tolerance < 1

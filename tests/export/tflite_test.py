@@ -22,6 +22,7 @@ import pytest
 import tensorflow as tf
 
 from tfmot_sapp.export import noise, runtime, serving, tflite, verify
+from tfmot_sapp.export.benchmark import benchmark
 from tfmot_sapp.export.flatbuffer import read_graph
 from tfmot_sapp.export.pack import pack_blocks
 from tfmot_sapp.export.tflite import export_tflite
@@ -432,6 +433,29 @@ def test_derived_noise_explains_the_measured_error(tmp_path):
         assert derived / 30 < measured < derived * verify.MARGIN
 
 
+@pytest.mark.parametrize("quantize", [None, "dynamic_int8"])
+def test_recurrent_layers_start_from_zero_at_every_call(
+    framework, tmp_path, quantize
+):
+    inputs = framework.Input((10, 8), name="x")
+    model = framework.Model(inputs, framework.layers.LSTM(40)(inputs))
+
+    result = export_tflite(model, tmp_path / "model.tflite", quantize=quantize)
+
+    assert result.rms_error < result.tolerance < 0.2
+
+
+def test_axes_that_are_left_open(framework, tmp_path):
+    inputs = framework.Input((None, None, 3), name="image")
+    model = framework.Model(inputs, framework.layers.Conv2D(4, 3)(inputs))
+
+    result = export_tflite(model, tmp_path / "model.tflite")
+
+    found = runtime.run(result.path.read_bytes(), [{"image": images(1)}])[0]
+    assert next(iter(found.values())).shape == (1, 10, 10, 4)
+    assert benchmark({"model": result.path}, rounds=1).timings
+
+
 def test_float32_files_have_no_rounding_noise(tmp_path):
     model = small_cnn(importlib.import_module("keras"))
     served = serving.serving_of(model, 1)
@@ -464,11 +488,13 @@ def test_keras_exports_packed_models_to_onnx(tmp_path):
     keras = importlib.import_module("keras")
     model = sparse_mlp(keras, block=(32, 32))
     path = os.fspath(tmp_path / "model.onnx")
+    x = np.random.default_rng(0).normal(size=(3, 256)).astype("float32")
+    packed = pack_blocks(model)
+    packed(x)  # Keras exports only what was called once.
 
-    pack_blocks(model).export(path, format="onnx", verbose=False)
+    packed.export(path, format="onnx", verbose=False)
 
     session = onnxruntime.InferenceSession(path)
-    x = np.random.default_rng(0).normal(size=(3, 256)).astype("float32")
     (name,) = [tensor.name for tensor in session.get_inputs()]
     (found,) = session.run(None, {name: x})
     wanted = model(x).numpy()

@@ -44,6 +44,7 @@ from tfmot_sapp.export.benchmark_plot import draw_bars
 from tfmot_sapp.export.flatbuffer import count_ops
 from tfmot_sapp.export.placing import check_path, place_file
 from tfmot_sapp.export.quiet import quiet
+from tfmot_sapp.export.representative import OPEN_AXIS
 from tfmot_sapp.export.saved_model import directory_size
 from tfmot_sapp.export.serving import SIGNATURE
 from tfmot_sapp.export.tflite import check_count
@@ -165,7 +166,7 @@ def benchmark(
             when it starts, so for SavedModels this must be what it has, as
             set by `tf.config.threading`.
         batch_size: Samples per call; files with another fixed batch size are
-            resized.
+            resized. Other axes that a model leaves open are taken as 32.
         rounds: Number of rounds; in each, every model is timed once, in random
             order, long enough for the clock.
         seed: Seed of the inputs and of the orders.
@@ -248,7 +249,9 @@ def _load_file(
     try:
         with quiet():
             for detail in interpreter.get_input_details():
-                shape = [batch_size, *detail["shape"][1:]]
+                rest = detail.get("shape_signature", detail["shape"])[1:]
+                rest = [n if n > 0 else OPEN_AXIS for n in rest]
+                shape = [batch_size, *rest]
                 if list(detail["shape"]) != shape:
                     interpreter.resize_tensor_input(detail["index"], shape)
             interpreter.allocate_tensors()
@@ -294,7 +297,7 @@ def _load_saved_model(
         ) from error
     inputs = {}
     for name, spec in serve.structured_input_signature[1].items():
-        shape = [batch_size, *(n or 1 for n in spec.shape[1:])]
+        shape = [batch_size, *(n or OPEN_AXIS for n in spec.shape[1:])]
         values = _random(shape, spec.dtype.as_numpy_dtype, generator)
         inputs[name] = tf.constant(values, spec.dtype)
 

@@ -31,6 +31,7 @@ These are first-order formulas for independent errors. Errors that happen to add
 up are allowed for by the margin that `verify` multiplies with.
 """
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -55,6 +56,15 @@ _MOVES = frozenset(
     | {"RELU", "RESHAPE", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE"}
     | {"STRIDED_SLICE", "TRANSPOSE"}
 )
+
+
+# Operators with inner graphs or gates that the formulas don't reach into; they
+# are taken to add errors of 2 %.
+_RECURRENT = frozenset(
+    {"WHILE", "IF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "SVDF"}
+    | {"BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"}
+)
+_RECURRENT_NOISE = 0.02**2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +113,8 @@ def output_noise(
             steps[output] = _step_size(graph, op, output, steps)
     return {
         name: OutputNoise(
-            float(np.sqrt(known[index].variance)), steps[index] / 2.0
+            float(np.sqrt(known[index].variance)),
+            steps.get(index, 0.0) / 2.0,
         )
         for name, index in outputs.items()
     }
@@ -148,7 +159,8 @@ def _observe(
         for i in sorted(wanted - {-1}):
             tensor = graph.tensors[i]
             if tensor.data is None and tensor.dtype in _NUMERIC:
-                found[i] = interpreter.get_tensor(i)
+                with contextlib.suppress(ValueError):  # Not computed.
+                    found[i] = interpreter.get_tensor(i)
             elif tensor.data is not None:
                 found[i] = tensor.data
     return found, outputs
@@ -234,6 +246,8 @@ def _carried(
     out: _Values,
 ) -> float:
     variances = [known[i].variance for i in read]
+    if op.name in _RECURRENT:
+        return _RECURRENT_NOISE * out.power + max(variances)
     if op.name in _PRODUCTS and len(read) >= 2:
         return _carried_by_product(graph, op, known)
     if op.name in ("ADD", "SUB", "ADD_N"):

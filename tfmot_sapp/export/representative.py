@@ -28,7 +28,7 @@ import tensorflow as tf
 from tfmot_sapp.export.serving import Serving
 
 # Stands in for an axis that the model leaves open, other than the batch.
-_OPEN_AXIS = 32
+OPEN_AXIS = 32
 
 
 def random_inputs(
@@ -57,7 +57,7 @@ def random_inputs(
     made = {}
     for name, spec in serving.specs.items():
         batch, *rest = spec.shape
-        shape = [batch or samples, *(n or _OPEN_AXIS for n in rest)]
+        shape = [batch or samples, *(n or OPEN_AXIS for n in rest)]
         if spec.dtype.is_floating:
             values = generator.standard_normal(shape)
         elif spec.dtype == tf.bool:

@@ -91,21 +91,26 @@ def run(
         One dictionary of arrays by output name for every call, quantized
         outputs as the real numbers that they stand for.
     """
+    return [_run_once(content, arrays, threads) for arrays in inputs]
+
+
+def _run_once(
+    content: bytes, arrays: dict[str, np.ndarray], threads: int
+) -> dict[str, np.ndarray]:
+    # With an interpreter of its own: fused LSTMs would carry their state on
+    # into the next call.
     interpreter = load(content, threads)
     with quiet():
         runner = interpreter.get_signature_runner()
         takes, gives = runner.get_input_details(), runner.get_output_details()
-        results = []
-        for arrays in inputs:
-            fed = {
+        found = runner(
+            **{
                 name: to_stored(arrays[name], detail)
                 for name, detail in takes.items()
             }
-            found = runner(**fed)
-            results.append(
-                {name: to_real(found[name], gives[name]) for name in found}
-            )
-    return results
+        )
+    # Copied, because the arrays are the interpreter's.
+    return {name: np.array(to_real(found[name], gives[name])) for name in found}
 
 
 def to_stored(real: np.ndarray, detail: dict[str, Any]) -> np.ndarray:

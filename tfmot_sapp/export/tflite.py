@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from rich import progress
+from rich import console, progress
 from tensorflow.lite.python import convert
 
 from tfmot_sapp.export import ranges, representative, verify
@@ -329,7 +329,8 @@ def _calibrated_and_quantized(
 def _with_progress(
     data: list[dict[str, np.ndarray]],
 ) -> Iterator[dict[str, np.ndarray]]:
-    yield from progress.track(data, description="Calibrating")
+    # A console of its own, so that it may run inside another progress bar.
+    yield from progress.track(data, "Calibrating", console=console.Console())
 
 
 def _why_not_converted(error: Exception) -> str:

@@ -39,6 +39,9 @@ from tfmot_sapp.export.noise import output_noise
 from tfmot_sapp.export.serving import Serving
 
 EXACT = 1e-5
+
+# Machine epsilons beside float32's.
+_COARSENESS = {"float16": 2.0**13, "bfloat16": 2.0**16}
 MARGIN = 4.0
 _AT_MOST = 0.5
 
@@ -255,13 +258,7 @@ def _coarseness(serving: Serving) -> float:
     """How much coarser than float32 the model computes, at least 1."""
     layers = serving.model._flatten_layers()
     dtypes = {getattr(layer, "compute_dtype", None) for layer in layers}
-    epsilons = [
-        float(tf.experimental.numpy.finfo(tf.as_dtype(name).as_numpy_dtype).eps)
-        for name in dtypes
-        if name and tf.as_dtype(name).is_floating
-    ]
-    single = float(np.finfo(np.float32).eps)
-    return max([1.0, *(epsilon / single for epsilon in epsilons)])
+    return max([1.0, *(c for name, c in _COARSENESS.items() if name in dtypes)])
 
 
 def _float(array: np.ndarray) -> np.ndarray:
