@@ -240,6 +240,62 @@ def test_saved_and_loaded(keras, tmp_path):
     assert packing_of(again) == packing_of(packed)
 
 
+@BOTH
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("extent", [9, 10, None])
+def test_blocks_of_single_taps(keras, strides, padding, extent):
+    inputs = keras.Input((extent, 9, 32))
+    layer = keras.layers.Conv2D(48, 3, strides=strides, padding=padding)
+    model = keras.Model(inputs, layer(keras.layers.ReLU()(inputs)))
+    prune(model, (16, 16), 0.0)
+    mask = np.random.default_rng(0).random((3, 3, 2, 3)) < 0.1
+    kernel = layer.kernel.numpy()
+    kernel *= np.kron(mask, np.ones((1, 1, 16, 16)))
+    layer.kernel.assign(kernel)
+    packed = pack_blocks(model)
+    shape = (2, extent or 10, 9, 32)
+    arrays = [np.random.default_rng(1).normal(size=shape).astype("float32")]
+    before, after = run(model, arrays)[0], run(packed, arrays)[0]
+    assert np.abs(before - after).max() <= 1e-5 * np.abs(before).max()
+    if strides == 1 or extent is not None:
+        (row,) = packing_of(packed)
+        assert row["parameters"] < 0.5 * kernel.size
+
+
+@BOTH
+def test_projections_of_attention_are_packed(keras, tmp_path):
+    layers = keras.layers
+    inputs = keras.Input((7, 128))
+    attention = layers.MultiHeadAttention(4, 32, name="mha")
+    x = layers.Add()([inputs, attention(inputs, inputs)])
+    other = layers.EinsumDense("abc,cde->abde", (7, 4, 64), bias_axes="de")
+    x = other(x)
+    model = keras.Model(inputs, x)
+    prune(model, (16, 16), 0.0)
+    rng = np.random.default_rng(0)
+    for layer in (
+        attention._query_dense,
+        attention._key_dense,
+        attention._value_dense,
+        attention._output_dense,
+        other,
+    ):
+        array = layer.kernel.numpy()
+        rows = array.shape[0] if layer is not attention._output_dense else 128
+        flat = array.reshape(rows, -1)
+        mask = rng.random((rows // 32, flat.shape[1] // 32)) < 0.3
+        flat = flat * np.kron(mask, np.ones((32, 32)))
+        layer.kernel.assign(flat.reshape(array.shape))
+    packed = pack_blocks(model)
+    assert_same(model, packed)
+    names = {row["layer"].split(" + ")[0] for row in packing_of(packed)}
+    assert {"mha_query", "mha_key", "mha_value", "mha_output"} <= names
+    assert packed.count_params() < 0.7 * model.count_params()
+    packed.save(tmp_path / "packed.keras")
+    assert_same(packed, keras.models.load_model(tmp_path / "packed.keras"))
+
+
 def test_stores_only_kept_blocks():
     inputs = keras3.Input((512,))
     model = keras3.Model(inputs, keras3.layers.Dense(512)(inputs))

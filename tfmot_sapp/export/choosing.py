@@ -40,6 +40,7 @@ from tfmot_sapp.export.graph import (
     Linear,
     Node,
     Packable,
+    Taps,
     Value,
 )
 from tfmot_sapp.export.lowerings import WIDEST_CONCAT
@@ -230,6 +231,11 @@ class Chooser:
             )
             for form, n in ((PIECES, len(widths)), (WHOLE, 1))
         }
+        if isinstance(node.core, Taps):
+            cost = len(widths) * machine.operation
+            cost += 2 * machine.copy(rows, widths.sum(), len(widths))
+            yield ("shifts", PIECES, PIECES), cost
+            return
         if not isinstance(node.core, Linear):
             work = 0.0
             if isinstance(node.core, Depthwise):
@@ -322,6 +328,6 @@ class Chooser:
 
 def _alike(node: Packable) -> list[Value]:
     """Inputs whose channels are those of the output."""
-    if isinstance(node.core, Linear):
+    if isinstance(node.core, Linear | Taps):
         return node.inputs[1:]
     return node.inputs

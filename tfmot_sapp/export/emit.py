@@ -32,6 +32,7 @@ from tfmot_sapp.export.graph import (
     Opaque,
     Packable,
     Scale,
+    Taps,
     Value,
 )
 from tfmot_sapp.export.lowerings import (
@@ -40,8 +41,10 @@ from tfmot_sapp.export.lowerings import (
     Fill,
     Join,
     Lowering,
+    Shifts,
     Through,
 )
+from tfmot_sapp.export.packed_layers import packed_layer_class
 from tfmot_sapp.export.passes import Channels
 from tfmot_sapp.export.planning import Plan, linear_arrays, linear_lowering
 
@@ -59,17 +62,6 @@ def emit(graph: Graph, plan: Plan, inputs: list[Any], keras: Any) -> list[Any]:
         Symbolic tensors of the model's outputs.
     """
     return _Emitter(graph, plan, inputs, keras).run()
-
-
-def packed_layer_class(keras: Any) -> Any:
-    """The class of packed layers of this Keras."""
-    if keras.__name__ == "tf_keras":
-        from tfmot_sapp.export import packed_layers_tf_keras
-
-        return packed_layers_tf_keras.PackedLayer
-    from tfmot_sapp.export import packed_layers
-
-    return packed_layers.PackedLayer
 
 
 @dataclasses.dataclass(eq=False)
@@ -211,6 +203,8 @@ class _Emitter:
             arrays = linear_arrays(node, choice, self.plan, lowering)
             if node.core.border is not None:
                 core = [*core, self.ones(value)]
+        elif isinstance(node.core, Taps):
+            core, lowering = self._shifts(node, live)
         else:
             if out_pieces:
                 core = [self.run_of(value, run) for run in live]
@@ -267,6 +261,32 @@ class _Emitter:
             if len(live) == len(self.channels(after).constant):
                 forms.full = outputs[0]
         self.forms[after] = forms
+
+    def _shifts(
+        self, node: Packable, live: list[int]
+    ) -> tuple[list[Any], Lowering]:
+        core = node.core
+        assert isinstance(core, Taps)
+        value = node.inputs[0]
+        runs = len(self.channels(value).constant)
+        used = sorted({run % runs for run in live})
+        shifts = list(np.ndindex(*core.taps))
+        dilation = core.window.dilation
+        pieces = tuple(
+            (
+                used.index(run % runs),
+                tuple(
+                    int(step * d)
+                    for step, d in zip(shifts[run // runs], dilation)
+                ),
+            )
+            for run in live
+        )
+        reach = tuple((t - 1) * d for t, d in zip(core.taps, dilation))
+        lowering = Shifts(
+            core.frame, core.window.strides, core.extent, reach, pieces
+        )
+        return [self.run_of(value, run) for run in used], lowering
 
     def _operand(
         self, value: Value, live: list[int], out_pieces: bool, first: int

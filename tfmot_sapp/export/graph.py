@@ -134,7 +134,28 @@ class Scale:
     offset: np.ndarray
 
 
-Core = Linear | Depthwise | Scale | None
+@dataclasses.dataclass(eq=False)
+class Taps:
+    """What each tap of a convolution sees: shifted copies, tap by tap.
+
+    The channels of the output are those of the input, once for each tap; a
+    product over them is the convolution. It lets every tap have blocks of its
+    own.
+
+    Attributes:
+        taps: Spatial extents of the convolution's kernel.
+        window: How it slides.
+        frame: (before, after) padding of each spatial axis.
+        extent: Spatial extents of the output; `None` where unknown.
+    """
+
+    taps: tuple[int, ...]
+    window: Window
+    frame: tuple[tuple[int, int], ...]
+    extent: tuple[int | None, ...]
+
+
+Core = Linear | Depthwise | Scale | Taps | None
 
 
 @dataclasses.dataclass(eq=False)

@@ -24,6 +24,8 @@ while that output is still in the cache.
 - `Group`: gather the blocks, then one grouped convolution.
 - `GatherMatmul`: gather the blocks, then batched products.
 - `Channelwise`: depthwise convolution or scale, piece by piece.
+- `Shifts`: pieces as the taps of a convolution see them.
+- `Attention`: between projected queries, keys and values.
 - `Through`: nothing but the steps that follow.
 - `Join`, `Cut`, `Fill`: pieces to one tensor, one tensor to pieces, constants.
 """
@@ -361,6 +363,77 @@ def _depthwise(x: Any, kernel: Any, window: tuple[Any, ...]) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
+class Shifts(Lowering):
+    """Pieces as the taps of a convolution see them.
+
+    Attributes:
+        frame: (before, after) zeros for each spatial axis.
+        strides: Of the convolution.
+        extent: Spatial extents of the output; `None` where unknown, where the
+            stride is 1.
+        reach: Shift of the farthest tap along each axis.
+        pieces: For each output piece, the input piece and the shift along each
+            spatial axis.
+    """
+
+    frame: tuple[tuple[int, int], ...]
+    strides: tuple[int, ...]
+    extent: tuple[int | None, ...]
+    reach: tuple[int, ...]
+    pieces: tuple[tuple[int, tuple[int, ...]], ...]
+    kind = "shifts"
+
+    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+        """Yields the shifted pieces."""
+        del weights
+        frame = [(0, 0), *self.frame, (0, 0)]
+        if any(sum(each) for each in frame):
+            pieces = [tf.pad(x, frame) for x in pieces]
+        for i, shift in self.pieces:
+            yield pieces[i][self._window(shift)]
+
+    def _window(self, shift: tuple[int, ...]) -> tuple[Any, ...]:
+        spans = [slice(None)]
+        for begin, stride, count, reach in zip(
+            shift, self.strides, self.extent, self.reach
+        ):
+            if count is None:
+                spans.append(slice(begin, begin - reach or None))
+            else:
+                spans.append(
+                    slice(begin, begin + (count - 1) * stride + 1, stride)
+                )
+        return (*spans, slice(None))
+
+
+@dataclasses.dataclass(frozen=True)
+class Attention(Lowering):
+    """Attention between projected queries, keys and values.
+
+    Attributes:
+        heads: Number of heads.
+        scale: What scores are multiplied with.
+    """
+
+    heads: int
+    scale: float
+    kind = "attention"
+
+    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+        """Yields the heads' results, side by side."""
+        del weights
+        query, key, value = (self._by_head(x) for x in pieces)
+        scores = tf.matmul(query * self.scale, key, transpose_b=True)
+        mixed = tf.matmul(tf.nn.softmax(scores), value)
+        mixed = tf.transpose(mixed, (0, 2, 1, 3))
+        yield _unblocked(mixed)
+
+    def _by_head(self, x: Any) -> Any:
+        width = x.shape[-1] // self.heads
+        return tf.transpose(_blocked(x, width), (0, 2, 1, 3))
+
+
+@dataclasses.dataclass(frozen=True)
 class Through(Lowering):
     """Gives each piece on, to the steps."""
 
@@ -435,6 +508,8 @@ _LOWERINGS: dict[str, type[Any]] = {
         Group,
         GatherMatmul,
         Channelwise,
+        Shifts,
+        Attention,
         Through,
         Join,
         Cut,

@@ -46,6 +46,7 @@ from tfmot_sapp.export.passes import (
     analyse_channels,
     fold_scales,
     fuse_steps,
+    split_taps,
 )
 from tfmot_sapp.export.planning import Plan
 from tfmot_sapp.export.read_keras import is_graph, read_graph
@@ -113,6 +114,7 @@ def _packed(model: Any, keras: Any, batch_size: int, machine: Machine) -> Any:
     graph = read_graph(model)
     fold_scales(graph)
     fuse_steps(graph)
+    split_taps(graph)
     plan = Plan(analyse_channels(graph))
     chooser = Chooser(graph, plan, batch_size, machine)
     chooser.run()

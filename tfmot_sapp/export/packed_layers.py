@@ -153,3 +153,12 @@ class PackedLayer(PackedComputation, keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
         return {**super().get_config(), **self._config()}
+
+
+def packed_layer_class(keras_module: Any) -> Any:
+    """The class of packed layers of a Keras."""
+    if keras_module is keras:
+        return PackedLayer
+    from tfmot_sapp.export import packed_layers_tf_keras
+
+    return packed_layers_tf_keras.PackedLayer

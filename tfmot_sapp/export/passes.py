@@ -19,11 +19,12 @@ the rounding of folded batch norms.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from tfmot_sapp.export.block_structure import block_structure
+from tfmot_sapp.export.block_structure import block_mask, block_structure
 from tfmot_sapp.export.graph import (
     Concat,
     Depthwise,
@@ -34,9 +35,14 @@ from tfmot_sapp.export.graph import (
     Packable,
     Scale,
     Step,
+    Taps,
     Value,
+    Window,
 )
 
+# Blocks of one tap each are worth the shifted copies if they hold this little
+# of what blocks of all taps together would.
+_WORTH_SHIFTING = 0.35
 # A kernel whose blocks are narrower than this isn't cut in pieces.
 _NARROWEST_BLOCK = 4
 
@@ -112,6 +118,85 @@ def _absorb(
     before.sources = before.sources + node.sources
     graph.nodes.remove(before)
     graph.nodes[graph.nodes.index(node)] = before
+
+
+def split_taps(graph: Graph) -> None:
+    """Lets convolutions have blocks of their own for every tap.
+
+    A convolution whose taps have different blocks becomes shifted copies of its
+    input, one for each tap, and a product over all of them.
+    """
+    for node in list(graph.nodes):
+        if (
+            isinstance(node, Packable)
+            and isinstance(node.core, Linear)
+            and node.shared is None
+            and math.prod(node.core.taps) > 1
+            and _taps_differ(node.core)
+        ):
+            taps = _taps_of(node)
+            if taps is None:
+                continue
+            *taps_shape, inputs, outputs = node.core.kernel.shape
+            count = math.prod(taps_shape)
+            shape = (*node.output.shape[:-1], count * inputs)
+            shifted = Value(shape)
+            before = Packable(
+                f"{node.name}_taps",
+                [node.inputs[0]],
+                [shifted],
+                taps,
+                [],
+                [],
+                node.dtype,
+            )
+            graph.nodes.insert(graph.nodes.index(node), before)
+            node.inputs = [shifted, *node.inputs[1:]]
+            ones = (1,) * len(taps_shape)
+            node.core = Linear(
+                node.core.kernel.reshape(*ones, count * inputs, outputs),
+                node.core.bias,
+                Window(ones, "valid", ones),
+            )
+
+
+def _taps_differ(core: Linear) -> bool:
+    nonzero = core.by_tap() != 0
+    structure = block_structure(nonzero)
+    if min(structure.block_shape) < _NARROWEST_BLOCK:
+        return False
+    mask = block_mask(nonzero, structure)
+    area = np.outer(np.diff(structure.in_edges), np.diff(structure.out_edges))
+    together = len(mask) * (mask.any(axis=0) * area).sum()
+    return bool((mask * area).sum() < _WORTH_SHIFTING * together)
+
+
+def _taps_of(node: Packable) -> Taps | None:
+    core = node.core
+    assert isinstance(core, Linear) and core.window is not None
+    window = core.window
+    frame = []
+    extents = zip(
+        node.inputs[0].shape[1:-1],
+        node.output.shape[1:-1],
+        core.taps,
+        window.strides,
+        window.dilation,
+    )
+    for given, made, taps, stride, dilation in extents:
+        reach = (taps - 1) * dilation
+        if stride > 1 and (given is None or made is None):
+            return None
+        if window.padding == "valid":
+            frame.append((0, 0))
+        elif window.padding == "causal":
+            frame.append((reach, 0))
+        elif given is None or made is None:
+            frame.append((reach // 2, reach - reach // 2))
+        else:
+            total = max((made - 1) * stride + reach + 1 - given, 0)
+            frame.append((total // 2, total - total // 2))
+    return Taps(core.taps, window, tuple(frame), node.output.shape[1:-1])
 
 
 # --- channels -----------------------------------------------------------------
@@ -233,7 +318,11 @@ def _corresponding(node: Node) -> Iterable[list[tuple[Value, int, Value]]]:
     """Values that share channels: (part, offset in the whole, whole)."""
     if isinstance(node, Packable):
         same = node.inputs[1:]
-        if not isinstance(node.core, Linear):
+        if isinstance(node.core, Taps):
+            channels = node.inputs[0].channels
+            for offset in range(0, node.output.channels, channels):
+                yield [(node.inputs[0], offset, node.output)]
+        elif not isinstance(node.core, Linear):
             same = node.inputs
         for value in same:
             yield [(value, 0, node.output)]
@@ -282,6 +371,12 @@ def _constants(
         constant, values = _fold_into(node.core, constant, values)
     elif isinstance(node.core, Depthwise):
         constant, values = _depthwise_constants(node.core, constant, values)
+    elif isinstance(node.core, Taps):
+        count = math.prod(node.core.taps)
+        silent = constant
+        if any(sum(each) for each in node.core.frame):
+            silent = constant & (values == 0)
+        constant, values = np.tile(silent, count), np.tile(values, count)
     elif isinstance(node.core, Scale):
         constant = constant | (node.core.factor == 0)
         values = values * node.core.factor + node.core.offset
@@ -377,6 +472,8 @@ def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
         kept = np.repeat(live, np.diff(after.edges))
         rows = (node.core.by_tap()[:, :, kept] != 0).any(axis=(0, 2))
         before.needed |= np.logical_or.reduceat(rows, before.edges[:-1])
+    elif isinstance(node.core, Taps):
+        before.needed |= live.reshape(-1, len(before.constant)).any(axis=0)
     else:
         before.needed |= live
     if not before.live:

@@ -40,6 +40,8 @@ from tfmot_sapp.export.graph import (
     Value,
     Window,
 )
+from tfmot_sapp.export.lowerings import Attention
+from tfmot_sapp.export.packed_layers import packed_layer_class
 from tfmot_sapp.frameworks import keras_of
 
 # Functions of one value, by the name under which every Keras has them.
@@ -100,6 +102,8 @@ _STEPS = {
     },
     **{f"ZeroPadding{rank}D": "frame" for rank in (1, 2, 3)},
 }
+# Layers that would have to be taken apart are left alone above this density.
+_PRUNED = 0.75
 # Writing the kernel of a grouped convolution out costs groups times its size.
 _MOST_GROUPED_WEIGHTS = 1 << 24
 
@@ -239,6 +243,10 @@ class _Reader:
                 return None
             step = Step(self.clone(layer), "pool")
             return self._add(layer, inputs, None, [step], shape)
+        if name == "EinsumDense" and len(inputs) == 1:
+            return self._read_einsum(layer, inputs, shape)
+        if name == "MultiHeadAttention":
+            return self._read_attention(call, inputs, shape)
         read = _CORES.get(name)
         if read is None or len(inputs) != 1:
             return None
@@ -309,6 +317,123 @@ class _Reader:
 
         self.nodes.append(
             Opaque(step_layer.name, [value], [output], call, step_layer)
+        )
+        return output
+
+    def _read_einsum(
+        self, layer: Any, inputs: list[Value], shape: tuple[int | None, ...]
+    ) -> Value | None:
+        core = _einsum_core(layer, len(inputs[0].shape))
+        if core is None or not _is_pruned(core):
+            return None
+        given, made = core.kernel.shape
+        value = self._reshaped(inputs[0], given, f"{layer.name}_in")
+        if value is None:
+            return None
+        flat = (*shape[: len(value.shape) - 1], made)
+        value = self._linear(layer, [value], [core], flat)
+        if value.shape == shape:
+            return value
+        return self._reshape(value, shape, f"{layer.name}_out")
+
+    def _reshaped(self, value: Value, channels: int, name: str) -> Value | None:
+        """The value with its last axes merged to this many channels."""
+        merged, rank = 1, len(value.shape)
+        while merged < channels and rank > 1:
+            rank -= 1
+            merged *= value.shape[rank] or 0
+        if merged != channels:
+            return None
+        shape = (*value.shape[:rank], channels)
+        if shape == value.shape:
+            return value
+        return self._reshape(value, shape, name)
+
+    def _reshape(
+        self, value: Value, shape: tuple[int | None, ...], name: str
+    ) -> Value | None:
+        target = tuple(-1 if n is None else n for n in shape[1:])
+        if target.count(-1) > 1:
+            return None
+        layer = self.keras.layers.Reshape(target, name=name)
+        output = Value(shape)
+
+        def call(tensors: list[Any]) -> list[Any]:
+            return [layer(tensors[0])]
+
+        self.nodes.append(Opaque(name, [value], [output], call, layer))
+        return output
+
+    def _read_attention(
+        self, call: _Call, inputs: list[Value], shape: tuple[int | None, ...]
+    ) -> Value | None:
+        """Takes a MultiHeadAttention apart if its projections are pruned."""
+        layer = call.layer
+        tensors = _tensors_of((call.args, call.kwargs))
+        named = dict(zip(("query", "value", "key"), call.args)) | call.kwargs
+        extra = set(named) - {"query", "value", "key", "training"}
+        asked = [named[key] for key in extra if named[key] not in (None, False)]
+        masked = any(
+            getattr(tensor, "_keras_mask", None) is not None
+            for tensor in tensors
+        )
+        values = dict(zip(map(id, tensors), inputs))
+        query, value = named.get("query"), named.get("value")
+        key = named.get("key")
+        key = value if key is None else key
+        if asked or masked or len(shape) != 3 or self._counts[id(layer)] > 1:
+            return None
+        parts = [
+            (layer._query_dense, values[id(query)]),
+            (layer._key_dense, values[id(key)]),
+            (layer._value_dense, values[id(value)]),
+            (layer._output_dense, None),
+        ]
+        cores = [_einsum_core(part, 3 + (v is None)) for part, v in parts]
+        if any(core is None for core in cores):
+            return None
+        if not any(_is_pruned(core) for core in cores):
+            return None
+        names = ("query", "key", "value", "output")
+        made = []
+        for name, core, (_, source) in zip(names[:3], cores, parts):
+            flat = (*source.shape[:-1], core.kernel.shape[1])
+            made.append(
+                self._projection(
+                    f"{layer.name}_{name}", layer, source, core, flat
+                )
+            )
+        heads = layer._num_heads
+        lowering = Attention(heads, layer._key_dim**-0.5)
+        mixed = Value((*made[0].shape[:-1], cores[3].kernel.shape[0]))
+        attention = packed_layer_class(self.keras)(
+            lowering.get_config(),
+            core_inputs=3,
+            name=f"{layer.name}_attention",
+            dtype=_policy(layer),
+        )
+
+        def mix(tensors: list[Any]) -> list[Any]:
+            outputs = attention(list(tensors))
+            several = isinstance(outputs, list | tuple)
+            return list(outputs) if several else [outputs]
+
+        self.nodes.append(Opaque(attention.name, made, [mixed], mix, attention))
+        return self._projection(
+            f"{layer.name}_output", layer, mixed, cores[3], shape
+        )
+
+    def _projection(
+        self,
+        name: str,
+        layer: Any,
+        value: Value,
+        core: Linear,
+        shape: tuple[int | None, ...],
+    ) -> Value:
+        output = Value(shape)
+        self.nodes.append(
+            Packable(name, [value], [output], core, [], [name], _policy(layer))
         )
         return output
 
@@ -484,6 +609,38 @@ def _read_dense(layer: Any) -> list[Core] | None:
         return None
     kernel = _array(layer.kernel)
     return [Linear(kernel, _bias(layer, kernel.shape[-1], kernel.dtype))]
+
+
+def _is_pruned(core: Linear) -> bool:
+    return np.count_nonzero(core.kernel) < _PRUNED * core.kernel.size
+
+
+def _einsum_core(layer: Any, rank: int) -> Linear | None:
+    """An EinsumDense as a product over the last axes, where it is one."""
+    given, rest = layer.equation.replace(" ", "").split(",")
+    kernel_axes, made = rest.split("->")
+    given, made = given.replace("...", ""), made.replace("...", "")
+    summed = "".join(axis for axis in kernel_axes if axis not in made)
+    new = kernel_axes[len(summed) :]
+    if (
+        not summed
+        or not new
+        or kernel_axes != summed + new
+        or not given.endswith(summed)
+        or made != given[: len(given) - len(summed)] + new
+        or len(given) > rank
+    ):
+        return None
+    kernel = _array(layer.kernel)
+    inputs = math.prod(kernel.shape[: len(summed)])
+    extents = kernel.shape[len(summed) :]
+    bias = np.zeros(extents, kernel.dtype)
+    if getattr(layer, "bias", None) is not None:
+        array = _array(layer.bias)
+        if array.ndim > len(extents):
+            return None
+        bias = bias + array
+    return Linear(kernel.reshape(inputs, -1), bias.reshape(-1))
 
 
 def _read_conv(layer: Any) -> list[Core] | None:
