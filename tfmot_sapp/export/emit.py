@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.export.channels import Channels
 from tfmot_sapp.export.graph import (
     Concat,
     Graph,
@@ -45,7 +46,6 @@ from tfmot_sapp.export.lowerings import (
     Through,
 )
 from tfmot_sapp.export.packed_layers import packed_layer_class
-from tfmot_sapp.export.passes import Channels
 from tfmot_sapp.export.planning import Plan, linear_arrays, linear_lowering
 
 

@@ -36,20 +36,17 @@ import numbers
 from collections.abc import Iterator
 from typing import Any
 
+from tfmot_sapp.export.channels import analyse_channels
 from tfmot_sapp.export.choosing import Chooser
 from tfmot_sapp.export.cost import Machine
 from tfmot_sapp.export.emit import emit
 from tfmot_sapp.export.graph import Graph
+from tfmot_sapp.export.keras_calls import is_graph
 from tfmot_sapp.export.packed_layers import PackedComputation
 from tfmot_sapp.export.packing_rows import packing_of, write_rows
-from tfmot_sapp.export.passes import (
-    analyse_channels,
-    fold_scales,
-    fuse_steps,
-    split_taps,
-)
+from tfmot_sapp.export.passes import fold_scales, fuse_steps, split_taps
 from tfmot_sapp.export.planning import Plan
-from tfmot_sapp.export.read_keras import is_graph, read_graph
+from tfmot_sapp.export.read_keras import read_graph
 from tfmot_sapp.export.tuning import Tuning, fastest
 from tfmot_sapp.frameworks import is_model, keras_of
 

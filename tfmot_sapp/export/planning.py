@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.export.channels import Channels
 from tfmot_sapp.export.graph import Linear, Packable, Value
 from tfmot_sapp.export.lowerings import (
     WIDEST_CONCAT,
@@ -33,7 +34,6 @@ from tfmot_sapp.export.lowerings import (
     Products,
     chunks,
 )
-from tfmot_sapp.export.passes import Channels
 
 PIECES, WHOLE = "pieces", "whole"
 

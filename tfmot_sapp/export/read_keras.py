@@ -19,29 +19,33 @@ it passes through. Nested models are read in place. Both Keras give the same
 graph, since the classes of their layers have the same names and attributes.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from tfmot_sapp.export.graph import (
     Concat,
     Core,
-    Depthwise,
     Graph,
     Linear,
     Node,
     Opaque,
     Packable,
-    Scale,
     Step,
     Value,
-    Window,
+)
+from tfmot_sapp.export.keras_calls import (
+    OPERATIONS,
+    Call,
+    calls_of,
+    is_graph,
+    is_nested,
+    operation_name,
+    replace_tensors,
+    tensors_of,
 )
 from tfmot_sapp.export.lowerings import Attention
 from tfmot_sapp.export.packed_layers import packed_layer_class
+from tfmot_sapp.export.read_layers import CORES, einsum_core, is_pruned
 from tfmot_sapp.frameworks import keras_of
 
 # Functions of one value, by the name under which every Keras has them.
@@ -102,20 +106,6 @@ _STEPS = {
     },
     **{f"ZeroPadding{rank}D": "frame" for rank in (1, 2, 3)},
 }
-# Layers that would have to be taken apart are left alone above this density.
-_PRUNED = 0.75
-# Writing the kernel of a grouped convolution out costs groups times its size.
-_MOST_GROUPED_WEIGHTS = 1 << 24
-
-
-@dataclasses.dataclass
-class _Call:
-    """One call of a layer in a Keras graph."""
-
-    layer: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    outputs: list[Any]
 
 
 def read_graph(model: Any) -> Graph:
@@ -134,28 +124,6 @@ def read_graph(model: Any) -> Graph:
     return Graph(reader.nodes, inputs, outputs)
 
 
-def is_graph(model: Any) -> bool:
-    """Whether a model's graph can be read: a Functional or Sequential one."""
-    keras = keras_of(model)
-    if isinstance(model, keras.Sequential):
-        return bool(model.built) and bool(getattr(model, "inputs", None))
-    # A subclass of Functional may compute something else in its call.
-    return _is_functional(model) and type(model).call is _functional_call(model)
-
-
-def _is_functional(model: Any) -> bool:
-    return hasattr(model, "_nodes_by_depth") and bool(
-        getattr(model, "inputs", None)
-    )
-
-
-def _functional_call(model: Any) -> Any:
-    for cls in type(model).__mro__:
-        if cls.__name__ == "Functional":
-            return cls.call
-    return None
-
-
 class _Reader:
     """Collects the nodes of a model and of the models nested in it."""
 
@@ -168,7 +136,7 @@ class _Reader:
     def read_model(self, model: Any, inputs: list[Value]) -> list[Value]:
         functional = getattr(model, "_functional", None) or model
         values = dict(zip(map(id, functional.inputs), inputs))
-        for call in _calls_of(functional):
+        for call in calls_of(functional):
             results = self._read_call(call, values)
             values.update(zip(map(id, call.outputs), results))
         return [values[id(tensor)] for tensor in functional.outputs]
@@ -176,19 +144,19 @@ class _Reader:
     def count_calls(self, model: Any) -> None:
         """Counts how often each layer is called, in nested models too."""
         functional = getattr(model, "_functional", None) or model
-        for call in _calls_of(functional):
+        for call in calls_of(functional):
             layer = call.layer
             self._counts[id(layer)] = self._counts.get(id(layer), 0) + 1
             if self._is_layer(layer) and is_nested(layer) and is_graph(layer):
                 self.count_calls(layer)
 
-    def _read_call(self, call: _Call, values: dict[int, Value]) -> list[Value]:
-        tensors = _tensors_of((call.args, call.kwargs))
+    def _read_call(self, call: Call, values: dict[int, Value]) -> list[Value]:
+        tensors = tensors_of((call.args, call.kwargs))
         inputs = [values[id(tensor)] for tensor in tensors]
         layer = call.layer
         plain = not call.kwargs.get("mask") is not None
         if self._is_layer(layer) and is_nested(layer) and is_graph(layer):
-            ordered = _tensors_of(call.args)
+            ordered = tensors_of(call.args)
             matching = len(ordered) == len(layer.inputs) == len(inputs)
             if matching and not isinstance(call.args[0], dict):
                 return self.read_model(layer, inputs)
@@ -215,7 +183,7 @@ class _Reader:
     # --- one reading function per kind of layer -------------------------------
 
     def _read_layer(
-        self, call: _Call, inputs: list[Value], shape: tuple[int | None, ...]
+        self, call: Call, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
         layer, name = call.layer, type(call.layer).__name__
         if not self._is_exactly(layer, name):
@@ -247,7 +215,7 @@ class _Reader:
             return self._read_einsum(layer, inputs, shape)
         if name == "MultiHeadAttention":
             return self._read_attention(call, inputs, shape)
-        read = _CORES.get(name)
+        read = CORES.get(name)
         if read is None or len(inputs) != 1:
             return None
         core = read(layer)
@@ -267,10 +235,10 @@ class _Reader:
         return self._add(layer, inputs, None, [step], shape)
 
     def _read_operation(
-        self, call: _Call, inputs: list[Value], shape: tuple[int | None, ...]
+        self, call: Call, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
         """Bare operations that Keras records: `x + y`, `ops.relu(x)`."""
-        kind = _OPERATIONS.get(_operation_name(call.layer))
+        kind = OPERATIONS.get(operation_name(call.layer))
         if kind is None:
             return None
         name, arity = kind
@@ -323,8 +291,8 @@ class _Reader:
     def _read_einsum(
         self, layer: Any, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
-        core = _einsum_core(layer, len(inputs[0].shape))
-        if core is None or not _is_pruned(core):
+        core = einsum_core(layer, len(inputs[0].shape))
+        if core is None or not is_pruned(core):
             return None
         given, made = core.kernel.shape
         value = self._reshaped(inputs[0], given, f"{layer.name}_in")
@@ -365,11 +333,11 @@ class _Reader:
         return output
 
     def _read_attention(
-        self, call: _Call, inputs: list[Value], shape: tuple[int | None, ...]
+        self, call: Call, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
         """Takes a MultiHeadAttention apart if its projections are pruned."""
         layer = call.layer
-        tensors = _tensors_of((call.args, call.kwargs))
+        tensors = tensors_of((call.args, call.kwargs))
         named = dict(zip(("query", "value", "key"), call.args)) | call.kwargs
         extra = set(named) - {"query", "value", "key", "training"}
         asked = [named[key] for key in extra if named[key] not in (None, False)]
@@ -389,10 +357,10 @@ class _Reader:
             (layer._value_dense, values[id(value)]),
             (layer._output_dense, None),
         ]
-        cores = [_einsum_core(part, 3 + (v is None)) for part, v in parts]
+        cores = [einsum_core(part, 3 + (v is None)) for part, v in parts]
         if any(core is None for core in cores):
             return None
-        if not any(_is_pruned(core) for core in cores):
+        if not any(is_pruned(core) for core in cores):
             return None
         names = ("query", "key", "value", "output")
         made = []
@@ -470,15 +438,15 @@ class _Reader:
     # --- what passes through --------------------------------------------------
 
     def _opaque(
-        self, call: _Call, inputs: list[Value], tensors: list[Any]
+        self, call: Call, inputs: list[Value], tensors: list[Any]
     ) -> list[Value]:
         outputs = [Value(tuple(t.shape)) for t in call.outputs]
         layer = self.clone(call.layer)
 
         def again(new: list[Any]) -> list[Any]:
             replaced = dict(zip(map(id, tensors), new))
-            args, kwargs = _replace((call.args, call.kwargs), replaced)
-            return _tensors_of(layer(*args, **kwargs))
+            args, kwargs = replace_tensors((call.args, call.kwargs), replaced)
+            return tensors_of(layer(*args, **kwargs))
 
         name = getattr(layer, "name", type(layer).__name__)
         self.nodes.append(Opaque(name, inputs, outputs, again, layer))
@@ -491,11 +459,6 @@ class _Reader:
         if id(layer) not in self._clones:
             self._clones[id(layer)] = _copy(self.keras, layer)
         return self._clones[id(layer)]
-
-
-def is_nested(layer: Any) -> bool:
-    """Whether a layer is itself a model."""
-    return isinstance(layer, keras_of(layer).Model)
 
 
 def _copy(keras: Any, layer: Any) -> Any:
@@ -520,218 +483,3 @@ def _copy(keras: Any, layer: Any) -> Any:
 def _policy(layer: Any) -> Any:
     policy = getattr(layer, "dtype_policy", None)
     return getattr(policy, "name", None)
-
-
-# --- the two Keras' graphs ----------------------------------------------------
-
-
-def _calls_of(model: Any) -> list[_Call]:
-    calls = []
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            if hasattr(node, "arguments"):
-                operation = node.operation
-                args, kwargs = node.arguments.args, node.arguments.kwargs
-            else:
-                operation = node.layer
-                args, kwargs = node.call_args, node.call_kwargs
-            calls.append(
-                _Call(operation, args, dict(kwargs), _tensors_of(node.outputs))
-            )
-    return calls
-
-
-def _tensors_of(structure: Any) -> list[Any]:
-    if isinstance(structure, dict):
-        return [t for key in structure for t in _tensors_of(structure[key])]
-    if isinstance(structure, (list, tuple)):
-        return [t for item in structure for t in _tensors_of(item)]
-    if _is_symbolic(structure):
-        return [structure]
-    return []
-
-
-def _replace(structure: Any, new: dict[int, Any]) -> Any:
-    if isinstance(structure, dict):
-        return {key: _replace(item, new) for key, item in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        return type(structure)(_replace(item, new) for item in structure)
-    return new.get(id(structure), structure)
-
-
-def _is_symbolic(obj: Any) -> bool:
-    return type(obj).__name__ in (
-        "KerasTensor",
-        "RaggedKerasTensor",
-        "SparseKerasTensor",
-    )
-
-
-_OPERATIONS = {
-    "keras.src.ops.numpy.Add": ("add", 2),
-    "keras.src.ops.nn.Relu": ("map", 1),
-    "tf.__operators__.add": ("add", 2),
-    "tf.math.add": ("add", 2),
-    "tf.nn.relu": ("map", 1),
-}
-
-
-def _operation_name(operation: Any) -> str:
-    if type(operation).__name__ == "TFOpLambda":
-        return operation.symbol or ""
-    return f"{type(operation).__module__}.{type(operation).__name__}"
-
-
-# --- layers with weights ------------------------------------------------------
-
-
-def _array(variable: Any) -> np.ndarray:
-    return np.asarray(variable.numpy())
-
-
-def _bias(layer: Any, channels: int, dtype: Any) -> np.ndarray:
-    bias = getattr(layer, "bias", None)
-    return np.zeros(channels, dtype) if bias is None else _array(bias)
-
-
-def _window(layer: Any, rank: int) -> Window:
-    return Window(
-        tuple(layer.strides)[-rank:],
-        layer.padding,
-        tuple(layer.dilation_rate)[-rank:],
-    )
-
-
-def _read_dense(layer: Any) -> list[Core] | None:
-    if getattr(layer, "quantization_mode", None):
-        return None
-    kernel = _array(layer.kernel)
-    return [Linear(kernel, _bias(layer, kernel.shape[-1], kernel.dtype))]
-
-
-def _is_pruned(core: Linear) -> bool:
-    return np.count_nonzero(core.kernel) < _PRUNED * core.kernel.size
-
-
-def _einsum_core(layer: Any, rank: int) -> Linear | None:
-    """An EinsumDense as a product over the last axes, where it is one."""
-    given, rest = layer.equation.replace(" ", "").split(",")
-    kernel_axes, made = rest.split("->")
-    given, made = given.replace("...", ""), made.replace("...", "")
-    summed = "".join(axis for axis in kernel_axes if axis not in made)
-    new = kernel_axes[len(summed) :]
-    if (
-        not summed
-        or not new
-        or kernel_axes != summed + new
-        or not given.endswith(summed)
-        or made != given[: len(given) - len(summed)] + new
-        or len(given) > rank
-    ):
-        return None
-    kernel = _array(layer.kernel)
-    inputs = math.prod(kernel.shape[: len(summed)])
-    extents = kernel.shape[len(summed) :]
-    bias = np.zeros(extents, kernel.dtype)
-    if getattr(layer, "bias", None) is not None:
-        array = _array(layer.bias)
-        if array.ndim > len(extents):
-            return None
-        bias = bias + array
-    return Linear(kernel.reshape(inputs, -1), bias.reshape(-1))
-
-
-def _read_conv(layer: Any) -> list[Core] | None:
-    if layer.data_format == "channels_first":
-        return None
-    kernel = _array(layer.kernel)
-    if layer.groups > 1 and (
-        kernel.size * layer.groups > _MOST_GROUPED_WEIGHTS
-        or np.count_nonzero(kernel) > kernel.size / 2
-    ):
-        return None
-    bias = _bias(layer, kernel.shape[-1], kernel.dtype)
-    window = _window(layer, layer.rank)
-    return [
-        Linear(
-            _ungrouped(kernel, layer.groups), bias, window, None, layer.groups
-        )
-    ]
-
-
-def _ungrouped(kernel: np.ndarray, groups: int) -> np.ndarray:
-    if groups == 1:
-        return kernel
-    *taps, inputs, outputs = kernel.shape
-    full = np.zeros((*taps, inputs * groups, outputs), kernel.dtype)
-    each = outputs // groups
-    for g in range(groups):
-        rows = slice(g * inputs, (g + 1) * inputs)
-        columns = slice(g * each, (g + 1) * each)
-        full[..., rows, columns] = kernel[..., columns]
-    return full
-
-
-def _read_depthwise(layer: Any) -> list[Core] | None:
-    if layer.data_format == "channels_first" or layer.depth_multiplier != 1:
-        return None
-    variable = getattr(layer, "depthwise_kernel", None)
-    kernel = _array(layer.kernel if variable is None else variable)[..., 0]
-    if len(set(layer.strides)) > 1:
-        return None
-    bias = _bias(layer, kernel.shape[-1], kernel.dtype)
-    return [Depthwise(kernel, bias, _window(layer, kernel.ndim - 1))]
-
-
-def _read_separable(layer: Any) -> list[Core] | None:
-    if layer.data_format == "channels_first" or layer.depth_multiplier != 1:
-        return None
-    depthwise = _array(layer.depthwise_kernel)[..., 0]
-    pointwise = _array(layer.pointwise_kernel)
-    rank = depthwise.ndim - 1
-    none = np.zeros(depthwise.shape[-1], depthwise.dtype)
-    ones = (1,) * rank
-    return [
-        Depthwise(depthwise, none, _window(layer, rank)),
-        Linear(
-            pointwise,
-            _bias(layer, pointwise.shape[-1], pointwise.dtype),
-            Window(ones, "valid", ones),
-        ),
-    ]
-
-
-def _read_batch_norm(layer: Any) -> list[Core] | None:
-    axis = layer.axis
-    axis = axis[0] if isinstance(axis, (list, tuple)) else axis
-    mean, variance = _array(layer.moving_mean), _array(layer.moving_variance)
-    if axis != -1 and not _is_last(layer, axis):
-        return None
-    factor = 1.0 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
-    if layer.scale:
-        factor = factor * _array(layer.gamma)
-    offset = -mean * factor
-    if layer.center:
-        offset = offset + _array(layer.beta)
-    return [Scale(factor, offset)]
-
-
-def _is_last(layer: Any, axis: int) -> bool:
-    spec = layer.input_spec
-    spec = spec[0] if isinstance(spec, (list, tuple)) else spec
-    return spec is not None and axis == (spec.ndim or 0) - 1
-
-
-_CORES: dict[str, Callable[[Any], list[Core] | None]] = {
-    "Dense": _read_dense,
-    "Conv1D": _read_conv,
-    "Conv2D": _read_conv,
-    "Conv3D": _read_conv,
-    "DepthwiseConv1D": _read_depthwise,
-    "DepthwiseConv2D": _read_depthwise,
-    "SeparableConv1D": _read_separable,
-    "SeparableConv2D": _read_separable,
-    "BatchNormalization": _read_batch_norm,
-}
