@@ -37,6 +37,9 @@ import tfmot_sapp as sapp
 from tfmot_sapp.tables import render
 
 FLAGS = flags.FLAGS
+MLP, CNN = "784-1024-1024-10", "small CNN"
+
+flags.DEFINE_multi_enum("model", [MLP, CNN], [MLP, CNN], "What is trained.")
 flags.DEFINE_integer("rounds", 60, "Rounds; each trains every model in turn.")
 flags.DEFINE_integer("steps", 5, "Training steps per model and round.")
 flags.DEFINE_integer("batch_size", 128, "Images per step.")
@@ -46,8 +49,6 @@ flags.DEFINE_string("json", None, "File for the figures.")
 flags.DEFINE_bool(
     "tfmot", True, "Whether TF-MOT's wrapper is measured too, on tf_keras."
 )
-
-MLP, CNN = "784-1024-1024-10", "small CNN"
 
 
 def make_mlp(keras: Any) -> Any:
@@ -126,7 +127,7 @@ def contenders(name: str) -> dict[str, Callable]:
     }[name]
     block_size = (32, 32) if name == MLP else (16, 16)
     steps = 10 * FLAGS.rounds * FLAGS.steps
-    policy = sapp.MinimumBlocks(16)
+    policy = sapp.MinimumBlocks(100 if name == MLP else 16)
     found = {"dense": stepper(make(keras), shape, None)}
     for label, scorer in (
         ("SequentialAttention", sapp.SequentialAttention()),
@@ -176,7 +177,7 @@ def main(_: list[str]) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
     figures: dict[str, dict[str, float]] = {}
     rows = []
-    for name in (MLP, CNN):
+    for name in FLAGS.model:
         medians = measure(name)
         figures[name] = {}
         for label, seconds in medians.items():

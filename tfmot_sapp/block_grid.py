@@ -205,9 +205,13 @@ def scale_trained(
 ) -> tf.Tensor:
     """The same as `scale`, for factors that are trained.
 
-    The gradient of the factors sums products over blocks. It is compiled, so
-    that it reads the kernel once: as separate operations it would cost more
-    than everything else here (`benchmarks/training_overhead.py`).
+    A training step is short of memory bandwidth, so what this costs is the
+    number of times it walks through the kernel and the tensors of the kernel's
+    size that it asks for. It is three walks and one such tensor: the product is
+    compiled, so that factors spread along one axis only; the gradient of the
+    factors, a sum of products over blocks, is compiled to read the kernel once;
+    and it is computed first, so that the gradient of the kernel may then
+    overwrite what it was computed from (`benchmarks/training_overhead.py`).
 
     Args:
         kernel: Tensor with `grid.shape`.
@@ -223,14 +227,24 @@ def scale_trained(
         kernel: tf.Tensor, factor: tf.Tensor
     ) -> tuple[tf.Tensor, Callable]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return (
-                scale(upstream, factor, grid),
-                _sum_of_products(grid)(upstream, kernel),
-            )
+            sums = _sum_of_products(grid)(upstream, kernel)
+            with tf.control_dependencies([sums]):
+                return scale(upstream, factor, grid), sums
 
-        return scale(kernel, factor, grid), gradient
+        return _compiled_scale(grid)(kernel, factor), gradient
 
     return scaled(kernel, factor)
+
+
+@functools.cache
+def _compiled_scale(
+    grid: BlockGrid,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    return tf.function(
+        lambda kernel, factor: _scale_rows(kernel, factor, grid),
+        jit_compile=True,
+        autograph=False,
+    )
 
 
 @functools.cache
@@ -242,6 +256,20 @@ def _sum_of_products(
         jit_compile=True,
         autograph=False,
     )
+
+
+def _scale_rows(
+    kernel: tf.Tensor, factor: tf.Tensor, grid: BlockGrid
+) -> tf.Tensor:
+    """Returns what `scale` does, with the factors of a row laid out in full.
+
+    A processor multiplies two rows faster than it looks up the factor of every
+    short run of a row.
+    """
+    last = len(grid.view) - 1
+    rows = dataclasses.replace(grid, block=(*grid.block[:last], 1))
+    factor = _repeat(factor, last, grid.block[last], grid.view[last])
+    return scale(kernel, factor, rows)
 
 
 def block_sum(values: tf.Tensor, grid: BlockGrid) -> tf.Tensor:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.block_grid import BlockGrid, scale_trained
+from tfmot_sapp.block_grid import BlockGrid, scale, scale_trained
 from tfmot_sapp.scorer import KernelView, Scorer, State, StateSpec
 
 
@@ -106,7 +106,8 @@ class SequentialAttention(Scorer):
     ) -> tf.Tensor:
         """Returns the kernel times attention times mask, block by block."""
         attention = self.attention(state["logits"], target_sparsity)
-        return scale_trained(kernel, attention * mask, grid)
+        product = scale_trained if training else scale
+        return product(kernel, attention * mask, grid)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal scorer."""
