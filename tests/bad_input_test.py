@@ -247,12 +247,3 @@ def test_another_backend_is_refused(monkeypatch):
 
     with pytest.raises(ValueError, match="torch.*KERAS_BACKEND=tensorflow"):
         make_pruned()
-
-
-def test_a_tf_keras_model_is_refused_with_the_reason():
-    tf_keras = pytest.importorskip("tf_keras")
-
-    with pytest.raises(ValueError, match="Keras 3.*tf_keras"):
-        sapp.prune_blocks(
-            tf_keras.layers.Dense(4), sapp.SequentialAttentionSchedule(0.5, 10)
-        )

@@ -14,11 +14,11 @@
 # ==============================================================================
 """Wrap, fit, strip: every kind of model and layer, to the exact count."""
 
-import keras
 import numpy as np
 import pytest
 
 import tfmot_sapp as sapp
+from tfmot_sapp.frameworks import keras_of
 from tfmot_sapp.selection import kept_blocks
 
 SPARSITY = 0.75
@@ -79,52 +79,61 @@ def check_whole_path(
         for name, saved in (("wrapped", wrapped), ("stripped", stripped)):
             path = tmp_path / f"{name}.keras"
             saved.save(path)
-            loaded = keras.models.load_model(path)
+            loaded = keras_of(saved).models.load_model(path)
             np.testing.assert_array_equal(loaded.predict(x, verbose=0), outputs)
     return stripped, report
 
 
 LAYERS = {
-    "dense": (lambda: keras.layers.Dense(18), (13,)),
-    "conv_1d": (lambda: keras.layers.Conv1D(18, 3), (8, 9)),
-    "conv_2d": (lambda: keras.layers.Conv2D(18, 3, strides=2), (6, 6, 9)),
-    "dilated": (lambda: keras.layers.Conv2D(18, 3, dilation_rate=2), (7, 7, 9)),
-    "grouped": (lambda: keras.layers.Conv2D(18, 3, groups=3), (6, 6, 27)),
-    "conv_3d": (lambda: keras.layers.Conv3D(18, 2), (3, 3, 3, 9)),
-    "conv_1d_transpose": (lambda: keras.layers.Conv1DTranspose(18, 3), (5, 9)),
+    "dense": (lambda keras: keras.layers.Dense(18), (13,)),
+    "conv_1d": (lambda keras: keras.layers.Conv1D(18, 3), (8, 9)),
+    "conv_2d": (lambda keras: keras.layers.Conv2D(18, 3, strides=2), (6, 6, 9)),
+    "dilated": (
+        lambda keras: keras.layers.Conv2D(18, 3, dilation_rate=2),
+        (7, 7, 9),
+    ),
+    "grouped": (lambda keras: keras.layers.Conv2D(18, 3, groups=3), (6, 6, 27)),
+    "conv_3d": (lambda keras: keras.layers.Conv3D(18, 2), (3, 3, 3, 9)),
+    "conv_1d_transpose": (
+        lambda keras: keras.layers.Conv1DTranspose(18, 3),
+        (5, 9),
+    ),
     "conv_2d_transpose": (
-        lambda: keras.layers.Conv2DTranspose(18, 3),
+        lambda keras: keras.layers.Conv2DTranspose(18, 3),
         (4, 4, 9),
     ),
     "conv_3d_transpose": (
-        lambda: keras.layers.Conv3DTranspose(18, 2),
+        lambda keras: keras.layers.Conv3DTranspose(18, 2),
         (2, 2, 2, 9),
     ),
-    "separable_1d": (lambda: keras.layers.SeparableConv1D(18, 3), (6, 9)),
-    "separable_2d": (lambda: keras.layers.SeparableConv2D(18, 3), (6, 6, 9)),
+    "separable_1d": (lambda keras: keras.layers.SeparableConv1D(18, 3), (6, 9)),
+    "separable_2d": (
+        lambda keras: keras.layers.SeparableConv2D(18, 3),
+        (6, 6, 9),
+    ),
     "einsum": (
-        lambda: keras.layers.EinsumDense("abc,cde->abde", (4, 3, 6)),
+        lambda keras: keras.layers.EinsumDense("abc,cde->abde", (4, 3, 6)),
         (4, 9),
     ),
-    "lstm": (lambda: keras.layers.LSTM(9, return_sequences=True), (4, 9)),
+    "lstm": (lambda keras: keras.layers.LSTM(9, return_sequences=True), (4, 9)),
     "bidirectional": (
-        lambda: keras.layers.Bidirectional(
+        lambda keras: keras.layers.Bidirectional(
             keras.layers.GRU(9, return_sequences=True)
         ),
         (4, 9),
     ),
     "time_distributed": (
-        lambda: keras.layers.TimeDistributed(keras.layers.Dense(18)),
+        lambda keras: keras.layers.TimeDistributed(keras.layers.Dense(18)),
         (4, 9),
     ),
 }
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_reach_the_exact_count(name, tmp_path):
+def test_layers_reach_the_exact_count(keras, name, tmp_path):
     make, shape = LAYERS[name]
     inputs = keras.Input(shape)
-    hidden = keras.layers.Flatten()(make()(inputs))
+    hidden = keras.layers.Flatten()(make(keras)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(8, name="head")(hidden))
 
     _, report = check_whole_path(model, *data(shape), tmp_path=tmp_path)
@@ -133,7 +142,7 @@ def test_layers_reach_the_exact_count(name, tmp_path):
     assert report.skipped == {}
 
 
-def test_attention_and_embedding_reach_the_exact_count(tmp_path):
+def test_attention_and_embedding_reach_the_exact_count(keras, tmp_path):
     inputs = keras.Input((6,), dtype="int32")
     hidden = keras.layers.Embedding(40, 12, name="table")(inputs)
     hidden = keras.layers.MultiHeadAttention(3, 4, name="attention")(
@@ -152,7 +161,7 @@ def test_attention_and_embedding_reach_the_exact_count(tmp_path):
     assert len(names) == 6
 
 
-def test_the_papers_layout_cuts_every_axis():
+def test_the_papers_layout_cuts_every_axis(keras):
     model = keras.Sequential(
         [keras.Input((6, 6, 8)), keras.layers.Conv2D(8, 3, name="conv")]
     )
@@ -165,7 +174,7 @@ def test_the_papers_layout_cuts_every_axis():
     assert (row.blocks, row.kept) == (36, 9)
 
 
-def test_nested_models_and_shared_layers_are_pruned_once(tmp_path):
+def test_nested_models_and_shared_layers_are_pruned_once(keras, tmp_path):
     inner = keras.Sequential(
         [
             keras.Input((16,)),
@@ -187,28 +196,33 @@ def test_nested_models_and_shared_layers_are_pruned_once(tmp_path):
     assert stripped.get_config() == model.get_config()
 
 
-class Subclassed(keras.Model):
-    def __init__(self, units=16, **kwargs):
-        super().__init__(**kwargs)
-        self.units = units
-        self.first = keras.layers.Dense(units, activation="relu")
-        self.middle = [keras.layers.Dense(units) for _ in range(2)]
-        self.named = {"last": keras.layers.Dense(8)}
-        self.nested = keras.Sequential([keras.layers.Dense(units)])
-        self.gain = self.add_weight(shape=(1,), initializer="ones", name="gain")
+def make_subclassed(keras):
+    class Subclassed(keras.Model):
+        def __init__(self, units=16, **kwargs):
+            super().__init__(**kwargs)
+            self.units = units
+            self.first = keras.layers.Dense(units, activation="relu")
+            self.middle = [keras.layers.Dense(units) for _ in range(2)]
+            self.named = {"last": keras.layers.Dense(8)}
+            self.nested = keras.Sequential([keras.layers.Dense(units)])
+            self.gain = self.add_weight(
+                shape=(1,), initializer="ones", name="gain"
+            )
 
-    def call(self, inputs):
-        hidden = self.first(inputs)
-        for layer in self.middle:
-            hidden = layer(hidden)
-        return self.named["last"](self.nested(hidden)) * self.gain
+        def call(self, inputs):
+            hidden = self.first(inputs)
+            for layer in self.middle:
+                hidden = layer(hidden)
+            return self.named["last"](self.nested(hidden)) * self.gain
 
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    return Subclassed
 
 
-def test_subclassed_models_are_pruned_in_all_their_attributes():
-    model = Subclassed()
+def test_subclassed_models_are_pruned_in_all_their_attributes(keras):
+    model = make_subclassed(keras)()
     x, y = data((16,))
     model(x)
     model.gain.assign([2.0])
@@ -218,7 +232,7 @@ def test_subclassed_models_are_pruned_in_all_their_attributes():
     assert len(report.pruned) == 5
 
 
-def test_unbuilt_models_are_pruned_when_they_are_built():
+def test_unbuilt_models_are_pruned_when_they_are_built(keras):
     model = keras.Sequential([keras.layers.Dense(16), keras.layers.Dense(8)])
     x, y = data((16,))
 
@@ -228,7 +242,7 @@ def test_unbuilt_models_are_pruned_when_they_are_built():
     assert [(row.kept, row.blocks) for row in rows] == [(4, 16), (2, 8)]
 
 
-def test_a_layer_and_a_list_are_wrapped_themselves():
+def test_a_layer_and_a_list_are_wrapped_themselves(keras):
     layer = keras.layers.Dense(16)
     wrapped = prune(layer)
     assert wrapped.layer is layer
@@ -239,7 +253,7 @@ def test_a_layer_and_a_list_are_wrapped_themselves():
     assert second is layers[1]
 
 
-def test_block_sizes_by_pattern_and_function():
+def test_block_sizes_by_pattern_and_function(keras):
     model = keras.Sequential(
         [
             keras.Input((16,)),
@@ -272,7 +286,7 @@ def test_block_sizes_by_pattern_and_function():
     ],
     ids=lambda schedule: type(schedule).__name__,
 )
-def test_the_target_is_reached_however_training_ends(schedule):
+def test_the_target_is_reached_however_training_ends(keras, schedule):
     x, y = data((16,))
     model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(8)])
 
@@ -285,7 +299,7 @@ def test_the_target_is_reached_however_training_ends(schedule):
     assert np.any(blocks != 0, axis=(2, 3)).sum() == 2
 
 
-def test_every_update_of_the_schedule_is_followed():
+def test_every_update_of_the_schedule_is_followed(keras):
     schedule = sapp.SequentialAttentionSchedule(0.9, 60, frequency=1)
     model = keras.Sequential([keras.Input((40,)), keras.layers.Dense(40)])
     wrapped = prune(model, pruning_schedule=schedule)
@@ -313,24 +327,29 @@ def test_every_update_of_the_schedule_is_followed():
                 assert not np.any(mask & ~earlier)
 
 
-@keras.saving.register_keras_serializable("prune_test")
-class Bilinear(keras.layers.Layer):
-    """A layer of TF-MOT's `PrunableLayer` protocol."""
+def make_bilinear(keras):
+    @keras.saving.register_keras_serializable("prune_test")
+    class Bilinear(keras.layers.Layer):
+        """A layer of TF-MOT's `PrunableLayer` protocol."""
 
-    def build(self, input_shape):
-        self.matrix = self.add_weight(
-            shape=(input_shape[-1], 16), name="matrix"
-        )
+        def build(self, input_shape):
+            self.matrix = self.add_weight(
+                shape=(input_shape[-1], 16), name="matrix"
+            )
 
-    def call(self, inputs):
-        return inputs @ self.matrix
+        def call(self, inputs):
+            return inputs @ self.matrix
 
-    def get_prunable_weights(self):
-        return [self.matrix]
+        def get_prunable_weights(self):
+            return [self.matrix]
+
+    return Bilinear
 
 
-def test_prunable_layers_say_themselves_what_to_prune(tmp_path):
-    model = keras.Sequential([keras.Input((16,)), Bilinear(name="bilinear")])
+def test_prunable_layers_say_themselves_what_to_prune(keras, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((16,)), make_bilinear(keras)(name="bilinear")]
+    )
 
     _, report = check_whole_path(model, *data((16,), 16), tmp_path=tmp_path)
 
@@ -341,14 +360,14 @@ class OnlyConvolutions:
     """A policy of TF-MOT's protocol."""
 
     def allow_pruning(self, layer):
-        return isinstance(layer, keras.layers.Conv2D)
+        return type(layer).__name__ == "Conv2D"
 
     def ensure_model_supports_pruning(self, model):
         if not model.built:
             raise ValueError("Unbuilt models are not supported currently.")
 
 
-def test_a_policy_decides_which_layers_are_pruned():
+def test_a_policy_decides_which_layers_are_pruned(keras):
     model = keras.Sequential(
         [
             keras.Input((6, 6, 8)),
@@ -364,7 +383,7 @@ def test_a_policy_decides_which_layers_are_pruned():
     assert report.skipped == {"dense": "not allowed by OnlyConvolutions"}
 
 
-def test_a_policy_may_refuse_a_model():
+def test_a_policy_may_refuse_a_model(keras):
     model = keras.Sequential([keras.layers.Dense(8)])
 
     with pytest.raises(ValueError, match="Unbuilt"):

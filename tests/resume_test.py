@@ -14,7 +14,6 @@
 # ==============================================================================
 """A run that is stopped and resumed ends like one that is not."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -29,7 +28,7 @@ def make_data():
     return x, rng.normal(size=(8, 16)).astype(np.float32)
 
 
-def make_model(schedule, scorer, rate):
+def make_model(keras, schedule, scorer, rate):
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
@@ -64,20 +63,24 @@ def fit(model, begin, end):
     return model
 
 
-def cosine():
+def cosine(keras):
     return keras.optimizers.schedules.CosineDecay(0.02, STEPS)
 
 
 @pytest.mark.parametrize("stop", range(1, STEPS // PER_EPOCH))
 @pytest.mark.parametrize("reset", [False, True], ids=["plain", "reset"])
-def test_resuming_in_any_phase_changes_nothing(stop, reset, tmp_path):
+def test_resuming_in_any_phase_changes_nothing(keras, stop, reset, tmp_path):
     schedule = sapp.SequentialAttentionSchedule(
         0.75, STEPS, cycles=2, reset_optimizer=reset
     )
     scorer = sapp.SequentialAttention()
-    whole = fit(make_model(schedule, scorer, cosine()), 0, STEPS // PER_EPOCH)
+    whole = fit(
+        make_model(keras, schedule, scorer, cosine(keras)),
+        0,
+        STEPS // PER_EPOCH,
+    )
 
-    stopped = fit(make_model(schedule, scorer, cosine()), 0, stop)
+    stopped = fit(make_model(keras, schedule, scorer, cosine(keras)), 0, stop)
     stopped.save(tmp_path / "stopped.keras")
     resumed = keras.models.load_model(tmp_path / "stopped.keras")
     fit(resumed, stop, STEPS // PER_EPOCH)
@@ -86,10 +89,10 @@ def test_resuming_in_any_phase_changes_nothing(stop, reset, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_stop_in_a_dense_phase_leaves_the_target_in_force():
+def test_a_stop_in_a_dense_phase_leaves_the_target_in_force(keras):
     schedule = sapp.SequentialAttentionSchedule(0.75, 1000)
 
-    model = fit(make_model(schedule, sapp.Magnitude(), 0.01), 0, 2)
+    model = fit(make_model(keras, schedule, sapp.Magnitude(), 0.01), 0, 2)
 
     assert schedule.phase(4) == "dense"
     assert [row.kept for row in sapp.report(model).pruned] == [4, 4]
@@ -97,17 +100,28 @@ def test_a_stop_in_a_dense_phase_leaves_the_target_in_force():
     assert kernel.scheduled_mask_array().all()
 
 
-def test_a_reset_restarts_moments_and_not_the_learning_rate():
+def test_a_reset_restarts_moments_and_not_the_learning_rate(keras):
     schedule = sapp.SequentialAttentionSchedule(
         0.75, STEPS, cycles=1, reset_optimizer=True
     )
     rates = []
 
     class Record(keras.callbacks.Callback):
+        # Keras 3 tells the rate of the step to come, tf_keras the last one's.
         def on_train_batch_begin(self, batch, logs=None):
+            if keras.__name__ == "keras":
+                self.record()
+
+        def on_train_batch_end(self, batch, logs=None):
+            if keras.__name__ == "tf_keras":
+                self.record()
+
+        def record(self):
             rates.append(float(self.model.optimizer.learning_rate))
 
-    model = make_model(schedule, sapp.SequentialAttention(), cosine())
+    model = make_model(
+        keras, schedule, sapp.SequentialAttention(), cosine(keras)
+    )
     x, y = make_data()
     model.fit(
         x,
@@ -118,21 +132,21 @@ def test_a_reset_restarts_moments_and_not_the_learning_rate():
         callbacks=[sapp.UpdatePruningStep(), Record()],
     )
 
-    expected = [float(cosine()(step)) for step in range(STEPS)]
+    expected = [float(cosine(keras)(step)) for step in range(STEPS)]
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
     assert int(model.optimizer.iterations.numpy()) < STEPS
 
 
-def test_a_training_loop_of_ones_own_prunes_as_fit_does():
+def test_a_training_loop_of_ones_own_prunes_as_fit_does(keras):
     import tensorflow as tf
 
     schedule = sapp.SequentialAttentionSchedule(0.75, STEPS)
     by_fit = fit(
-        make_model(schedule, sapp.SequentialAttention(), 0.01),
+        make_model(keras, schedule, sapp.SequentialAttention(), 0.01),
         0,
         STEPS // PER_EPOCH,
     )
-    model = make_model(schedule, sapp.SequentialAttention(), 0.01)
+    model = make_model(keras, schedule, sapp.SequentialAttention(), 0.01)
     x, y = make_data()
     pruning = sapp.UpdatePruningStep()
     pruning.set_model(model)
@@ -143,9 +157,9 @@ def test_a_training_loop_of_ones_own_prunes_as_fit_does():
             with tf.GradientTape() as tape:
                 outputs = model(x[part], training=True)
                 loss = tf.reduce_mean((outputs - y[part]) ** 2)
-            variables = [v.value for v in model.trainable_variables]
+            variables = model.trainable_variables
             gradients = tape.gradient(loss, variables)
-            model.optimizer.apply(gradients, model.trainable_variables)
+            model.optimizer.apply_gradients(zip(gradients, variables))
             pruning.on_train_batch_end(batch)
         pruning.on_epoch_end(epoch)
     pruning.on_train_end()
@@ -157,7 +171,7 @@ def test_a_training_loop_of_ones_own_prunes_as_fit_does():
 
 
 @pytest.mark.parametrize("scorer", [sapp.SequentialAttention, sapp.Magnitude])
-def test_zero_sparsity_is_the_dense_model_to_the_bit(scorer):
+def test_zero_sparsity_is_the_dense_model_to_the_bit(keras, scorer):
     x, y = make_data()
     keras.utils.set_random_seed(1)
     dense = keras.Sequential(

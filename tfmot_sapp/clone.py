@@ -149,12 +149,20 @@ def copy_layer(layer: Any) -> Any:
             "by `prune_blocks(layer, ...)` where they are made. "
             f"Received the error: {error}"
         ) from error
-    get_build_config = getattr(layer, "get_build_config", None)
-    if layer.built and not copy.built and get_build_config is not None:
-        config = get_build_config()
+    if layer.built:
+        _build_like(layer, copy)
+    return copy
+
+
+def _build_like(original: Any, copy: Any) -> None:
+    if keras_of(original).__name__ == "tf_keras":
+        from tfmot_sapp.tf_keras_building import build_like
+
+        build_like(original, copy)
+    elif not copy.built:
+        config = original.get_build_config()
         if config:
             copy.build_from_config(config)
-    return copy
 
 
 def copy_weights(original: Any, copy: Any) -> None:

@@ -50,9 +50,16 @@ def keras_of(obj: Any) -> ModuleType | None:
 
 
 def is_layer(obj: Any) -> bool:
-    """Returns whether the object is a layer (or a model) of either Keras."""
+    """Returns whether the object is a layer (or a model) of either Keras.
+
+    The metrics of tf_keras, which are layers there, are not counted as such.
+    """
     keras = keras_of(obj)
-    return keras is not None and isinstance(obj, keras.layers.Layer)
+    return (
+        keras is not None
+        and isinstance(obj, keras.layers.Layer)
+        and not isinstance(obj, keras.metrics.Metric)
+    )
 
 
 def is_model(obj: Any) -> bool:

@@ -15,6 +15,7 @@
 """`prune_blocks`: wrap with one call."""
 
 import contextlib
+import sys
 from typing import Any
 
 import keras
@@ -54,7 +55,7 @@ def prune_blocks(
 
     Args:
         to_prune: A layer, a list of layers, or a Sequential, Functional or
-            subclassed model, of Keras 3. A subclassed model needs a
+            subclassed model, of Keras 3 or tf_keras. A subclassed model needs a
             `get_config` that Keras can make it again from; while it is wrapped
             it is saved by `save_weights`, since its class does not know of the
             wrappers.
@@ -121,14 +122,34 @@ def prune_scope() -> contextlib.AbstractContextManager:
     """Returns a scope in which pruned models load.
 
     It is not needed: the wrappers are registered with Keras when `tfmot_sapp`
-    is imported. It is here for code written for TF-MOT.
+    is imported. It is here for code written for TF-MOT, and serves models of
+    both Keras.
 
     Example:
 
     >>> with prune_scope():
     ...     pass
     """
-    return keras.saving.custom_object_scope({"PruneBlocks": PruneBlocks})
+    scope = contextlib.ExitStack()
+    for name in ("keras", "tf_keras"):
+        if name in sys.modules:
+            known = {"PruneBlocks": wrapper_class(sys.modules[name])}
+            saving = sys.modules[name].saving
+            scope.enter_context(saving.custom_object_scope(known))
+    return scope
+
+
+def wrapper_class(owner: Any) -> type[PruneBlocksMixin]:
+    """Returns the `PruneBlocks` of a Keras.
+
+    Args:
+        owner: The module `keras` or `tf_keras`.
+    """
+    if owner.__name__ == "tf_keras":
+        from tfmot_sapp import tf_keras_wrapper
+
+        return tf_keras_wrapper.PruneBlocks
+    return PruneBlocks
 
 
 class _Settings:
@@ -186,7 +207,8 @@ def _wrap(
         each with the reason.
     """
     name = original.name
-    if isinstance(original, keras.layers.InputLayer):
+    owner = keras_of(original)
+    if isinstance(original, owner.layers.InputLayer):
         return copy, {}
     policy = settings.pruning_policy
     block_size = resolve_block_size(settings.block_size, name, original)
@@ -215,7 +237,7 @@ def _wrap(
         if policy is not None and not policy.allow_pruning(original):
             return copy, {name: f"not allowed by {type(policy).__name__}"}
         skipped = {}
-    wrapped = PruneBlocks(
+    wrapped = wrapper_class(owner)(
         copy,
         pruning_schedule=settings.pruning_schedule,
         block_size=block_size,
@@ -231,6 +253,7 @@ def _wrap(
 
 # Layers of Keras without kernels, by the module they are defined in.
 _WITHOUT_KERNELS = (
+    "activation",
     "activations",
     "normalization",
     "pooling",
@@ -266,7 +289,7 @@ def _validate_to_prune(to_prune: Any) -> None:
         if not is_layer(member):
             raise TypeError(
                 "`to_prune` must be a layer, a list of layers or a model of "
-                "Keras 3. "
+                "Keras 3 or tf_keras. "
                 f"Received: {member!r} of type {type(member).__name__}."
             )
         _validate_backend(keras_of(member))
@@ -280,12 +303,7 @@ def _validate_to_prune(to_prune: Any) -> None:
 
 def _validate_backend(owner: Any) -> None:
     if owner.__name__ == "tf_keras":
-        raise ValueError(
-            "`to_prune` must belong to Keras 3. Received: a layer or model of "
-            "tf_keras, whose models can be packed and exported but not yet "
-            "pruned here. Build it with `keras`, or prune it with TF-MOT's "
-            "`prune_low_magnitude` and pack the result."
-        )
+        return
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ValueError(
