@@ -17,9 +17,8 @@
 from typing import Any
 
 import keras
-import numpy as np
 
-from tfmot_sapp.frameworks import is_model
+from tfmot_sapp.frameworks import host_value, is_model
 from tfmot_sapp.mask_update import PruningGroup, pruned_layers, pruning_groups
 from tfmot_sapp.optimizer_state import (
     continue_schedule,
@@ -161,7 +160,7 @@ class UpdatePruningStep(keras.callbacks.Callback):
             for layer in layers:
                 layer.drive()
             self._offset = max(
-                (int(np.asarray(layer.step_offset)) for layer in layers),
+                (int(host_value(layer.step_offset)) for layer in layers),
                 default=0,
             )
         return self._groups

@@ -22,9 +22,7 @@ the original, so nothing that happens to one reaches the other.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from tfmot_sapp.frameworks import is_layer, is_model, keras_of
+from tfmot_sapp.frameworks import host_value, is_layer, is_model, keras_of
 from tfmot_sapp.members import layer_members, replace_members
 
 Copy = Callable[[Any], Any]
@@ -219,4 +217,4 @@ def _assign_all(
             f"on. Received: shapes {shapes} and {found}."
         )
     for source, target in zip(sources, targets):
-        target.assign(np.asarray(source))
+        target.assign(host_value(source))

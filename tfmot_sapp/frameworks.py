@@ -23,6 +23,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
 _ROOTS = ("keras", "tf_keras")
 
 
@@ -47,6 +50,16 @@ def keras_of(obj: Any) -> ModuleType | None:
         if root in _ROOTS:
             return sys.modules[root]
     return None
+
+
+def host_value(variable: Any) -> np.ndarray:
+    """Returns a variable's value, whatever kind of variable it is.
+
+    Args:
+        variable: A variable of either Keras or of TensorFlow; one that is
+            mirrored on several devices gives the first one's value.
+    """
+    return tf.convert_to_tensor(variable).numpy()
 
 
 def is_layer(obj: Any) -> bool:

@@ -14,6 +14,7 @@
 # ==============================================================================
 """`PruneBlocks` for Keras 3."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,8 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         self._configure(
             pruning_schedule, block_size, scorer, allocation, min_blocks
         )
+        # A model's `quantize` passes wrappers by and quantizes what is inside.
+        layer.quantize = functools.partial(refuse_to_quantize, layer.name)
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -166,12 +169,10 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         """Returns the wrapped layer's output mask."""
         return self.layer.compute_mask(inputs, previous_mask)
 
-    def quantize(self, *args: Any, **kwargs: Any) -> None:
-        """Refuses: quantizing a wrapped layer would bypass its mask."""
-        raise ValueError(
-            f"The pruned layer `{self.name}` cannot be quantized. Call "
-            "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
-        )
+    def release(self) -> Any:
+        """Gives the wrapped layer back."""
+        del self.layer.quantize
+        return super().release()
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal layer."""
@@ -183,6 +184,23 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
         return super().from_config(cls._restored(config), custom_objects)
+
+
+def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:
+    """Takes the place of `quantize` in what is wrapped.
+
+    Args:
+        name: Name of the layer or model.
+        *args: Ignored.
+        **kwargs: Ignored.
+
+    Raises:
+        ValueError: Always: quantizing would bypass the masks.
+    """
+    raise ValueError(
+        f"`{name}` is being pruned and cannot be quantized. Call "
+        "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
+    )
 
 
 def _current_stateless_scope() -> Any:

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.pruned_kernel import PrunedKernel
 from tfmot_sapp.schedule import (
     Update,
@@ -82,7 +83,7 @@ class PruningGroup:
         self.kernels = _by_unique_name(
             [kernel for layer in layers for kernel in layer.pruned_kernels]
         )
-        self.step = max(int(np.asarray(layer.pruning_step)) for layer in layers)
+        self.step = max(int(host_value(layer.pruning_step)) for layer in layers)
 
     @property
     def finished(self) -> bool:

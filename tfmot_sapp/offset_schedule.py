@@ -16,8 +16,9 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow as tf
+
+from tfmot_sapp.frameworks import host_value
 
 
 class OffsetMixin:
@@ -33,7 +34,7 @@ class OffsetMixin:
 
     def add_offset(self, steps: int) -> None:
         """Counts steps that the optimizer is about to forget."""
-        self.offset.assign(int(np.asarray(self.offset)) + steps)
+        self.offset.assign(int(host_value(self.offset)) + steps)
 
     def __call__(self, step: Any) -> Any:
         """Returns the learning rate at a step of the optimizer."""
@@ -45,7 +46,7 @@ class OffsetMixin:
         schedules = self._keras.optimizers.schedules
         return {
             "schedule": schedules.serialize(self.schedule),
-            "offset": int(np.asarray(self.offset)),
+            "offset": int(host_value(self.offset)),
         }
 
     @classmethod

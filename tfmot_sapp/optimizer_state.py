@@ -26,7 +26,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmot_sapp.frameworks import keras_of
+from tfmot_sapp.frameworks import host_value, keras_of
 from tfmot_sapp.pruned_kernel import PrunedKernel
 
 
@@ -37,10 +37,7 @@ def inner_optimizer(optimizer: Any) -> Any:
 
 def iterations(optimizer: Any) -> int:
     """Returns how many steps an optimizer has made since its last reset."""
-    value = inner_optimizer(optimizer).iterations.value
-    # A property in Keras 3, a method in tf_keras. This runs every step, and
-    # going through NumPy would take three times as long.
-    return int(value() if callable(value) else value)
+    return int(host_value(inner_optimizer(optimizer).iterations))
 
 
 def slots_of(optimizer: Any, kernel: PrunedKernel) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@
 """`prune_blocks`: wrap with one call."""
 
 import contextlib
+import functools
 import sys
 from typing import Any
 
@@ -28,7 +29,7 @@ from tfmot_sapp.block_size import (
 )
 from tfmot_sapp.clone import Cloner, Copy
 from tfmot_sapp.frameworks import is_layer, is_model, keras_of
-from tfmot_sapp.keras_wrapper import PruneBlocks
+from tfmot_sapp.keras_wrapper import PruneBlocks, refuse_to_quantize
 from tfmot_sapp.kernels import find_kernels, has_matrices, why_no_kernels
 from tfmot_sapp.mask_update import pruned_layers
 from tfmot_sapp.policy import MinimumBlocks, validate_policy
@@ -194,6 +195,9 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
     if not pruned_layers(pruned):
         raise ValueError(_nothing_to_prune(reasons))
     remember_skipped(pruned, reasons)
+    if hasattr(pruned, "quantize"):
+        # Before any of its layers are.
+        pruned.quantize = functools.partial(refuse_to_quantize, pruned.name)
     return pruned
 
 

@@ -28,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.block_grid import BlockGrid, scale
+from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.kernels import Kernel
 from tfmot_sapp.scorer import KernelView, Scorer
 
@@ -97,11 +98,11 @@ class PrunedKernel:
 
     def mask_array(self) -> np.ndarray:
         """Returns the mask in force as a boolean array."""
-        return np.asarray(self.mask) > 0
+        return host_value(self.mask)
 
     def scheduled_mask_array(self) -> np.ndarray:
         """Returns the mask that the schedule asked for last, boolean."""
-        return np.asarray(self.scheduled_mask) > 0
+        return host_value(self.scheduled_mask)
 
     def score(self, slots: Mapping[str, tf.Tensor]) -> np.ndarray:
         """Returns the blocks' scores.
@@ -131,16 +132,16 @@ class PrunedKernel:
 
     def set_mask(self, mask: np.ndarray) -> None:
         """Puts a mask in force that the schedule asks for."""
-        self.mask.assign(np.asarray(mask, np.uint8))
-        self.scheduled_mask.assign(np.asarray(mask, np.uint8))
+        self.mask.assign(np.asarray(mask, bool))
+        self.scheduled_mask.assign(np.asarray(mask, bool))
 
     def set_final_mask(self, mask: np.ndarray) -> None:
         """Puts a mask in force and remembers the schedule's own."""
-        self.mask.assign(np.asarray(mask, np.uint8))
+        self.mask.assign(np.asarray(mask, bool))
 
     def restore_scheduled_mask(self) -> None:
         """Puts the mask back in force that the schedule asked for last."""
-        self.mask.assign(self.scheduled_mask_array().astype(np.uint8))
+        self.mask.assign(self.scheduled_mask_array())
 
     def zero_masked(self, *others: Any) -> None:
         """Sets the weights of masked blocks to zero, in the kernel for good.

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.frameworks import is_layer, is_model
+from tfmot_sapp.frameworks import host_value, is_layer, is_model
 from tfmot_sapp.kernels import find_kernels, has_matrices, why_no_kernels
 from tfmot_sapp.mask_update import flatten_layers, pruned_layers
 from tfmot_sapp.wrapper import PruneBlocksMixin, kernel_name
@@ -326,7 +326,7 @@ def _zero_rows(model: Any, reasons: Mapping[str, str]) -> list[Row]:
         inside.update(id(inner) for inner in layer._flatten_layers())
         kernels = find_kernels(layer)
         for kernel in kernels:
-            values = np.asarray(kernel.variable)
+            values = host_value(kernel.variable)
             nonzero = int(np.count_nonzero(values))
             name = kernel_name(layer.name, kernel, kernels)
             why = None if nonzero < values.size else "no zeros in it"

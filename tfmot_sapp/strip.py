@@ -105,4 +105,4 @@ def _strip_layer(layer: Any) -> Any:
         return layer
     for pruned in layer.pruned_kernels:
         pruned.variable.assign(pruned.folded())
-    return layer.layer
+    return layer.release()

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.mask_update import PruningGroup, pruned_layers, pruning_groups
 from tfmot_sapp.optimizer_state import iterations
 from tfmot_sapp.pruned_kernel import PrunedKernel
@@ -107,7 +108,7 @@ class PruningSummaries(keras.callbacks.Callback):
         optimizer = getattr(self._pruned_model, "optimizer", None)
         layers = pruned_layers(self._pruned_model)
         offset = max(
-            (int(np.asarray(layer.step_offset)) for layer in layers), default=0
+            (int(host_value(layer.step_offset)) for layer in layers), default=0
         )
         step = self._batches if optimizer is None else iterations(optimizer)
         with self._writer.as_default(step=step + offset):

@@ -117,8 +117,8 @@ class PruneBlocksMixin:
         target = self._kernel_target(name)
         prefix = kernel.path.replace(".", "_")
         specs = {
-            "mask": StateSpec(grid.cells, 1, dtype="uint8"),
-            "scheduled_mask": StateSpec(grid.cells, 1, dtype="uint8"),
+            "mask": StateSpec(grid.cells, 1, dtype="bool"),
+            "scheduled_mask": StateSpec(grid.cells, 1, dtype="bool"),
             **self.scorer.state_specs(grid, target),
         }
         # A kernel that keeps every block is the dense kernel to the bit: it
@@ -196,6 +196,10 @@ class PruneBlocksMixin:
             penalty = pruned.penalty()
             if penalty is not None:
                 self.add_loss(penalty)
+
+    def release(self) -> Any:
+        """Gives the wrapped layer back."""
+        return self.layer
 
     def drive(self) -> None:
         """Notes that an `UpdatePruningStep` takes care of the masks."""

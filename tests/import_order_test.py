@@ -1,0 +1,97 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Every order of imports works, and importing changes nothing."""
+
+import itertools
+import json
+import subprocess
+import sys
+
+import pytest
+
+MODULES = (
+    "tfmot_sapp",
+    "tensorflow_model_optimization",
+    "keras",
+    "tf_keras",
+    "tensorflow",
+)
+
+# Each comes before and behind each other at least once.
+ORDERS = tuple(
+    order
+    for rotation in range(len(MODULES))
+    for order in (
+        MODULES[rotation:] + MODULES[:rotation],
+        tuple(reversed(MODULES[rotation:] + MODULES[:rotation])),
+    )
+)
+
+PROGRAM = """
+import importlib, json, os, sys
+for name in {order!r}:
+    before = dict(os.environ)
+    importlib.import_module(name)
+    if name == "tfmot_sapp":
+        assert dict(os.environ) == before, "the environment has changed"
+import keras, numpy as np, tensorflow as tf, tf_keras
+import tfmot_sapp as sapp
+found = {{"tf.keras": tf.keras.__name__}}
+for owner in (keras, tf_keras):
+    model = owner.Sequential([owner.Input((16,)), owner.layers.Dense(16)])
+    model = sapp.prune_blocks(
+        model, sapp.SequentialAttentionSchedule(0.75, 6), (4, 4),
+        pruning_policy=sapp.MinimumBlocks(4))
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(16, 16))
+    model.fit(x, x, batch_size=4, epochs=2, verbose=0,
+              callbacks=[sapp.UpdatePruningStep()])
+    (row,) = sapp.report(sapp.strip_pruning(model)).pruned
+    found[owner.__name__] = row.kept
+print(json.dumps(found))
+"""
+
+# What `tf.keras` is when the project is not imported at all.
+WITHOUT = """
+import importlib, json
+for name in {order!r}:
+    importlib.import_module(name)
+import tensorflow as tf
+print(json.dumps(tf.keras.__name__))
+"""
+
+
+def run(program: str) -> object:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_orders_hold_every_pair_both_ways():
+    pairs = {
+        pair for order in ORDERS for pair in itertools.combinations(order, 2)
+    }
+    assert pairs == set(itertools.permutations(MODULES, 2))
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: "-".join(order))
+def test_both_keras_prune_in_every_order(order):
+    found = run(PROGRAM.format(order=order))
+
+    assert found["keras"] == found["tf_keras"] == 4
+    others = tuple(name for name in order if name != "tfmot_sapp")
+    assert found["tf.keras"] == run(WITHOUT.format(order=others))
