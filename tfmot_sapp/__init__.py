@@ -17,6 +17,7 @@
 Wrap, fit, strip, pack, export: see the README.
 """
 
+from tfmot_sapp.acdc_schedule import ACDCSchedule
 from tfmot_sapp.allocation import (
     Allocation,
     BalancedAllocation,
@@ -24,18 +25,26 @@ from tfmot_sapp.allocation import (
     UniformAllocation,
 )
 from tfmot_sapp.callbacks import UpdatePruningStep
+from tfmot_sapp.diff_prune import DiffPrune
+from tfmot_sapp.early_ramp import EarlyRamp
 from tfmot_sapp.export.benchmark import benchmark
 from tfmot_sapp.export.pack import pack_blocks
 from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite import export_tflite
+from tfmot_sapp.hard_concrete import HardConcrete
 from tfmot_sapp.keras_wrapper import PruneBlocks
+from tfmot_sapp.learned_sparsity import LearnedSparsity
 from tfmot_sapp.magnitude import Magnitude
+from tfmot_sapp.movement import Movement, Taylor
+from tfmot_sapp.one_shot import OneShot
 from tfmot_sapp.plot import plot_masks
 from tfmot_sapp.policy import MinimumBlocks
+from tfmot_sapp.power_propagation import PowerPropagation
 from tfmot_sapp.prune import prune_blocks, prune_scope
 from tfmot_sapp.report import report
 from tfmot_sapp.schedule import SteppedSchedule, Update
 from tfmot_sapp.scorer import KernelView, Scorer, StateSpec
+from tfmot_sapp.second_moment import SecondMoment
 from tfmot_sapp.sequential_attention import SequentialAttention
 from tfmot_sapp.sequential_attention_schedule import (
     SequentialAttentionSchedule,
@@ -51,22 +60,32 @@ from tfmot_sapp.tfmot_schedules import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "ACDCSchedule",
     "Allocation",
     "BalancedAllocation",
     "ConstantSparsity",
+    "DiffPrune",
+    "EarlyRamp",
     "GlobalAllocation",
+    "HardConcrete",
     "KernelView",
+    "LearnedSparsity",
     "Magnitude",
     "MinimumBlocks",
+    "Movement",
+    "OneShot",
     "PolynomialDecay",
+    "PowerPropagation",
     "PruneBlocks",
     "PruningSchedule",
     "PruningSummaries",
     "Scorer",
+    "SecondMoment",
     "SequentialAttention",
     "SequentialAttentionSchedule",
     "StateSpec",
     "SteppedSchedule",
+    "Taylor",
     "UniformAllocation",
     "Update",
     "UpdatePruningStep",

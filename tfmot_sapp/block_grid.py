@@ -236,6 +236,34 @@ def scale_trained(
     return scaled(kernel, factor)
 
 
+def watched(
+    kernel: tf.Tensor,
+    grid: BlockGrid,
+    observe: Callable[[tf.Tensor], None],
+) -> tf.Tensor:
+    """Returns the kernel, and shows what its gradient does to each block.
+
+    Args:
+        kernel: Tensor with `grid.shape`.
+        grid: A `BlockGrid`.
+        observe: Called while the gradient is computed, with the sum over each
+            block of weight times gradient, a tensor of shape `grid.cells`.
+
+    Returns:
+        `kernel`.
+    """
+
+    @tf.custom_gradient
+    def identity(kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            observe(_sum_of_products(grid)(upstream, kernel))
+            return upstream
+
+        return tf.identity(kernel), gradient
+
+    return identity(kernel)
+
+
 @functools.cache
 def _compiled_scale(
     grid: BlockGrid,
@@ -290,22 +318,51 @@ def block_sum(values: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
     >>> block_sum(tf.ones((2, 3)), grid).numpy()
     array([[4., 2.]], dtype=float32)
     """
+    return _reduce(values, grid, tf.reduce_sum)
+
+
+def block_max(values: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
+    """Returns the largest value in each block of a grid.
+
+    Args:
+        values: Tensor with `grid.shape`.
+        grid: A `BlockGrid`.
+
+    Returns:
+        Tensor of shape `grid.cells`.
+
+    Example:
+
+    >>> grid = BlockGrid.over((2, 3), (2, 2))
+    >>> block_max(tf.constant([[1, 5, 2], [0, 3, 4]]), grid).numpy()
+    array([[5, 4]], dtype=int32)
+    """
+    return _reduce(values, grid, tf.reduce_max)
+
+
+def _reduce(
+    values: tf.Tensor, grid: BlockGrid, along: Callable[..., tf.Tensor]
+) -> tf.Tensor:
     values = tf.reshape(values, grid.view)
     # From the first axis to the last: a sum over an outer axis runs along the
     # inner ones, which is what processors are fast at.
     for axis, (length, extent) in enumerate(zip(grid.view, grid.block)):
-        values = _sum_axis(values, axis, length, extent)
+        values = _reduce_axis(values, axis, length, extent, along)
     return values
 
 
-def _sum_axis(
-    values: tf.Tensor, axis: int, length: int, extent: int
+def _reduce_axis(
+    values: tf.Tensor,
+    axis: int,
+    length: int,
+    extent: int,
+    along: Callable[..., tf.Tensor],
 ) -> tf.Tensor:
     if extent == 1:
         return values
     before, after = values.shape[:axis], values.shape[axis + 1 :]
     whole = length - length % extent
-    sums = tf.reduce_sum(
+    reduced = along(
         tf.reshape(
             values[(slice(None),) * axis + (slice(0, whole),)],
             [*before, whole // extent, extent, *after],
@@ -313,10 +370,10 @@ def _sum_axis(
         axis=axis + 1,
     )
     if whole == length:
-        return sums
+        return reduced
     rest = values[(slice(None),) * axis + (slice(whole, length),)]
-    rest = tf.reduce_sum(rest, axis=axis, keepdims=True)
-    return tf.concat([sums, rest], axis)
+    rest = along(rest, axis=axis, keepdims=True)
+    return tf.concat([reduced, rest], axis)
 
 
 def _broadcastable(

@@ -16,7 +16,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -53,6 +53,8 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
     >>> layer.pruned_kernels[0].grid.cells
     (2, 4)
     """
+
+    _full_precision_variable: ClassVar[dict[str, bool]] = {"autocast": False}
 
     def __init__(
         self,

@@ -20,13 +20,14 @@ blocks.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.block_grid import BlockGrid, block_sum
+from tfmot_sapp.block_grid import BlockGrid, block_max, block_sum
 from tfmot_sapp.scorer import KernelView, Scorer
 
 
@@ -35,7 +36,7 @@ class Magnitude(Scorer):
 
     Args:
         order: Order `p` of the norm `(sum |w|^p)^(1/p)`, at least 1. The
-            default, 2, is the Frobenius norm.
+            default, 2, is the Frobenius norm; `math.inf` is the largest weight.
 
     Raises:
         ValueError: If `order` is less than 1.
@@ -47,7 +48,7 @@ class Magnitude(Scorer):
     """
 
     def __init__(self, order: float = 2.0):
-        if not (isinstance(order, (int, float)) and 1 <= order < float("inf")):
+        if not (isinstance(order, (int, float)) and order >= 1):
             raise ValueError(
                 "`order` must be a number of at least 1, the order of the "
                 f"norm. Received: order={order!r}."
@@ -75,6 +76,19 @@ def _compiled_norm(
     )
 
 
+def block_norm_squared(kernel: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
+    """Returns the sum of squares of each block, differentiable at zero too.
+
+    Args:
+        kernel: Tensor with `grid.shape`.
+        grid: A `BlockGrid`.
+
+    Returns:
+        Tensor of shape `grid.cells`.
+    """
+    return block_sum(tf.square(kernel), grid)
+
+
 def block_norm(
     kernel: tf.Tensor, grid: BlockGrid, order: float = 2.0
 ) -> tf.Tensor:
@@ -83,11 +97,13 @@ def block_norm(
     Args:
         kernel: Tensor with `grid.shape`.
         grid: A `BlockGrid`.
-        order: Order of the norm, at least 1.
+        order: Order of the norm, at least 1; `math.inf` is the largest.
 
     Returns:
         Tensor of shape `grid.cells`.
     """
+    if order == math.inf:
+        return block_max(tf.abs(kernel), grid)
     if order == 2.0:
-        return tf.sqrt(block_sum(tf.square(kernel), grid))
+        return tf.sqrt(block_norm_squared(kernel, grid))
     return block_sum(tf.abs(kernel) ** order, grid) ** (1.0 / order)

@@ -139,8 +139,13 @@ class PruningGroup:
         """
         target = target_sparsity(self.schedule)
         if target is None:
-            return
-        masks = self._select(target, slots_of)
+            masks = {
+                name: kernel.mask_array() if own is None else own
+                for name, kernel in self.kernels.items()
+                for own in [kernel.own_mask()]
+            }
+        else:
+            masks = self._select(target, slots_of)
         for name, kernel in self.kernels.items():
             if np.any(masks[name] != kernel.mask_array()):
                 kernel.set_final_mask(masks[name])

@@ -194,6 +194,10 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
     pruned = Cloner(replace).clone(model)
     if not pruned_layers(pruned):
         raise ValueError(_nothing_to_prune(reasons))
+    for layer in pruned_layers(pruned):
+        # The weights have been copied since the wrappers were built.
+        for kernel in layer.pruned_kernels:
+            kernel.prepare()
     remember_skipped(pruned, reasons)
     if hasattr(pruned, "quantize"):
         # Before any of its layers are.

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.block_grid import BlockGrid, scale
+from tfmot_sapp.block_grid import BlockGrid, scale, watched
 from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.kernels import Kernel
 from tfmot_sapp.scorer import KernelView, Scorer
@@ -72,7 +72,7 @@ class PrunedKernel:
             weights: The kernel's value.
             training: Whether the layer runs in training mode.
         """
-        return self.scorer.effective_kernel(
+        product = self.scorer.effective_kernel(
             weights,
             tf.cast(tf.convert_to_tensor(self.mask), weights.dtype),
             {
@@ -83,6 +83,20 @@ class PrunedKernel:
             self.target_sparsity,
             training,
         )
+        if training and self.scorer.observes:
+            return watched(product, self.grid, self._observe)
+        return product
+
+    def _observe(self, products: tf.Tensor) -> None:
+        self.scorer.observe(products, self.state)
+
+    def prepare(self) -> None:
+        """Makes the kernel what the scorer trains in its place."""
+        kernel = self.scorer.initial_kernel(
+            tf.convert_to_tensor(self.variable), self.grid
+        )
+        if kernel is not None:
+            self.variable.assign(kernel)
 
     def penalty(self) -> tf.Tensor | None:
         """Returns the scorer's penalty for this kernel, or `None`."""
@@ -110,7 +124,21 @@ class PrunedKernel:
         Args:
             slots: The optimizer's variables for the kernel, by name.
         """
-        view = KernelView(
+        scores = np.asarray(self.scorer.score(self._view(slots)))
+        if scores.shape != self.grid.cells:
+            raise ValueError(
+                f"{type(self.scorer).__name__}.score must return one value per "
+                f"block, an array of shape {self.grid.cells} for "
+                f"`{self.name}`. Received: an array of shape {scores.shape}."
+            )
+        return scores
+
+    def own_mask(self) -> np.ndarray | None:
+        """Returns the mask that the scorer's gates make, if it has any."""
+        return self.scorer.own_mask(self._view({}))
+
+    def _view(self, slots: Mapping[str, tf.Tensor]) -> KernelView:
+        return KernelView(
             grid=self.grid,
             kernel=tf.convert_to_tensor(self.variable),
             mask=self.mask_array(),
@@ -121,14 +149,6 @@ class PrunedKernel:
             target_sparsity=self.target_sparsity,
             slots=slots,
         )
-        scores = np.asarray(self.scorer.score(view))
-        if scores.shape != self.grid.cells:
-            raise ValueError(
-                f"{type(self.scorer).__name__}.score must return one value per "
-                f"block, an array of shape {self.grid.cells} for "
-                f"`{self.name}`. Received: an array of shape {scores.shape}."
-            )
-        return scores
 
     def set_mask(self, mask: np.ndarray) -> None:
         """Puts a mask in force that the schedule asks for."""
@@ -150,6 +170,8 @@ class PrunedKernel:
             *others: Variables shaped like the kernel, such as an optimizer's
                 momentum, to be set to zero in the same places.
         """
+        if not self.scorer.zeroes_dropped:
+            return
         for variable in (self.variable, *others):
             value = tf.convert_to_tensor(variable)
             mask = tf.cast(tf.convert_to_tensor(self.mask), value.dtype)

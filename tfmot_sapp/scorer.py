@@ -85,7 +85,16 @@ class Scorer(Registered):
     """Base class of the scorers.
 
     A subclass with arguments returns them from `get_config`.
+
+    Attributes:
+        zeroes_dropped: Whether the weights of dropped blocks become zero in the
+            kernel itself, so that a block that comes back starts from zero. Not
+            where the gradient at zero is zero.
+        observes: Whether `observe` is called in training.
     """
+
+    zeroes_dropped: bool = True
+    observes: bool = False
 
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None
@@ -142,6 +151,43 @@ class Scorer(Registered):
             Tensor like `kernel`.
         """
         return scale(kernel, mask, grid)
+
+    def initial_kernel(
+        self, kernel: tf.Tensor, grid: BlockGrid
+    ) -> tf.Tensor | None:
+        """Returns what to train in place of a kernel, or `None` for itself.
+
+        A scorer whose factor depends on the weights gives the weights that its
+        factor turns into the kernel.
+
+        Args:
+            kernel: The kernel before pruning, a tensor.
+            grid: The grid over it.
+        """
+        return None
+
+    def own_mask(self, view: KernelView) -> np.ndarray | None:
+        """Returns the blocks the scorer keeps where no schedule says how many.
+
+        Args:
+            view: A `KernelView`.
+
+        Returns:
+            Boolean NumPy array of shape `view.grid.cells`; `None`, the default,
+            keeps all.
+        """
+        return None
+
+    def observe(self, products: tf.Tensor, state: State) -> None:
+        """Sees the gradient of one training step, block by block.
+
+        Runs inside the training graph, where `observes` is set.
+
+        Args:
+            products: Tensor of shape `grid.cells`: the sum over each block of
+                weight times gradient, both as the layer sees them.
+            state: The scorer's variables, assignable, by name.
+        """
 
     def penalty(self, state: State, grid: BlockGrid) -> tf.Tensor | None:
         """Returns a scalar to add to the model's loss, or `None`.

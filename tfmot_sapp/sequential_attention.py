@@ -25,7 +25,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.block_grid import BlockGrid, scale, scale_trained
-from tfmot_sapp.scorer import KernelView, Scorer, State, StateSpec
+from tfmot_sapp.scorer import (
+    KernelView,
+    Scorer,
+    State,
+    StateSpec,
+    validate_scorer,
+)
+from tfmot_sapp.serialization import deserialize, serialize
 
 
 class SequentialAttention(Scorer):
@@ -42,17 +49,30 @@ class SequentialAttention(Scorer):
             rate, with SGD at `m` squared times. Defaults to 5.
         clip: Whether `A` is clipped to [density, 1 / density] of the target
             sparsity, a safety.
+        per_output: Whether the softmax is taken over the blocks of each output
+            block (the last axis of the grid) instead of all blocks, so that
+            attention moves between inputs only.
+        times: A scorer whose score multiplies the attention for the choice of
+            blocks, such as `Magnitude()`. Defaults to `None`: the attention
+            alone, as in the paper.
 
     Raises:
+        TypeError: If `times` is no scorer.
         ValueError: If `logit_scale` is not positive.
 
     Example:
 
     >>> SequentialAttention(logit_scale=2).get_config()
-    {'logit_scale': 2.0, 'clip': True}
+    {'logit_scale': 2.0, 'clip': True, 'per_output': False, 'times': None}
     """
 
-    def __init__(self, logit_scale: float = 5.0, clip: bool = True):
+    def __init__(
+        self,
+        logit_scale: float = 5.0,
+        clip: bool = True,
+        per_output: bool = False,
+        times: Scorer | None = None,
+    ):
         if not (isinstance(logit_scale, (int, float)) and logit_scale > 0):
             raise ValueError(
                 "`logit_scale` must be a positive number. "
@@ -60,6 +80,8 @@ class SequentialAttention(Scorer):
             )
         self.logit_scale = float(logit_scale)
         self.clip = bool(clip)
+        self.per_output = bool(per_output)
+        self.times = None if times is None else validate_scorer(times)
 
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None
@@ -83,17 +105,26 @@ class SequentialAttention(Scorer):
         weight = tf.exp(scaled - tf.stop_gradient(tf.reduce_max(scaled)))
         # Dividing by the mean gives exactly 1 where all logits are equal,
         # which N * softmax does not.
-        attention = weight / tf.reduce_mean(weight)
+        attention = weight / tf.reduce_mean(
+            weight, axis=self._axes(weight), keepdims=True
+        )
         if self.clip and target_sparsity is not None:
             density = 1.0 - target_sparsity
             attention = tf.clip_by_value(attention, density, 1.0 / density)
         return attention
 
     def score(self, view: KernelView) -> np.ndarray:
-        """Returns the attention of each block, before clipping."""
+        """Returns the attention before clipping, times the other score."""
         scaled = self.logit_scale * np.asarray(view.state["logits"], np.float64)
         weight = np.exp(scaled - scaled.max())
-        return weight / weight.mean()
+        scores = weight / weight.mean(axis=self._axes(weight), keepdims=True)
+        if self.times is not None:
+            scores = scores * self.times.score(view)
+        return scores
+
+    def _axes(self, values: Any) -> tuple[int, ...]:
+        rank = len(values.shape)
+        return tuple(range(rank - 1 if self.per_output else rank))
 
     def effective_kernel(
         self,
@@ -111,4 +142,17 @@ class SequentialAttention(Scorer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal scorer."""
-        return {"logit_scale": self.logit_scale, "clip": self.clip}
+        return {
+            "logit_scale": self.logit_scale,
+            "clip": self.clip,
+            "per_output": self.per_output,
+            "times": None if self.times is None else serialize(self.times),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SequentialAttention":
+        """Makes a scorer from what `get_config` returned."""
+        config = dict(config)
+        if isinstance(config.get("times"), dict):
+            config["times"] = deserialize(config["times"])
+        return cls(**config)

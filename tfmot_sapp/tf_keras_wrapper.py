@@ -17,7 +17,7 @@
 import contextlib
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras
@@ -57,6 +57,10 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
     >>> layer.pruned_kernels[0].grid.cells
     (2, 4)
     """
+
+    _full_precision_variable: ClassVar[dict[str, bool]] = {
+        "experimental_autocast": False
+    }
 
     def __init__(
         self,

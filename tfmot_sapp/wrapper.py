@@ -22,7 +22,7 @@ for Keras 3, `tf_keras_wrapper.py` for tf_keras.
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -59,6 +59,10 @@ class PruneBlocksMixin:
         step_offset: Variable: steps that the optimizer no longer counts, since
             its iterations restart when it is reset.
     """
+
+    # Argument of this Keras's `add_weight` without which a layer of mixed
+    # precision would read a rounded copy.
+    _full_precision_variable: ClassVar[dict[str, bool]]
 
     def _configure(
         self,
@@ -107,6 +111,8 @@ class PruneBlocksMixin:
                 pruned.append(self._make_kernel(name, kernel))
         if not kernels:
             skipped.append((self.layer.name, why_no_kernels(self.layer)))
+        for kernel in pruned:
+            kernel.prepare()
         self._kernels = tuple(pruned)
         self._skipped = tuple(skipped)
         self.pruning_step = self._counter("pruning_step", NOT_STARTED)
@@ -168,6 +174,7 @@ class PruneBlocksMixin:
             dtype=spec.dtype,
             initializer=initializer,
             trainable=spec.trainable,
+            **self._full_precision_variable,
         )
 
     def _counter(self, name: str, value: int) -> Any:

@@ -1,0 +1,289 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What holds for every scorer under every schedule.
+
+A new scorer or schedule is one line in `SCORERS` or `SCHEDULES`.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tfmot_sapp as sapp
+from tfmot_sapp.frameworks import keras_of
+from tfmot_sapp.selection import kept_blocks
+
+SCORERS = {
+    "attention": sapp.SequentialAttention(),
+    "attention_per_output": sapp.SequentialAttention(per_output=True),
+    "attention_times_norm": sapp.SequentialAttention(times=sapp.Magnitude()),
+    "magnitude": sapp.Magnitude(),
+    "largest_weight": sapp.Magnitude(order=float("inf")),
+    "power_propagation": sapp.PowerPropagation(),
+    "power_propagation_elementwise": sapp.PowerPropagation(3, True),
+    "movement": sapp.Movement(),
+    "taylor": sapp.Taylor(),
+    "second_moment": sapp.SecondMoment(),
+    "diff_prune_moments": sapp.DiffPrune(),
+    "diff_prune_sigmoid": sapp.DiffPrune("sigmoid", stochastic=True),
+    "hard_concrete": sapp.HardConcrete(),
+}
+
+STEPS, PER_EPOCH = 16, 2
+SCHEDULES = {
+    "constant": lambda s: sapp.ConstantSparsity(s, 3, frequency=2),
+    "polynomial": lambda s: sapp.PolynomialDecay(0.0, s, 2, 12, frequency=3),
+    "attention": lambda s: sapp.SequentialAttentionSchedule(
+        s, STEPS, cycles=1, reset_optimizer=True
+    ),
+    "acdc": lambda s: sapp.ACDCSchedule(s, STEPS, cycles=2),
+    "early_ramp": lambda s: sapp.EarlyRamp(s, STEPS),
+    "one_shot": lambda s: sapp.OneShot(s, STEPS),
+}
+
+PAIRS = [
+    pytest.param(scorer, schedule, id=f"{scorer}-{schedule}")
+    for scorer, schedule in itertools.product(SCORERS, SCHEDULES)
+]
+# What a mode of training does depends on the scorer alone, or the schedule
+# alone, so that each of either is enough.
+SOME = [
+    pytest.param(scorer, schedule, id=f"{scorer}-{schedule}")
+    for scorer, schedule in itertools.islice(
+        zip(SCORERS, itertools.cycle(SCHEDULES)), len(SCORERS)
+    )
+]
+SPARSITY = 0.7
+
+
+def make_data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 10)).astype(np.float32)
+    return x, (x @ rng.normal(size=(10, 9))).astype(np.float32)
+
+
+def make_dense(keras):
+    keras.utils.set_random_seed(1)
+    return keras.Sequential(
+        [
+            keras.Input((10,)),
+            keras.layers.Dense(14, activation="tanh"),
+            keras.layers.Dense(9),
+        ]
+    )
+
+
+def make_model(keras, scorer, schedule, sparsity=SPARSITY, **compiling):
+    dense = make_dense(keras)
+    keras.utils.set_random_seed(2)
+    model = sapp.prune_blocks(
+        dense,
+        SCHEDULES[schedule](sparsity),
+        (4, 3),
+        SCORERS[scorer],
+        pruning_policy=sapp.MinimumBlocks(1),
+    )
+    model.compile(keras.optimizers.Adam(0.01), "mse", **compiling)
+    return dense, model
+
+
+def fit(model, begin=0, end=STEPS // PER_EPOCH, callbacks=()):
+    x, y = make_data()
+    model.fit(
+        x,
+        y,
+        batch_size=len(x) // PER_EPOCH,
+        initial_epoch=begin,
+        epochs=end,
+        shuffle=False,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep(), *callbacks],
+    )
+    return model
+
+
+def check_exact(model):
+    rows = sapp.report(model).pruned
+    assert len(rows) == 2
+    for row in rows:
+        assert row.kept == kept_blocks(row.blocks, SPARSITY)
+
+
+class Saver:
+    """Makes a callback that saves the model after each epoch."""
+
+    def __new__(cls, keras, folder):
+        class Save(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                if epoch in (0, 3, 6):
+                    self.model.save(folder / f"{epoch + 1}.keras")
+
+        return Save()
+
+
+@pytest.mark.parametrize("scorer, schedule", PAIRS)
+def test_training_stops_resumes_and_strips(keras, scorer, schedule, tmp_path):
+    _, model = make_model(keras, scorer, schedule, run_eagerly=True)
+    x, _ = make_data()
+
+    fit(model, callbacks=[Saver(keras, tmp_path)])
+
+    check_exact(model)
+    outputs = model.predict(x, verbose=0)
+    stripped = sapp.strip_pruning(model)
+    np.testing.assert_array_equal(stripped.predict(x, verbose=0), outputs)
+    for row in sapp.report(stripped).pruned:
+        (kernel,) = [
+            layer.kernel.numpy()
+            for layer in stripped.layers
+            if layer.name == row.name
+        ]
+        zero = np.repeat(np.repeat(~row.mask, 4, 0), 3, 1)
+        assert not np.any(kernel[zero[: kernel.shape[0], : kernel.shape[1]]])
+    for epoch in (1, 4, 7):
+        resumed = keras.models.load_model(tmp_path / f"{epoch}.keras")
+        resumed.run_eagerly = True
+        fit(resumed, begin=epoch)
+        for mine, theirs in zip(resumed.get_weights(), model.get_weights()):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("scorer, schedule", PAIRS)
+def test_zero_sparsity_is_the_dense_model_to_the_bit(keras, scorer, schedule):
+    dense, model = make_model(keras, scorer, schedule, 0.0, run_eagerly=True)
+    dense.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)
+    x, y = make_data()
+    # A schedule that resets the optimizer does so at any sparsity.
+    if getattr(SCHEDULES[schedule](0.0), "reset_optimizer", False):
+        fit(model, end=1)
+        epochs = 1
+        boundary = SCHEDULES[schedule](0.0).phase(PER_EPOCH) != "dense"
+        if boundary:
+            pytest.skip("the optimizer is reset before the first epoch ends")
+    else:
+        fit(model)
+        epochs = STEPS // PER_EPOCH
+    dense.fit(x, y, batch_size=4, epochs=epochs, shuffle=False, verbose=0)
+
+    stripped = sapp.strip_pruning(model)
+
+    for mine, theirs in zip(stripped.get_weights(), dense.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("scorer, schedule", PAIRS)
+def test_wrapping_leaves_an_inference_model_usable(keras, scorer, schedule):
+    """Nothing needs the callback but training."""
+    dense, model = make_model(keras, scorer, schedule)
+    x, _ = make_data()
+
+    outputs = model(x)
+
+    assert np.all(np.isfinite(outputs))
+    if "prune" not in scorer and "concrete" not in scorer:
+        # Gates start half open; every other factor starts at one.
+        np.testing.assert_allclose(outputs, dense(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("scorer, schedule", SOME)
+def test_several_steps_in_one_execution(keras, scorer, schedule):
+    _, model = make_model(keras, scorer, schedule, steps_per_execution=2)
+
+    check_exact(fit(model))
+
+
+@pytest.mark.parametrize("scorer, schedule", SOME)
+def test_compiled_by_xla(keras, scorer, schedule):
+    _, model = make_model(keras, scorer, schedule, jit_compile=True)
+
+    check_exact(fit(model))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("scorer, schedule", SOME)
+def test_mixed_precision(keras, scorer, schedule, policy):
+    set_policy = keras.mixed_precision.set_global_policy
+    set_policy(policy)
+    try:
+        _, model = make_model(keras, scorer, schedule)
+    finally:
+        set_policy("float32")
+    x, _ = make_data()
+
+    fit(model)
+
+    check_exact(model)
+    stripped = sapp.strip_pruning(model)
+    assert keras_of(stripped) is keras
+    np.testing.assert_array_equal(
+        np.asarray(stripped(x), np.float32), np.asarray(model(x), np.float32)
+    )
+
+
+@pytest.mark.parametrize("scorer, schedule", SOME)
+def test_plain_gradient_descent(keras, scorer, schedule):
+    if scorer == "second_moment":
+        pytest.skip("it needs an optimizer with second moments, and says so")
+    _, model = make_model(keras, scorer, schedule)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse")
+
+    check_exact(fit(model))
+
+
+@pytest.mark.parametrize("scorer, schedule", SOME)
+def test_distributed(keras, scorer, schedule):
+    import tensorflow as tf
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        _, model = make_model(keras, scorer, schedule)
+        x, y = make_data()
+        data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    model.fit(
+        data,
+        epochs=STEPS // PER_EPOCH,
+        shuffle=False,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep()],
+    )
+
+    check_exact(model)
+
+
+@pytest.mark.parametrize("allocation", ["Uniform", "Balanced", "Global"])
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_any_allocation(scorer, allocation):
+    import keras
+
+    _, model = make_model(keras, scorer, "early_ramp")
+    model = sapp.prune_blocks(
+        make_dense(keras),
+        sapp.EarlyRamp(SPARSITY, STEPS),
+        (4, 3),
+        SCORERS[scorer],
+        allocation=getattr(sapp, f"{allocation}Allocation")(),
+        pruning_policy=sapp.MinimumBlocks(1),
+    )
+    model.compile("adam", "mse")
+
+    rows = sapp.report(fit(model)).pruned
+
+    if allocation == "Global":
+        blocks = sum(row.blocks for row in rows)
+        kept = sum(row.kept for row in rows)
+        assert kept == kept_blocks(blocks, SPARSITY)
+    else:
+        assert all(0 < row.kept < row.blocks for row in rows)
