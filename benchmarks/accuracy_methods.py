@@ -1,0 +1,135 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What `accuracy.py` compares: a scorer, a schedule, a line each."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+import tfmot_sapp as sapp
+
+
+class Method(NamedTuple):
+    """A way of pruning.
+
+    Attributes:
+        scorer: The scorer.
+        schedule: Makes the schedule from the sparsity and the number of steps.
+    """
+
+    scorer: sapp.Scorer
+    schedule: Callable[[float, int], Any]
+
+
+def habit(sparsity: float, steps: int) -> Any:
+    """TF-MOT's usual ramp: cubic, from 10 % to 70 % of the training."""
+    return sapp.PolynomialDecay(
+        0.0, sparsity, steps // 10, 7 * steps // 10, power=3, frequency=20
+    )
+
+
+def early(sparsity: float, steps: int) -> Any:
+    """The early, steep ramp."""
+    return sapp.EarlyRamp(sparsity, steps)
+
+
+def short_acdc(sparsity: float, steps: int) -> Any:
+    """AC/DC with three cycles and 30 % final phase."""
+    return sapp.ACDCSchedule(
+        sparsity,
+        steps,
+        cycles=3,
+        cycles_fraction=0.5,
+        last_sparse_fraction=0.0,
+    )
+
+
+def attention_early(sparsity: float, steps: int) -> Any:
+    """Attention's phases without cycles, the ramp early."""
+    return sapp.SequentialAttentionSchedule(
+        sparsity,
+        steps,
+        dense_fraction=0.05,
+        cycles=0,
+        cycles_fraction=0.0,
+        ramp_fraction=0.35,
+    )
+
+
+attention = sapp.SequentialAttention
+METHODS = {
+    "one-shot": Method(sapp.Magnitude(), sapp.OneShot),
+    "acdc": Method(sapp.Magnitude(), sapp.ACDCSchedule),
+    "acdc-3-cycles": Method(sapp.Magnitude(), short_acdc),
+    "gradual": Method(sapp.Magnitude(), habit),
+    "power": Method(sapp.PowerPropagation(), habit),
+    "power-early": Method(sapp.PowerPropagation(), early),
+    "sa++": Method(attention(), sapp.SequentialAttentionSchedule),
+    "sa++-paper": Method(
+        attention(20.0), sapp.SequentialAttentionSchedule.imagenet
+    ),
+    "sa++-norm": Method(
+        attention(times=sapp.Magnitude()), sapp.SequentialAttentionSchedule
+    ),
+    "early": Method(sapp.Magnitude(), early),
+    "early-obd": Method(sapp.SecondMoment(), early),
+    "early-taylor": Method(sapp.Taylor(), early),
+    "early-movement": Method(sapp.Movement(), early),
+    "sa-early": Method(attention(), early),
+    "sa-early-2": Method(attention(2.0), early),
+    "sa-early-c4": Method(attention(), attention_early),
+    "sa-early-norm": Method(attention(times=sapp.Magnitude()), early),
+    "sa-early-norm-2": Method(attention(2.0, times=sapp.Magnitude()), early),
+    "sa-early-norm-1": Method(attention(1.0, times=sapp.Magnitude()), early),
+    "sa-early-obd": Method(attention(times=sapp.SecondMoment()), early),
+    "sa-early-obd-2": Method(attention(2.0, times=sapp.SecondMoment()), early),
+    "sa-early-output": Method(attention(per_output=True), early),
+    "sa-early-output-norm": Method(
+        attention(2.0, per_output=True, times=sapp.Magnitude()), early
+    ),
+}
+
+
+def learning_rate(shape: str, rate: float, steps: int) -> Any:
+    """Returns a learning rate schedule.
+
+    Args:
+        shape: "cosine" from the start, or "late": flat for half of the
+            training, then a cosine.
+        rate: The highest rate.
+        steps: Number of steps of the training.
+    """
+    decay = keras.optimizers.schedules.CosineDecay
+    if shape == "cosine":
+        return decay(rate, steps)
+    half = steps // 2
+    return decay(rate, steps - half, warmup_target=rate, warmup_steps=half)
+
+
+class FixedMask(sapp.Scorer):
+    """Keeps the blocks of given masks: for training a mask again.
+
+    Args:
+        masks: Boolean arrays by the shape of their kernel.
+    """
+
+    def __init__(self, masks: dict[tuple[int, ...], np.ndarray]):
+        self.masks = masks
+
+    def score(self, view: sapp.KernelView) -> np.ndarray:
+        """Returns ones for the blocks that are kept."""
+        return self.masks[view.grid.shape].astype(np.float64)

@@ -1,0 +1,154 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Tables and the picture of `accuracy.py`."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.tables import render
+
+# By (stage, block, sparsity), then by method, then by seed.
+Figures = dict[tuple[str, int, float], dict[str, dict[int, float]]]
+
+
+def collect(chosen: Mapping[Any, Mapping[str, Any]]) -> Figures:
+    """Sorts the test figures of runs by cell, method and seed."""
+    figures: Figures = {}
+    for run, row in chosen.items():
+        cell = figures.setdefault((run.stage, run.block, run.sparsity), {})
+        cell.setdefault(run.method, {})[run.seed] = float(row["test"])
+    return figures
+
+
+def _cell_name(cell: tuple[str, int, float]) -> str:
+    stage, block, sparsity = cell
+    name = f"B{block} {100 * sparsity:g} %"
+    return name if stage == "test" else f"{name}, {stage}ed"
+
+
+def _digits(figures: Figures) -> int:
+    highest = max(
+        value
+        for cell in figures.values()
+        for seeds in cell.values()
+        for value in seeds.values()
+    )
+    return 2 if highest > 1.5 else 4
+
+
+def table(chosen: Mapping[Any, Mapping[str, Any]]) -> str:
+    """Returns mean and standard deviation of each method in each cell."""
+    figures = collect(chosen)
+    digits = _digits(figures)
+    cells = sorted(figures)
+    methods = list(dict.fromkeys(run.method for run in chosen))
+
+    def entry(cell: tuple[str, int, float], method: str) -> str:
+        seeds = figures[cell].get(method)
+        if not seeds:
+            return ""
+        values = list(seeds.values())
+        deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
+        return f"{np.mean(values):.{digits}f} ±{deviation:.{digits}f}"
+
+    rows = [
+        [method, *(entry(cell, method) for cell in cells)] for method in methods
+    ]
+    head = ["method", *map(_cell_name, cells)]
+    return render(head, rows, numeric=tuple(range(1, len(head))))
+
+
+def differences(chosen: Mapping[Any, Mapping[str, Any]]) -> str:
+    """Returns the paired difference of every two methods in each cell."""
+    figures = collect(chosen)
+    digits = _digits(figures)
+    rows = []
+    for cell in sorted(figures):
+        for one, two in itertools.combinations(figures[cell], 2):
+            a, b = figures[cell][one], figures[cell][two]
+            pairs = np.array([a[seed] - b[seed] for seed in a if seed in b])
+            if not len(pairs):
+                continue
+            error = (
+                np.std(pairs, ddof=1) / np.sqrt(len(pairs))
+                if len(pairs) > 1
+                else np.nan
+            )
+            rows.append(
+                [
+                    _cell_name(cell),
+                    f"{one} - {two}",
+                    f"{pairs.mean():+.{digits}f}",
+                    f"{error:.{digits}f}",
+                    f"{np.sum(pairs > 0)}/{len(pairs)}",
+                ]
+            )
+    head = ["cell", "difference", "mean", "standard error", "seeds above"]
+    return render(head, rows, numeric=(2, 3, 4))
+
+
+def plot(chosen: Mapping[Any, Mapping[str, Any]], path: str) -> None:
+    """Draws every method's figure in each cell, with error bars.
+
+    Args:
+        chosen: Rows by run.
+        path: PNG file to write.
+    """
+    from matplotlib.figure import Figure
+
+    figures = collect(chosen)
+    cells = sorted(figures)
+    methods = list(dict.fromkeys(run.method for run in chosen))
+    columns = min(4, len(cells))
+    lines = -(-len(cells) // columns)
+    figure = Figure(
+        (3.4 * columns, lines * (0.9 + 0.24 * len(methods))),
+        layout="constrained",
+    )
+    axes = np.ravel(figure.subplots(lines, columns, squeeze=False, sharey=True))
+    for axis in axes[len(cells) :]:
+        axis.remove()
+    for axis, cell in zip(axes, cells):
+        for place, method in enumerate(methods):
+            seeds = figures[cell].get(method)
+            if not seeds:
+                continue
+            values = list(seeds.values())
+            color = "#b5401f" if method.startswith("sa") else "#2c5f86"
+            axis.errorbar(
+                np.mean(values),
+                place,
+                xerr=np.std(values, ddof=1) if len(values) > 1 else None,
+                fmt="o",
+                markersize=4,
+                color=color,
+                capsize=2,
+            )
+        axis.set_title(_cell_name(cell), fontsize=10)
+        axis.set_yticks(range(len(methods)), methods, fontsize=8)
+        axis.set_ylim(len(methods) - 0.5, -0.5)
+        axis.grid(axis="x", alpha=0.3)
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+    task = next(iter(chosen))
+    figure.supxlabel(
+        f"{task.dataset}, {task.model}, {task.optimizer}, {task.epochs} "
+        "epochs: test figure, mean and deviation over seeds",
+        fontsize=9,
+    )
+    figure.savefig(path, dpi=150)
