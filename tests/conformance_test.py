@@ -54,17 +54,16 @@ SCHEDULES = {
     "one_shot": lambda s: sapp.OneShot(s, STEPS),
 }
 
+# What a mode of training, or the second Keras, does depends on the scorer alone
+# or on the schedule alone: there each of either is enough.
+SOME = list(zip(SCORERS, itertools.cycle(SCHEDULES)))
 PAIRS = [
-    pytest.param(scorer, schedule, id=f"{scorer}-{schedule}")
-    for scorer, schedule in itertools.product(SCORERS, SCHEDULES)
-]
-# What a mode of training does depends on the scorer alone, or the schedule
-# alone, so that each of either is enough.
-SOME = [
-    pytest.param(scorer, schedule, id=f"{scorer}-{schedule}")
-    for scorer, schedule in itertools.islice(
-        zip(SCORERS, itertools.cycle(SCHEDULES)), len(SCORERS)
+    pytest.param(name, scorer, schedule, id=f"{name}-{scorer}-{schedule}")
+    for name, pairs in (
+        ("keras", itertools.product(SCORERS, SCHEDULES)),
+        ("tf_keras", SOME),
     )
+    for scorer, schedule in pairs
 ]
 SPARSITY = 0.7
 
@@ -134,7 +133,7 @@ class Saver:
         return Save()
 
 
-@pytest.mark.parametrize("scorer, schedule", PAIRS)
+@pytest.mark.parametrize("keras, scorer, schedule", PAIRS, indirect=["keras"])
 def test_training_stops_resumes_and_strips(keras, scorer, schedule, tmp_path):
     _, model = make_model(keras, scorer, schedule, run_eagerly=True)
     x, _ = make_data()
@@ -161,7 +160,7 @@ def test_training_stops_resumes_and_strips(keras, scorer, schedule, tmp_path):
             np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("scorer, schedule", PAIRS)
+@pytest.mark.parametrize("keras, scorer, schedule", PAIRS, indirect=["keras"])
 def test_zero_sparsity_is_the_dense_model_to_the_bit(keras, scorer, schedule):
     dense, model = make_model(keras, scorer, schedule, 0.0, run_eagerly=True)
     dense.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)
@@ -184,7 +183,7 @@ def test_zero_sparsity_is_the_dense_model_to_the_bit(keras, scorer, schedule):
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("scorer, schedule", PAIRS)
+@pytest.mark.parametrize("scorer, schedule", SOME)
 def test_wrapping_leaves_an_inference_model_usable(keras, scorer, schedule):
     """Nothing needs the callback but training."""
     dense, model = make_model(keras, scorer, schedule)

@@ -1,0 +1,141 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Every method on Fashion-MNIST, in one table.
+
+    python examples/fashion_mnist.py --data_dir=...
+
+The network 784-400-400-10, both wide layers pruned. Each method has its usual
+schedule and one learning rate, and one seed: `benchmarks/accuracy.py` is the
+fair comparison, this is the quick one.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import recipe
+import tensorflow as tf
+from absl import app, flags
+
+import tfmot_sapp as sapp
+from tfmot_sapp.tables import render
+
+FLAGS = flags.FLAGS
+recipe.define_flags(
+    epochs=4, batch_size=128, learning_rate=2e-3, sparsity=0.95, block=20
+)
+flags.DEFINE_multi_string("method", None, "Methods; all by default.")
+
+
+def ramp(sparsity: float, steps: int) -> Any:
+    """Returns TF-MOT's usual schedule."""
+    return sapp.PolynomialDecay(
+        0.0, sparsity, steps // 10, 7 * steps // 10, frequency=10
+    )
+
+
+# Name, scorer, schedule.
+METHODS: dict[str, tuple[sapp.Scorer, Any]] = {
+    "SequentialAttention++": (
+        sapp.SequentialAttention(),
+        sapp.SequentialAttentionSchedule,
+    ),
+    "attention, early ramp": (sapp.SequentialAttention(), sapp.EarlyRamp),
+    "magnitude, early ramp": (sapp.Magnitude(), sapp.EarlyRamp),
+    "magnitude, TF-MOT's ramp": (sapp.Magnitude(), ramp),
+    "magnitude, one shot": (sapp.Magnitude(), sapp.OneShot),
+    "AC/DC": (sapp.Magnitude(), sapp.ACDCSchedule),
+    "PowerPropagation": (sapp.PowerPropagation(), ramp),
+    "movement": (sapp.Movement(), ramp),
+    "Taylor": (sapp.Taylor(), ramp),
+    "second moment": (sapp.SecondMoment(), sapp.EarlyRamp),
+    "DiffPrune": (sapp.DiffPrune(), ramp),
+    "hard concrete": (sapp.HardConcrete(), ramp),
+}
+
+
+def prepare(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a flat image in [0, 1] and its label."""
+    image = tf.cast(tf.reshape(example["image"], (784,)), tf.float32) / 255
+    return image, example["label"]
+
+
+def make_model() -> keras.Model:
+    """Returns the network 784-400-400-10."""
+    keras.utils.set_random_seed(FLAGS.seed)
+    return keras.Sequential(
+        [
+            keras.layers.Input((784,)),
+            keras.layers.Dense(400, activation="relu", name="hidden_1"),
+            keras.layers.Dense(400, activation="relu", name="hidden_2"),
+            keras.layers.Dense(10, name="logits"),
+        ]
+    )
+
+
+def main(_: list[str]) -> None:
+    """Trains with every method and prints the table."""
+    recipe.start()
+    FLAGS.resume = False
+    training = recipe.load("fashion_mnist", "train", prepare).cache()
+    test = recipe.load("fashion_mnist", "test", prepare).cache()
+    steps = recipe.count_steps(training)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def train(model: keras.Model) -> keras.Model:
+        rate = keras.optimizers.schedules.CosineDecay(
+            FLAGS.learning_rate, steps
+        )
+        optimizer = keras.optimizers.Adam(rate)
+        return recipe.fit("", model, optimizer, loss, [], training, test)
+
+    def accuracy(model: keras.Model) -> float:
+        right = [
+            np.argmax(model(images, training=False), -1) == labels
+            for images, labels in test.as_numpy_iterator()
+        ]
+        return 100 * float(np.mean(np.concatenate(right)))
+
+    rows = []
+    if FLAGS.baseline:
+        dense = train(make_model())
+        rows.append(["dense", f"{accuracy(dense):.2f}", "0.0 %", ""])
+    for name in FLAGS.method or METHODS:
+        print(name)
+        scorer, schedule = METHODS[name]
+        wrapped = sapp.prune_blocks(
+            make_model(),
+            schedule(FLAGS.sparsity, steps),
+            {"hidden_*": (FLAGS.block, FLAGS.block)},
+            scorer,
+        )
+        stripped = sapp.strip_pruning(train(wrapped))
+        report = sapp.report(stripped)
+        kept = sum(row.kept for row in report.pruned)
+        blocks = sum(row.blocks for row in report.pruned)
+        rows.append(
+            [
+                name,
+                f"{accuracy(stripped):.2f}",
+                f"{100 * (1 - kept / blocks):.1f} %",
+                f"{report.parameters / report.kept_parameters:.1f}x",
+            ]
+        )
+    head = ["method", "test accuracy, %", "blocks removed", "fewer parameters"]
+    print(render(head, rows, numeric=(1, 2, 3)))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,206 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Every recipe runs from end to end on TFDS's mock data."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+PROGRAM = """
+import runpy, sys
+import numpy as np
+import tensorflow_datasets as tfds
+name = sys.argv[1]
+sys.path.insert(0, "examples")
+sys.argv = sys.argv[1:]
+with tfds.testing.mock_data(num_examples=16):
+    runpy.run_path(f"examples/{name}", run_name="__main__")
+"""
+
+SMALL = ["--epochs=2", "--batch_size=8"]
+
+
+def run(name, *flags):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, name, *SMALL, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def check_models(output, folder):
+    for word in ("parameters", "x smaller", "x faster"):
+        assert word in output
+    assert {"dense.tflite", "pruned.tflite", "masks.png"} <= set(
+        os.listdir(folder)
+    )
+
+
+def test_imagenet_resnet50(tmp_path):
+    output = run(
+        "imagenet_resnet50.py",
+        f"--output_dir={tmp_path}",
+        "--epochs=1",
+        "--image_size=32",
+        "--block=128",
+        "--min_blocks=16",
+    )
+
+    assert "validation accuracy" in output
+    assert "1 x 1 x 128 x 128" in output
+    check_models(output, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--mixed_precision", "--strategy=mirrored"], ["--jit_compile"]],
+    ids=["mixed-mirrored", "xla"],
+)
+def test_bert_encoder(flags, tmp_path):
+    output = run(
+        "bert_encoder.py",
+        f"--output_dir={tmp_path}",
+        "--width=64",
+        "--heads=2",
+        "--blocks=1",
+        "--length=8",
+        "--vocabulary=100",
+        "--block=4",
+        *flags,
+    )
+
+    assert "block_1_attention/query" in output
+    assert "block_1_inner" in output
+    check_models(output, tmp_path)
+
+
+def test_fashion_mnist(tmp_path):
+    output = run(
+        "fashion_mnist.py",
+        f"--output_dir={tmp_path}",
+        "--epochs=1",
+        "--method=SequentialAttention++",
+        "--method=hard concrete",
+    )
+
+    for word in ("dense", "SequentialAttention++", "hard concrete", "95.0 %"):
+        assert word in output
+
+
+@pytest.mark.parametrize("network", ["lenet_300_100", "lenet_5"])
+def test_mnist_lenet(network, tmp_path):
+    output = run(
+        "mnist_lenet.py", f"--output_dir={tmp_path}", f"--network={network}"
+    )
+
+    for word in ("dense", "diff_prune", "hard_concrete", "published"):
+        assert word in output
+
+
+def write_rows(path, rows=200, fields=39):
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(rows):
+        integers = rng.integers(-1, 500, 13).astype(str)
+        categories = [f"{value:08x}" for value in rng.integers(0, 9, 26)]
+        values = [str(rng.integers(2)), *integers, *categories]
+        values[3] = values[20] = ""
+        lines.append("\t".join(values[: fields + 1]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+CRITEO = ["--batch_size=32", "--buckets=512"]
+
+
+def test_criteo_from_a_table(tmp_path):
+    write_rows(tmp_path / "rows.tsv")
+
+    output = run(
+        "criteo_mlp.py",
+        f"--output_dir={tmp_path}",
+        f"--tsv={tmp_path / 'rows.tsv'}",
+        *CRITEO,
+    )
+
+    assert "test log loss" in output
+    assert "10 x 10" in output and "156 / 1560" in output
+    check_models(output, tmp_path)
+
+
+def test_criteo_from_the_tfds_builder_and_resumed(tmp_path):
+    manual = tmp_path / "manual"
+    manual.mkdir()
+    write_rows(manual / "train.txt")
+    flags = [
+        f"--output_dir={tmp_path}",
+        f"--data_dir={tmp_path / 'data'}",
+        f"--manual_dir={manual}",
+        "--nobaseline",
+        *CRITEO,
+    ]
+    program = PROGRAM.replace(
+        "with tfds.testing.mock_data(num_examples=16):", "if True:"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, "criteo_mlp.py", *SMALL, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    check_models(done.stdout, tmp_path)
+
+
+def test_criteo_from_hashed_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "rows.npz",
+        tokens=rng.integers(-1, 1 << 20, (200, 39)).astype(np.int32),
+        label=rng.integers(0, 2, 200).astype(np.uint8),
+    )
+
+    output = run(
+        "criteo_mlp.py",
+        f"--output_dir={tmp_path}",
+        f"--hashed={tmp_path / 'rows.npz'}",
+        *CRITEO,
+    )
+
+    check_models(output, tmp_path)
+
+
+def test_a_table_of_other_width_is_refused(tmp_path):
+    sys.path.insert(0, os.fspath(ROOT / "examples"))
+    try:
+        from criteo_dataset import read_rows
+    finally:
+        sys.path.pop(0)
+    write_rows(tmp_path / "rows.tsv", fields=20)
+
+    with pytest.raises(ValueError, match="Line 1 .*40 fields.*Received: 21"):
+        list(read_rows(tmp_path / "rows.tsv"))
