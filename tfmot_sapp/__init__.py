@@ -31,6 +31,8 @@ from tfmot_sapp.export.benchmark import benchmark
 from tfmot_sapp.export.pack import pack_blocks
 from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite import export_tflite
+from tfmot_sapp.export.tuning import Tuning
+from tfmot_sapp.flops import count_flops
 from tfmot_sapp.hard_concrete import HardConcrete
 from tfmot_sapp.keras_wrapper import PruneBlocks
 from tfmot_sapp.learned_sparsity import LearnedSparsity
@@ -50,6 +52,21 @@ from tfmot_sapp.sequential_attention_schedule import (
     SequentialAttentionSchedule,
 )
 from tfmot_sapp.strip import strip_pruning
+from tfmot_sapp.structured.criteria import (
+    Criterion,
+    ISpaSP,
+    TopActivation,
+    UnitMagnitude,
+)
+from tfmot_sapp.structured.gram_criteria import (
+    OSSCAR,
+    CoSaMP,
+    GreedyForward,
+    ThiNet,
+)
+from tfmot_sapp.structured.groups import find_groups
+from tfmot_sapp.structured.keep import FlopsBudget, ParameterBudget
+from tfmot_sapp.structured.prune_structured import prune_structured
 from tfmot_sapp.summaries import PruningSummaries
 from tfmot_sapp.tfmot_schedules import (
     ConstantSparsity,
@@ -63,17 +80,24 @@ __all__ = [
     "ACDCSchedule",
     "Allocation",
     "BalancedAllocation",
+    "CoSaMP",
     "ConstantSparsity",
+    "Criterion",
     "DiffPrune",
     "EarlyRamp",
+    "FlopsBudget",
     "GlobalAllocation",
+    "GreedyForward",
     "HardConcrete",
+    "ISpaSP",
     "KernelView",
     "LearnedSparsity",
     "Magnitude",
     "MinimumBlocks",
     "Movement",
+    "OSSCAR",
     "OneShot",
+    "ParameterBudget",
     "PolynomialDecay",
     "PowerPropagation",
     "PruneBlocks",
@@ -86,16 +110,23 @@ __all__ = [
     "StateSpec",
     "SteppedSchedule",
     "Taylor",
+    "ThiNet",
+    "TopActivation",
+    "Tuning",
     "UniformAllocation",
+    "UnitMagnitude",
     "Update",
     "UpdatePruningStep",
     "benchmark",
+    "count_flops",
     "export_saved_model",
     "export_tflite",
+    "find_groups",
     "pack_blocks",
     "plot_masks",
     "prune_blocks",
     "prune_scope",
+    "prune_structured",
     "report",
     "strip_pruning",
 ]

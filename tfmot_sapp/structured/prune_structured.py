@@ -1,0 +1,201 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`prune_structured`: removes whole units."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from rich.progress import track
+
+from tfmot_sapp.frameworks import host_value
+from tfmot_sapp.report import remember_skipped
+from tfmot_sapp.schedule import validate_step
+from tfmot_sapp.structured.criteria import (
+    Criterion,
+    ISpaSP,
+    validate_criterion,
+)
+from tfmot_sapp.structured.groups import Group, find_groups
+from tfmot_sapp.structured.keep import counts_of, kept_units
+from tfmot_sapp.structured.refit import solve
+from tfmot_sapp.structured.shrink import shrink
+from tfmot_sapp.structured.statistics import Statistics, collect
+
+
+def prune_structured(
+    model: Any,
+    data: Any,
+    keep: Any,
+    criterion: Criterion | None = None,
+    refit: bool = False,
+    rounds: int = 1,
+    fine_tune: Callable[[Any], Any] | None = None,
+    batch_size: int = 64,
+    verbose: bool = True,
+) -> Any:
+    """Removes whole units: neurons, filters and attention heads.
+
+    What is returned is a smaller dense model, faster on any runtime. Surviving
+    weights are copied, unless `refit` solves for the outgoing ones.
+
+    Args:
+        model: A built Sequential or Functional model of either Keras.
+        data: Calibration inputs: an array, a tuple of arrays for a model of
+            several inputs, a `tf.data.Dataset` or any iterable of batches. Of
+            batches that are tuples the first member is taken as the input, as
+            `fit` does.
+        keep: Share of the units to keep, in (0, 1]; shares by layer name or
+            pattern, other layers staying whole; a `FlopsBudget` or a
+            `ParameterBudget` for the whole model.
+        criterion: What chooses the units. Defaults to `ISpaSP()`.
+        refit: Whether the kept outgoing weights are solved by least squares, so
+            that the output stays closest to what it was on the data.
+        rounds: Number of rounds in which the units go.
+        fine_tune: Called with the model after each round; returns the model, or
+            `None` for the one it was given.
+        batch_size: Samples a batch, where `data` is arrays.
+        verbose: Whether progress is shown.
+
+    Returns:
+        A model of the same Keras. `tfmot_sapp.report` tells which layers were
+        left alone and why.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, the model's graph can't be
+            read, it has no removable units, or there is no data.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential(
+    ...     [keras.Input((4,)), keras.layers.Dense(8, "relu", name="hidden"),
+    ...      keras.layers.Dense(2)])
+    >>> smaller = prune_structured(
+    ...     model, np.ones((16, 4), "float32"), keep=0.5, verbose=False)
+    >>> smaller.get_layer("hidden").units
+    4
+    """
+    criterion = validate_criterion(criterion or ISpaSP())
+    rounds = validate_step(rounds, "rounds", least=1)
+    found = find_groups(model)
+    if not found.groups:
+        reasons = "; ".join(
+            f"{name}: {why}" for name, why in found.left_alone.items()
+        )
+        raise ValueError(
+            "`model` has no units that can be removed. Received: "
+            f"`{model.name}` ({reasons})."
+        )
+    named = {group.name: group for group in found.groups}
+    targets = counts_of(model, named, keep)
+    sizes = {name: named[name].units for name in targets}
+    if rounds > 1 and iter(data) is data:
+        raise ValueError(
+            "`data` must be there for every round. Received: an iterator, "
+            f"which is used up after the first, and rounds={rounds}."
+        )
+    for turn in range(1, rounds + 1):
+        groups = {g.name: g for g in find_groups(model).groups}
+        counts = {
+            name: targets[name]
+            if turn == rounds
+            else kept_units(
+                sizes[name], (targets[name] / sizes[name]) ** (turn / rounds)
+            )
+            for name in targets
+        }
+        model = _one_round(
+            model,
+            {name: groups[name] for name in counts},
+            counts,
+            _batches(data, batch_size),
+            criterion,
+            refit,
+            f"round {turn} of {rounds}" if verbose else None,
+        )
+        if fine_tune is not None:
+            model = fine_tune(model) or model
+    remember_skipped(model, found.left_alone)
+    return model
+
+
+def _one_round(
+    model: Any,
+    groups: dict[str, Group],
+    counts: dict[str, int],
+    batches: Iterable[Any],
+    criterion: Criterion,
+    refit: bool,
+    label: str | None,
+) -> Any:
+    if label is not None:
+        batches = track(batches, description=label, transient=True)
+    with_gram = criterion.needs_gram or refit
+    statistics = collect(model, groups.values(), batches, with_gram)
+    kept = {
+        name: criterion.select(statistics[name], counts[name])
+        for name in groups
+    }
+    kernels = {}
+    if refit:
+        for name, group in groups.items():
+            kernels.update(_refitted(group, statistics[name], kept[name]))
+    return shrink(model, groups, kept, kernels)
+
+
+def _refitted(
+    group: Group, statistics: Statistics, kept: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns the consumers' kernels, solved for the kept units."""
+    layers = [consumer.layer for consumer in group.consumers]
+    variables = [layer.kernel for layer in layers]
+    if group.has_heads:
+        layers = [group.producer]
+        variables = [group.producer._output_dense.kernel]
+    found = {}
+    for layer, variable, part in zip(layers, variables, statistics.parts):
+        kernel = host_value(variable)
+        inside = np.isin(part.unit_of, kept)
+        weights = kernel.reshape(len(part.unit_of), -1).astype(np.float64)
+        solved = solve(part.gram, weights, inside)
+        found[layer.name] = solved.reshape(kernel.shape).astype(kernel.dtype)
+    return found
+
+
+def _batches(data: Any, batch_size: int) -> Iterator[Any]:
+    """Yields batches of inputs."""
+    if isinstance(data, (np.ndarray, tf.Tensor)):
+        for start in range(0, len(data), batch_size):
+            yield tf.convert_to_tensor(data[start : start + batch_size])
+        return
+    if isinstance(data, tuple):
+        for start in range(0, len(data[0]), batch_size):
+            yield [
+                tf.convert_to_tensor(array[start : start + batch_size])
+                for array in data
+            ]
+        return
+    try:
+        batches = iter(data)
+    except TypeError as error:
+        raise TypeError(
+            "`data` must be arrays, a `tf.data.Dataset` or an iterable of "
+            f"batches. Received: {data!r} of type {type(data).__name__}."
+        ) from error
+    for batch in batches:
+        yield batch[0] if isinstance(batch, tuple) else batch

@@ -1,0 +1,129 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Makes the smaller model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.clone import Cloner, Copy
+from tfmot_sapp.frameworks import host_value
+from tfmot_sapp.structured.groups import ATTENTION, Group
+
+# The argument that sets the number of a layer's units.
+_SIZES = {"Dense": "units", ATTENTION: "num_heads"}
+Kernels = Mapping[str, np.ndarray]
+
+
+def shrink(
+    model: Any,
+    groups: Mapping[str, Group],
+    kept: Mapping[str, np.ndarray],
+    kernels: Kernels | None = None,
+) -> Any:
+    """Returns a copy of a model with only some units of its groups.
+
+    Args:
+        model: The model.
+        groups: Groups by name.
+        kept: Indices of the units to keep, by the groups' names.
+        kernels: New kernels of whole size, by the names of their layers, where
+            they are not the model's own. Defaults to `None`.
+
+    Returns:
+        A model of the same Keras.
+    """
+    outputs: dict[str, np.ndarray] = {}
+    inputs: dict[str, np.ndarray] = {}
+    for name, units in kept.items():
+        group = groups[name]
+        outputs[group.producer.name] = units
+        for layer in group.carriers:
+            outputs[layer.name] = units
+        for consumer in group.consumers:
+            steps = np.arange(consumer.repeats)[:, None] * group.units
+            inputs[consumer.layer.name] = (steps + units).ravel()
+    made: list[tuple[Any, Any]] = []
+
+    def replace(layer: Any, copy: Copy) -> Any:
+        if layer.name not in outputs and layer.name not in inputs:
+            return copy(layer)
+        config = layer.get_config()
+        if layer.name in outputs:
+            size = _SIZES.get(type(layer).__name__, "filters")
+            if size in config:
+                config[size] = len(outputs[layer.name])
+        made.append((layer, type(layer).from_config(config)))
+        return made[-1][1]
+
+    smaller = Cloner(replace).clone(model)
+    for original, layer in made:
+        name = original.name
+        weights = [host_value(w) for w in original.weights]
+        if kernels is not None and name in kernels:
+            weights[_kernel_index(original)] = kernels[name]
+        layer.set_weights(
+            _sliced(original, weights, outputs.get(name), inputs.get(name))
+        )
+    return smaller
+
+
+def _kernel_index(layer: Any) -> int:
+    kernel = (
+        layer._output_dense.kernel
+        if type(layer).__name__ == ATTENTION
+        else layer.kernel
+    )
+    return [w is kernel for w in layer.weights].index(True)
+
+
+def _sliced(
+    layer: Any,
+    weights: list[np.ndarray],
+    outputs: np.ndarray | None,
+    inputs: np.ndarray | None,
+) -> list[np.ndarray]:
+    kind = type(layer).__name__
+    if kind == ATTENTION:
+        return _sliced_heads(layer, weights, outputs)
+    if kind == "BatchNormalization":
+        return [weight[outputs] for weight in weights]
+    if kind.startswith("Depthwise"):
+        kernel, *bias = weights
+        return [np.take(kernel, outputs, -2), *(b[outputs] for b in bias)]
+    kernel, *bias = weights
+    if inputs is not None:
+        kernel = np.take(kernel, inputs, -2)
+    if outputs is not None:
+        kernel = kernel[..., outputs]
+        bias = [b[outputs] for b in bias]
+    return [kernel, *bias]
+
+
+def _sliced_heads(
+    layer: Any, weights: list[np.ndarray], heads: np.ndarray | None
+) -> list[np.ndarray]:
+    inner = {id(w) for w in layer._output_dense.weights}
+    sliced = []
+    for variable, weight in zip(layer.weights, weights):
+        if id(variable) not in inner:
+            # Kernels (width, heads, size) and biases (heads, size).
+            sliced.append(np.take(weight, heads, -2))
+        elif weight.ndim > 2:
+            sliced.append(weight[heads])
+        else:
+            sliced.append(weight)
+    return sliced
