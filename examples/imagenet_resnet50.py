@@ -23,8 +23,7 @@ layers of fewer than 100 blocks left alone. ImageNet must have been prepared for
 TFDS (`imagenet2012`), which asks for a manual download.
 """
 
-from typing import Any
-
+import imagenet_inputs
 import keras
 import recipe
 import tensorflow as tf
@@ -50,42 +49,6 @@ flags.DEFINE_integer(
 )
 
 CLASSES = 1000
-# Mean and deviation of ImageNet's channels, of 255.
-MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-
-
-def normalised(image: tf.Tensor) -> tf.Tensor:
-    """Returns an image with mean 0 and deviation 1 per channel."""
-    return (image - tf.constant(MEAN)) / tf.constant(DEVIATION)
-
-
-def training_example(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Crops a random part of 8 to 100 % of the image, and flips it or not."""
-    image = example["image"]
-    begin, size, _ = tf.image.sample_distorted_bounding_box(
-        tf.shape(image),
-        tf.zeros((1, 0, 4)),
-        area_range=(0.08, 1.0),
-        aspect_ratio_range=(3 / 4, 4 / 3),
-        use_image_if_no_bounding_boxes=True,
-    )
-    image = tf.slice(image, begin, size)
-    side = FLAGS.image_size
-    image = tf.image.resize(image, (side, side), method="bilinear")
-    image = tf.image.random_flip_left_right(image)
-    return normalised(tf.ensure_shape(image, (side, side, 3))), example["label"]
-
-
-def validation_example(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts the middle 7/8 of the image."""
-    image = example["image"]
-    shape = tf.shape(image)[:2]
-    crop = tf.cast(tf.cast(tf.reduce_min(shape), tf.float32) * 0.875, tf.int32)
-    begin = (shape - crop) // 2
-    image = tf.slice(image, [begin[0], begin[1], 0], [crop, crop, 3])
-    side = FLAGS.image_size
-    image = tf.image.resize(image, (side, side), method="bilinear")
-    return normalised(tf.ensure_shape(image, (side, side, 3))), example["label"]
 
 
 def make_model() -> keras.Model:
@@ -126,8 +89,9 @@ def smoothed_crossentropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def main(_: list[str]) -> None:
     """Trains, prunes, exports and compares."""
     strategy = recipe.start()
-    training = recipe.load("imagenet2012", "train", training_example)
-    validation = recipe.load("imagenet2012", "validation", validation_example)
+    inputs = imagenet_inputs.Inputs(FLAGS.image_size)
+    training = recipe.load("imagenet2012", "train", inputs.training)
+    validation = recipe.load("imagenet2012", "validation", inputs.validation)
     steps = recipe.count_steps(training)
 
     def train(name: str, model: keras.Model) -> keras.Model:

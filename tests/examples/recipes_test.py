@@ -119,6 +119,70 @@ def test_mnist_lenet(network, tmp_path):
         assert word in output
 
 
+def test_structured_mlp(tmp_path):
+    output = run("structured_mlp.py", f"--output_dir={tmp_path}", "--epochs=1")
+
+    for word in ("dense", "i-SpaSP", "OSSCAR", "fine-tuned"):
+        assert word in output
+
+
+def test_structured_imagenet(tmp_path):
+    output = run(
+        "structured_imagenet.py",
+        f"--output_dir={tmp_path}",
+        "--network=mobilenet_v2",
+        "--image_size=32",
+        "--epochs=1",
+    )
+
+    assert "smaller" in output and "G multiply-adds" in output
+
+
+def test_structured_encoder(tmp_path):
+    output = run(
+        "structured_encoder.py",
+        f"--output_dir={tmp_path}",
+        "--width=32",
+        "--heads=4",
+        "--blocks=1",
+        "--length=8",
+        "--vocabulary=100",
+        "--batch_size=4",
+        "--epochs=1",
+    )
+
+    assert "block_1_attention" in output and "heads" in output
+    assert "smaller" in output
+
+
+@pytest.mark.parametrize(
+    "name, before, after",
+    [("resnet34", 3.66e9, 2.69e9), ("mobilenet_v2", 300.8e6, 246.8e6)],
+)
+def test_the_papers_settings_give_its_flops(name, before, after):
+    """arXiv 2112.04905, Section 5; convolutions and Dense only."""
+    sys.path.insert(0, os.fspath(ROOT / "examples"))
+    try:
+        import structured_networks as networks
+    finally:
+        sys.path.pop(0)
+    from tfmot_sapp import count_flops
+    from tfmot_sapp.structured.groups import find_groups
+    from tfmot_sapp.structured.keep import counts_of
+    from tfmot_sapp.structured.shrink import shrink
+
+    model = networks.make(name)
+    groups = {group.name: group for group in find_groups(model).groups}
+    counts = counts_of(model, groups, networks.keep(name))
+
+    smaller = shrink(
+        model, groups, {n: np.arange(count) for n, count in counts.items()}
+    )
+
+    assert count_flops(model) == pytest.approx(before, rel=1.1e-3)
+    assert count_flops(smaller) == pytest.approx(after, rel=1e-3)
+
+
 def write_rows(path, rows=200, fields=39):
     rng = np.random.default_rng(0)
     lines = []

@@ -250,7 +250,7 @@ def test_every_criterion_prunes_every_topology(topology, criterion):
 
     after = {group.name: group for group in find_groups(smaller).groups}
     for name in names:
-        assert after[name].units == int(groups[name].units / 2 + 0.5)
+        assert after[name].units == groups[name].units // 2
     assert np.all(np.isfinite(outputs_of(smaller, x)))
     assert sapp.count_flops(smaller) < sapp.count_flops(model) or (
         topology is transformer
@@ -315,7 +315,7 @@ def test_i_spasp_keeps_what_the_literal_algorithm_keeps(keras, keep, seed):
     smaller = sapp.prune_structured(model, x, keep, verbose=False)
 
     h, w = hidden_and_weights(model, x)
-    expected = literal_i_spasp(h, w, int(50 * keep + 0.5))
+    expected = literal_i_spasp(h, w, int(50 * keep + 1e-9))
     assert kept_of(model, smaller) == expected
 
 
@@ -326,7 +326,7 @@ def test_i_spasp_is_top_activation_from_one_half_up(keras, keep):
 
     smaller = sapp.prune_structured(model, x, keep, verbose=False)
 
-    top = np.argsort(-h.sum(1), kind="stable")[: int(50 * keep + 0.5)]
+    top = np.argsort(-h.sum(1), kind="stable")[: int(50 * keep + 1e-9)]
     assert kept_of(model, smaller) == sorted(top)
 
 
