@@ -295,11 +295,10 @@ def collect(
     places = {key: index for index, key in enumerate(tensors)}
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
     hidden = keras_of(model).Model(inputs, list(tensors.values()))
-    run = tf.function(lambda inputs: hidden(inputs, training=False))
     empty = True
     for batch in batches:
         empty = False
-        values = run(batch)
+        values = hidden(batch, training=False)
         values = values if isinstance(values, (list, tuple)) else [values]
         for collector in collectors:
             collector.add(
