@@ -15,6 +15,7 @@
 """Methods compared, each at its own best learning rate and rate's shape.
 
     python benchmarks/accuracy.py --data_dir=...
+    python benchmarks/accuracy.py --dataset=digits --epochs=60
 
 Each method gets the same choice of learning rates and shapes. The choice is
 made on a validation split with the search seeds; the test figures come from
@@ -35,7 +36,9 @@ from absl import app, flags
 from rich.progress import Progress, TaskID
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("dataset", "fashion_mnist", "TFDS image set, or criteo.")
+flags.DEFINE_string(
+    "dataset", "fashion_mnist", "TFDS image set, digits, criteo."
+)
 flags.DEFINE_string("data_dir", "", "Where the data is.")
 flags.DEFINE_enum("model", "mlp", ["mlp", "cnn"], "Network for images.")
 flags.DEFINE_multi_integer("block", [20, 40], "Block sizes.")
@@ -51,6 +54,7 @@ flags.DEFINE_integer("batch_size", 128, "Rows a step.")
 flags.DEFINE_integer("search_seeds", 1, "Seeds to choose by.")
 flags.DEFINE_integer("seeds", 3, "Fresh seeds to report.")
 flags.DEFINE_bool("retrain", False, "Also train each final mask again.")
+flags.DEFINE_bool("train", True, "Make missing runs, or report what is there.")
 flags.DEFINE_integer("jobs", os.cpu_count(), "Runs at a time.")
 flags.DEFINE_string(
     "output", "benchmarks/results/accuracy", "CSV and PNG, without ending."
@@ -226,7 +230,7 @@ def _fit(
 def run_all(runs: list[Run], rows: Rows, label: str) -> None:
     """Makes the runs that have no row yet, several at a time."""
     todo = [run for run in runs if run not in rows.rows]
-    if not todo:
+    if not todo or not FLAGS.train:
         return
     with (
         concurrent.futures.ProcessPoolExecutor(
@@ -246,8 +250,17 @@ def run_all(runs: list[Run], rows: Rows, label: str) -> None:
             progress.advance(bar)
 
 
-def best(rows: Rows, like: Run, higher_is_better: bool) -> tuple[float, str]:
-    """Returns the rate and its shape that did best on validation data."""
+def best(rows: Rows, like: Run, higher_is_better: bool) -> Run | None:
+    """Returns the run of a cell with the rate and shape that validate best.
+
+    Args:
+        rows: Where the runs of the search are.
+        like: The cell.
+        higher_is_better: Whether more of the figure is better.
+
+    Returns:
+        `like` with that rate and shape; `None` if nothing was searched.
+    """
     figures: dict[tuple[float, str], list[float]] = {}
     for run, row in rows.rows.items():
         if run.stage == "search" and run._replace(
@@ -256,10 +269,13 @@ def best(rows: Rows, like: Run, higher_is_better: bool) -> tuple[float, str]:
             figures.setdefault((run.rate, run.shape), []).append(
                 float(row["validation"])
             )
+    if not figures:
+        return None
     sign = 1 if higher_is_better else -1
-    return max(
+    rate, shape = max(
         figures, key=lambda key: sign * sum(figures[key]) / len(figures[key])
     )
+    return like._replace(rate=rate, shape=shape)
 
 
 def main(_: list[str]) -> None:
@@ -298,22 +314,25 @@ def main(_: list[str]) -> None:
         "search",
     )
     higher = FLAGS.dataset != "criteo"
-    final = []
-    for cell in cells:
-        rate, shape = best(rows, cell, higher)
-        final += [
-            cell._replace(stage=stage, rate=rate, shape=shape, seed=1 + seed)
-            for stage in (["test", "retrain"] if FLAGS.retrain else ["test"])
-            for seed in range(FLAGS.seeds)
-            if stage == "test" or cell.method != "dense"
-        ]
+    chosen = [run for cell in cells if (run := best(rows, cell, higher))]
+    final = [
+        run._replace(stage=stage, seed=1 + seed)
+        for run in chosen
+        for stage in (["test", "retrain"] if FLAGS.retrain else ["test"])
+        for seed in range(FLAGS.seeds)
+        if stage == "test" or run.method != "dense"
+    ]
     # All methods of a seed before the next seed, so that what there is when
     # somebody stops can be compared.
     run_all(sorted(final, key=lambda run: run.seed), rows, "test")
-    chosen = {run: rows.rows[run] for run in final}
-    print(accuracy_report.table(chosen))
-    print(accuracy_report.differences(chosen))
-    accuracy_report.plot(chosen, FLAGS.output + ".png")
+    print(accuracy_report.choices(chosen, rows.rows))
+    tested = {run: rows.rows[run] for run in final if run in rows.rows}
+    if not tested:
+        print(f"No test figures yet. Rows are in {rows.path}")
+        return
+    print(accuracy_report.table(tested))
+    print(accuracy_report.differences(tested))
+    accuracy_report.plot(tested, FLAGS.output + ".png")
     print(f"Rows are in {rows.path}, the picture in {FLAGS.output}.png")
 
 

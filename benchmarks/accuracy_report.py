@@ -15,7 +15,7 @@
 """Tables and the picture of `accuracy.py`."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def _digits(figures: Figures) -> int:
 
 
 def table(chosen: Mapping[Any, Mapping[str, Any]]) -> str:
-    """Returns mean and standard deviation of each method in each cell."""
+    """Returns mean, deviation and number of seeds, method by cell."""
     figures = collect(chosen)
     digits = _digits(figures)
     cells = sorted(figures)
@@ -63,14 +63,47 @@ def table(chosen: Mapping[Any, Mapping[str, Any]]) -> str:
         if not seeds:
             return ""
         values = list(seeds.values())
-        deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
-        return f"{np.mean(values):.{digits}f} ±{deviation:.{digits}f}"
+        mean = f"{np.mean(values):.{digits}f}"
+        if len(values) == 1:
+            return f"{mean} (1)"
+        deviation = np.std(values, ddof=1)
+        return f"{mean} ±{deviation:.{digits}f} ({len(values)})"
 
     rows = [
         [method, *(entry(cell, method) for cell in cells)] for method in methods
     ]
     head = ["method", *map(_cell_name, cells)]
     return render(head, rows, numeric=tuple(range(1, len(head))))
+
+
+def choices(
+    chosen: Sequence[Any], rows: Mapping[Any, Mapping[str, Any]]
+) -> str:
+    """Returns what was chosen on validation data, and its figure there.
+
+    Args:
+        chosen: A run with the best rate and shape for each cell and method.
+        rows: Rows by run.
+    """
+    lines = []
+    for run in chosen:
+        figures = [
+            float(row["validation"])
+            for other, row in rows.items()
+            if other.stage == "search" and other._replace(seed=run.seed) == run
+        ]
+        mean = np.mean(figures)
+        lines.append(
+            [
+                _cell_name(("test", run.block, run.sparsity)),
+                run.method,
+                f"{run.rate:g}",
+                run.shape,
+                f"{mean:.{2 if mean > 1.5 else 4}f}",
+            ]
+        )
+    head = ["cell", "method", "rate", "shape", "validation"]
+    return render(head, lines, numeric=(2, 4))
 
 
 def differences(chosen: Mapping[Any, Mapping[str, Any]]) -> str:
@@ -84,17 +117,16 @@ def differences(chosen: Mapping[Any, Mapping[str, Any]]) -> str:
             pairs = np.array([a[seed] - b[seed] for seed in a if seed in b])
             if not len(pairs):
                 continue
-            error = (
-                np.std(pairs, ddof=1) / np.sqrt(len(pairs))
-                if len(pairs) > 1
-                else np.nan
-            )
+            error = ""
+            if len(pairs) > 1:
+                deviation = np.std(pairs, ddof=1)
+                error = f"{deviation / np.sqrt(len(pairs)):.{digits}f}"
             rows.append(
                 [
                     _cell_name(cell),
                     f"{one} - {two}",
                     f"{pairs.mean():+.{digits}f}",
-                    f"{error:.{digits}f}",
+                    error,
                     f"{np.sum(pairs > 0)}/{len(pairs)}",
                 ]
             )

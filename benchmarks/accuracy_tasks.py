@@ -70,13 +70,16 @@ def load(dataset: str, model: str, data_dir: str) -> Task:
     """Returns a task.
 
     Args:
-        dataset: "criteo", or the name of an image data set of TFDS.
+        dataset: "criteo"; "digits", scikit-learn's; or the name of an image
+            data set of TFDS.
         model: "mlp" or "cnn"; Criteo has one of its own.
         data_dir: Where TFDS keeps the data, or the folder of Criteo's rows.
     """
     if dataset == "criteo":
         return _criteo(data_dir)
-    training, test = _images(dataset, data_dir)
+    training, test = (
+        _digits() if dataset == "digits" else _images(dataset, data_dir)
+    )
     cut = len(training[0]) - min(_VALIDATION, len(training[0]) // 6)
     order = np.random.default_rng(0).permutation(len(training[0]))
     x, y = training[0][order], training[1][order]
@@ -99,6 +102,22 @@ def load(dataset: str, model: str, data_dir: str) -> Task:
         True,
         "hidden_*",
     )
+
+
+def _digits() -> tuple[Split, Split]:
+    """Returns 8x8 digits, for which nothing is downloaded."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_digits(return_X_y=True)
+    x_train, x_test, y_train, y_test = train_test_split(
+        (x.astype(np.float32) / 16).reshape(-1, 8, 8, 1),
+        y,
+        test_size=0.2,
+        random_state=0,
+        stratify=y,
+    )
+    return (x_train, y_train), (x_test, y_test)
 
 
 def _images(dataset: str, data_dir: str) -> tuple[Split, Split]:
