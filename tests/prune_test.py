@@ -388,3 +388,20 @@ def test_a_policy_may_refuse_a_model(keras):
 
     with pytest.raises(ValueError, match="Unbuilt"):
         prune(model, pruning_policy=OnlyConvolutions())
+
+
+def test_the_latency_friendly_block_size(keras):
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 256)),
+            keras.layers.Conv2D(1024, 1, name="wide"),
+            keras.layers.Conv2D(128, 1, name="narrow"),
+            keras.layers.Conv2D(64, 1, name="small"),
+        ]
+    )
+
+    report = sapp.report(prune(model, block_size=sapp.latency_block_size))
+
+    blocks = {row.name: row.block for row in report.pruned}
+    assert blocks == {"wide": (1, 1, 32, 128), "narrow": (1, 1, 32, 16)}
+    assert report.skipped == {"small": "no block size given for it"}

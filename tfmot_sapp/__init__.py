@@ -24,6 +24,8 @@ from tfmot_sapp.allocation import (
     GlobalAllocation,
     UniformAllocation,
 )
+from tfmot_sapp.block_regularizers import GroupLasso, GroupLog, GroupPower
+from tfmot_sapp.block_size import latency_block_size
 from tfmot_sapp.callbacks import UpdatePruningStep
 from tfmot_sapp.diff_prune import DiffPrune
 from tfmot_sapp.early_ramp import EarlyRamp
@@ -88,6 +90,9 @@ __all__ = [
     "FlopsBudget",
     "GlobalAllocation",
     "GreedyForward",
+    "GroupLasso",
+    "GroupLog",
+    "GroupPower",
     "HardConcrete",
     "ISpaSP",
     "KernelView",
@@ -122,6 +127,7 @@ __all__ = [
     "export_saved_model",
     "export_tflite",
     "find_groups",
+    "latency_block_size",
     "pack_blocks",
     "plot_masks",
     "prune_blocks",

@@ -87,6 +87,48 @@ def resolve_block_size(
     return block_size
 
 
+def latency_block_size(layer: Any) -> BlockSize | None:
+    """Returns a block size that the packed layer is fast with.
+
+    Blocks of 32 inputs, but at most an eighth of them, so that an output block
+    can read few; and of up to 128 outputs, but at least eight output blocks.
+    Narrower blocks than 16 are slower than they are sparse
+    (`benchmarks/layers.py`). To be given as `block_size=latency_block_size`.
+
+    Args:
+        layer: A built layer of either Keras.
+
+    Returns:
+        `(in, out)`, or `None` for a layer whose kernel is too narrow for
+        blocks of 16 by 16: eight of them each way.
+
+    Example:
+
+    >>> import keras
+    >>> layer = keras.layers.Dense(1024)
+    >>> layer.build((None, 512))
+    >>> latency_block_size(layer)
+    (32, 128)
+    """
+    from tfmot_sapp.kernels import IN, OUT, find_kernels
+
+    sizes = []
+    for kernel in find_kernels(layer):
+        length = {IN: 1, OUT: 1}
+        for role, extent in zip(kernel.roles, kernel.shape):
+            if role in length:
+                length[role] *= extent
+        sizes.append((length[IN], length[OUT]))
+    if not sizes:
+        return None
+    inputs, outputs = (min(side) for side in zip(*sizes))
+    block = (
+        min(32, 16 * (inputs // 128)),
+        min(128, 16 * (outputs // 128)),
+    )
+    return block if min(block) >= 16 else None
+
+
 def match_name(table: Mapping[str, Any], name: str) -> Any | None:
     """Returns the value for a name: exact match first, then first pattern.
 
