@@ -63,7 +63,9 @@ def prune_structured(
             `ParameterBudget` for the whole model.
         criterion: What chooses the units. Defaults to `ISpaSP()`.
         refit: Whether the kept outgoing weights are solved by least squares, so
-            that the output stays closest to what it was on the data.
+            that the outputs stay closest to what they were on the data; layers
+            are then dealt with one after the other, which reads the data once
+            for each.
         rounds: Number of rounds in which the units go.
         fine_tune: Called with the model after each round; returns the model, or
             `None` for the one it was given.
@@ -104,10 +106,11 @@ def prune_structured(
     named = {group.name: group for group in found.groups}
     targets = counts_of(model, named, keep)
     sizes = {name: named[name].units for name in targets}
-    if rounds > 1 and iter(data) is data:
+    if (rounds > 1 or refit) and iter(data) is data:
         raise ValueError(
-            "`data` must be there for every round. Received: an iterator, "
-            f"which is used up after the first, and rounds={rounds}."
+            "`data` must be there for every round, and for every layer that is "
+            "refitted. Received: an iterator, which is used up after the "
+            f"first, with rounds={rounds} and refit={refit}."
         )
     for turn in range(1, rounds + 1):
         groups = {g.name: g for g in find_groups(model).groups}
@@ -119,11 +122,14 @@ def prune_structured(
             )
             for name in targets
         }
+        # Refitting mends what the layers before have lost, too: one at a time.
+        steps = [[name] for name in counts] if refit else [list(counts)]
         model = _one_round(
             model,
-            {name: groups[name] for name in counts},
+            groups,
             counts,
-            _batches(data, batch_size),
+            steps,
+            lambda: _batches(data, batch_size),
             criterion,
             refit,
             f"round {turn} of {rounds}" if verbose else None,
@@ -138,24 +144,39 @@ def _one_round(
     model: Any,
     groups: dict[str, Group],
     counts: dict[str, int],
-    batches: Iterable[Any],
+    steps: list[list[str]],
+    batches: Callable[[], Iterable[Any]],
     criterion: Criterion,
     refit: bool,
     label: str | None,
 ) -> Any:
-    if label is not None:
-        batches = track(batches, description=label, transient=True)
-    with_gram = criterion.needs_gram or refit
-    statistics = collect(model, groups.values(), batches, with_gram)
-    kept = {
-        name: criterion.select(statistics[name], counts[name])
-        for name in groups
-    }
-    kernels = {}
-    if refit:
-        for name, group in groups.items():
-            kernels.update(_refitted(group, statistics[name], kept[name]))
-    return shrink(model, groups, kept, kernels)
+    """Removes units, the groups of one step together."""
+    original = (model, groups) if refit else None
+    for index, names in enumerate(steps, start=1):
+        here = {g.name: g for g in find_groups(model).groups}
+        data = batches()
+        if label is not None:
+            text = f"{label}, {index} of {len(steps)}"
+            data = track(data, description=text, transient=True)
+        statistics = collect(
+            model,
+            [here[name] for name in names],
+            data,
+            criterion.needs_gram or refit,
+            original,
+        )
+        kept = {
+            name: criterion.select(statistics[name], counts[name])
+            for name in names
+        }
+        kernels = {}
+        if refit:
+            for name in names:
+                kernels.update(
+                    _refitted(here[name], statistics[name], kept[name])
+                )
+        model = shrink(model, here, kept, kernels)
+    return model
 
 
 def _refitted(
@@ -172,7 +193,7 @@ def _refitted(
         kernel = host_value(variable)
         inside = np.isin(part.unit_of, kept)
         weights = kernel.reshape(len(part.unit_of), -1).astype(np.float64)
-        solved = solve(part.gram, weights, inside)
+        solved = solve(part.gram, weights, inside, part.target_gram)
         found[layer.name] = solved.reshape(kernel.shape).astype(kernel.dtype)
     return found
 

@@ -27,7 +27,10 @@ def stabilised(gram: np.ndarray) -> np.ndarray:
 
 
 def solve(
-    gram: np.ndarray, weights: np.ndarray, inside: np.ndarray
+    gram: np.ndarray,
+    weights: np.ndarray,
+    inside: np.ndarray,
+    target_gram: np.ndarray | None = None,
 ) -> np.ndarray:
     """Solves for weights of some features that give the output of all.
 
@@ -38,6 +41,8 @@ def solve(
         gram: Array (features, features): products of features over the data.
         weights: Array (features, outputs).
         inside: Boolean array (features,): the features to use.
+        target_gram: Array (features, features): products of the features with
+            those whose output is wanted. Defaults to `None`: their own.
 
     Returns:
         Array like `weights`, zero outside.
@@ -45,6 +50,7 @@ def solve(
     solved = np.zeros_like(weights)
     if np.any(inside):
         solved[inside] = np.linalg.solve(
-            stabilised(gram)[np.ix_(inside, inside)], gram[inside] @ weights
+            stabilised(gram)[np.ix_(inside, inside)],
+            (gram if target_gram is None else target_gram)[inside] @ weights,
         )
     return solved

@@ -22,7 +22,7 @@ that is kept of the data are sums over samples, so memory does not grow with it.
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,9 @@ class Part:
             padding.
         gram: Array (features, features): sum over samples and places of the
             features' products; `None` if no criterion wants it.
+        target_gram: Array (features, features): likewise, the products of these
+            features with those of the model that outputs are to be kept like;
+            `None` if that is the model itself.
     """
 
     weights: np.ndarray
@@ -53,6 +56,7 @@ class Part:
     summed: np.ndarray
     valid: np.ndarray
     gram: np.ndarray | None
+    target_gram: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +123,7 @@ class Collector:
         count = max(1, len(group.consumers))
         self._summed: list[Any] = [0.0] * count
         self._grams: list[Any] = [0.0] * count
+        self._target_grams: list[Any] = [None] * count
         self._valid: list[np.ndarray | None] = [None] * count
 
     @property
@@ -128,11 +133,17 @@ class Collector:
             return list(self.group.inputs)
         return [consumer.tensor for consumer in self.group.consumers]
 
-    def add(self, values: list[tf.Tensor]) -> None:
+    def add(
+        self,
+        values: list[tf.Tensor],
+        targets: list[tf.Tensor] | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
             values: The values of `tensors`.
+            targets: The values of the same tensors in another model. Defaults
+                to `None`: no products with them are summed.
         """
         if self.group.has_heads:
             values = [_head_outputs(self.group.producer, *values)]
@@ -155,11 +166,13 @@ class Collector:
                 patches.numpy(), axis=0, dtype=np.float64
             )
             if self.with_gram:
-                flat = tf.reshape(patches, (-1, patches.shape[-1]))
-                self._grams[index] += (
-                    tf.matmul(flat, flat, transpose_a=True)
-                    .numpy()
-                    .astype(np.float64)
+                self._grams[index] += _products(patches, patches)
+            if targets is not None:
+                wanted = features(tf.cast(targets[index], tf.float32), consumer)
+                before = self._target_grams[index]
+                products = _products(patches, wanted)
+                self._target_grams[index] = (
+                    products if before is None else before + products
                 )
 
     def statistics(self) -> Statistics:
@@ -185,6 +198,7 @@ class Collector:
                     self._summed[index],
                     self._valid[index],
                     self._grams[index] if self.with_gram else None,
+                    self._target_grams[index],
                 )
             )
         return Statistics(
@@ -193,6 +207,12 @@ class Collector:
             _producer_norm(group),
             tuple(parts),
         )
+
+
+def _products(left: tf.Tensor, right: tf.Tensor) -> np.ndarray:
+    """Returns the sum over samples and places of features' products."""
+    flat = [tf.reshape(x, (-1, x.shape[-1])) for x in (left, right)]
+    return tf.matmul(*flat, transpose_a=True).numpy().astype(np.float64)
 
 
 def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
@@ -272,6 +292,7 @@ def collect(
     groups: Iterable[Group],
     batches: Iterable[Any],
     with_gram: bool,
+    like: tuple[Any, Mapping[str, Group]] | None = None,
 ) -> dict[str, Statistics]:
     """Runs a model over data and returns each group's statistics.
 
@@ -280,6 +301,8 @@ def collect(
         groups: Its groups.
         batches: Batches of its inputs.
         with_gram: Whether the features' products are summed as well.
+        like: A model, with its groups by name, whose features are the ones to
+            be kept like. Defaults to `None`: the model itself.
 
     Returns:
         `Statistics` by the groups' names.
@@ -288,24 +311,44 @@ def collect(
         ValueError: If there is no batch.
     """
     collectors = [Collector(group, with_gram) for group in groups]
-    tensors: dict[int, Any] = {}
-    for collector in collectors:
-        for tensor in collector.tensors:
-            tensors.setdefault(id(tensor), tensor)
-    places = {key: index for index, key in enumerate(tensors)}
-    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
-    hidden = keras_of(model).Model(inputs, list(tensors.values()))
+    runner = _Runner(model, [collector.tensors for collector in collectors])
+    targets = None
+    if like is not None:
+        original, known = like
+        targets = _Runner(
+            original,
+            [Collector(known[c.group.name], False).tensors for c in collectors],
+        )
     empty = True
     for batch in batches:
         empty = False
-        values = hidden(batch, training=False)
-        values = values if isinstance(values, (list, tuple)) else [values]
-        for collector in collectors:
-            collector.add(
-                [values[places[id(tensor)]] for tensor in collector.tensors]
-            )
+        wanted = targets(batch) if targets else [None] * len(collectors)
+        for collector, values, target in zip(collectors, runner(batch), wanted):
+            heads = collector.group.has_heads
+            if heads and target is not None:
+                layer = known[collector.group.name].producer
+                target = [_head_outputs(layer, *target)]
+            collector.add(values, target)
     if empty:
         raise ValueError("`data` must hold at least one batch. Received: none.")
     return {
         collector.group.name: collector.statistics() for collector in collectors
     }
+
+
+class _Runner:
+    """Returns the values of lists of a model's symbolic tensors."""
+
+    def __init__(self, model: Any, wanted: list[list[Any]]):
+        tensors: dict[int, Any] = {}
+        for tensor in (tensor for group in wanted for tensor in group):
+            tensors.setdefault(id(tensor), tensor)
+        places = {key: index for index, key in enumerate(tensors)}
+        self._places = [[places[id(t)] for t in group] for group in wanted]
+        inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+        self._hidden = keras_of(model).Model(inputs, list(tensors.values()))
+
+    def __call__(self, batch: Any) -> list[list[tf.Tensor]]:
+        values = self._hidden(batch, training=False)
+        values = values if isinstance(values, (list, tuple)) else [values]
+        return [[values[place] for place in group] for group in self._places]
