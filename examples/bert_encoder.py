@@ -25,7 +25,6 @@ every attention and from both feed-forward layers.
 from typing import Any
 
 import keras
-import numpy as np
 import recipe
 import tensorflow as tf
 from absl import app, flags
@@ -121,28 +120,12 @@ def main(_: list[str]) -> None:
     training = recipe.load("glue/sst2", "train", prepare)
     validation = recipe.load("glue/sst2", "validation", prepare).cache()
     steps = recipe.count_steps(training)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def train(name: str, model: keras.Model) -> keras.Model:
-        rate = keras.optimizers.schedules.CosineDecay(
-            FLAGS.learning_rate, steps
-        )
-        return recipe.fit(
-            name,
-            model,
-            keras.optimizers.AdamW(rate),
-            loss,
-            ["accuracy"],
-            training,
-            validation,
-        )
+        return recipe.fit_classifier(name, model, training, validation, "AdamW")
 
     def accuracy(model: keras.Model) -> float:
-        right = [
-            np.argmax(model(tokens, training=False), -1) == labels
-            for tokens, labels in validation.as_numpy_iterator()
-        ]
-        return 100 * float(np.mean(np.concatenate(right)))
+        return recipe.accuracy(model, validation)
 
     block = (FLAGS.block, FLAGS.block)
     with strategy.scope():

@@ -24,7 +24,6 @@ fair comparison, this is the quick one.
 from typing import Any
 
 import keras
-import numpy as np
 import recipe
 import tensorflow as tf
 from absl import app, flags
@@ -92,26 +91,17 @@ def main(_: list[str]) -> None:
     training = recipe.load("fashion_mnist", "train", prepare).cache()
     test = recipe.load("fashion_mnist", "test", prepare).cache()
     steps = recipe.count_steps(training)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def train(model: keras.Model) -> keras.Model:
-        rate = keras.optimizers.schedules.CosineDecay(
-            FLAGS.learning_rate, steps
-        )
-        optimizer = keras.optimizers.Adam(rate)
-        return recipe.fit("", model, optimizer, loss, [], training, test)
+        return recipe.fit_classifier("", model, training, test)
 
-    def accuracy(model: keras.Model) -> float:
-        right = [
-            np.argmax(model(images, training=False), -1) == labels
-            for images, labels in test.as_numpy_iterator()
-        ]
-        return 100 * float(np.mean(np.concatenate(right)))
+    def accuracy(model: keras.Model) -> str:
+        return f"{recipe.accuracy(model, test):.2f}"
 
     rows = []
     if FLAGS.baseline:
         dense = train(make_model())
-        rows.append(["dense", f"{accuracy(dense):.2f}", "0.0 %", ""])
+        rows.append(["dense", accuracy(dense), "0.0 %", ""])
     for name in FLAGS.method or METHODS:
         print(name)
         scorer, schedule = METHODS[name]
@@ -128,7 +118,7 @@ def main(_: list[str]) -> None:
         rows.append(
             [
                 name,
-                f"{accuracy(stripped):.2f}",
+                accuracy(stripped),
                 f"{100 * (1 - kept / blocks):.1f} %",
                 f"{report.parameters / report.kept_parameters:.1f}x",
             ]

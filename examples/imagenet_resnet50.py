@@ -106,10 +106,7 @@ def main(_: list[str]) -> None:
         )
 
     def accuracy(model: keras.Model) -> float:
-        metric = keras.metrics.SparseCategoricalAccuracy()
-        for images, labels in validation:
-            metric.update_state(labels, model(images, training=False))
-        return 100 * float(metric.result())
+        return recipe.accuracy(model, validation)
 
     with strategy.scope():
         dense = train("dense", make_model()) if FLAGS.baseline else None

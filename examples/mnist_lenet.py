@@ -123,21 +123,12 @@ def main(_: list[str]) -> None:
     training = recipe.load("mnist", "train", prepare).cache()
     test = recipe.load("mnist", "test", prepare).cache()
     steps = recipe.count_steps(training)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def train(model: keras.Model) -> keras.Model:
-        rate = keras.optimizers.schedules.CosineDecay(
-            FLAGS.learning_rate, steps
-        )
-        optimizer = keras.optimizers.Adam(rate)
-        return recipe.fit("", model, optimizer, loss, [], training, test)
+        return recipe.fit_classifier("", model, training, test)
 
     def error(model: keras.Model) -> str:
-        wrong = [
-            np.argmax(model(images, training=False), -1) != labels
-            for images, labels in test.as_numpy_iterator()
-        ]
-        return f"{100 * np.mean(np.concatenate(wrong)):.2f} %"
+        return f"{100 - recipe.accuracy(model, test):.2f} %"
 
     rows = []
     if FLAGS.baseline:

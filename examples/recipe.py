@@ -188,6 +188,47 @@ def fit(
     return model
 
 
+def fit_classifier(
+    name: str,
+    model: Any,
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    optimizer: str = "Adam",
+) -> Any:
+    """Trains a classifier with a cosine learning rate.
+
+    Args:
+        name: Name of its folder for checkpoints, in the output folder.
+        model: A model that returns logits, wrapped or not.
+        training: Batches to train on.
+        validation: Batches to measure on.
+        optimizer: Name of a Keras optimizer.
+
+    Returns:
+        The model.
+    """
+    rate = keras.optimizers.schedules.CosineDecay(
+        FLAGS.learning_rate, count_steps(training)
+    )
+    return fit(
+        name,
+        model,
+        getattr(keras.optimizers, optimizer)(rate),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        ["accuracy"],
+        training,
+        validation,
+    )
+
+
+def accuracy(model: Any, data: tf.data.Dataset) -> float:
+    """Returns the share of examples that a model classifies rightly, in %."""
+    metric = keras.metrics.SparseCategoricalAccuracy()
+    for inputs, labels in data:
+        metric.update_state(labels, model(inputs, training=False))
+    return 100 * float(metric.result())
+
+
 def _is_wrapped(model: Any) -> bool:
     return any(
         isinstance(layer, sapp.PruneBlocks) for layer in model._flatten_layers()

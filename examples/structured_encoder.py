@@ -24,7 +24,6 @@ back to measure on, the rest is trained on.
 from typing import Any
 
 import keras
-import numpy as np
 import recipe
 import structured_networks as networks
 import tensorflow as tf
@@ -85,22 +84,12 @@ def main(_: list[str]) -> None:
 
     training = recipe.batches(load("train"), True, prepare)
     test = recipe.batches(load("test"), False, prepare).cache()
-    steps = recipe.count_steps(training)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def train(model: Any) -> Any:
-        rate = keras.optimizers.schedules.CosineDecay(
-            FLAGS.learning_rate, steps
-        )
-        optimizer = keras.optimizers.AdamW(rate)
-        return recipe.fit("", model, optimizer, loss, [], training, test)
+        return recipe.fit_classifier("", model, training, test, "AdamW")
 
     def accuracy(model: Any) -> str:
-        right = [
-            np.argmax(model(tokens, training=False), -1) == labels
-            for tokens, labels in test.as_numpy_iterator()
-        ]
-        return f"{100 * np.mean(np.concatenate(right)):.2f}"
+        return f"{recipe.accuracy(model, test):.2f}"
 
     dense = train(
         networks.transformer_encoder(

@@ -66,10 +66,7 @@ def main(_: list[str]) -> None:
         )
 
     def accuracy(model: Any) -> str:
-        metric = keras.metrics.SparseCategoricalAccuracy()
-        for images, labels in validation:
-            metric.update_state(labels, model(images, training=False))
-        return f"{100 * float(metric.result()):.2f}"
+        return f"{recipe.accuracy(model, validation):.2f}"
 
     with strategy.scope():
         if FLAGS.weights:

@@ -23,7 +23,6 @@ compares accuracy before and after.
 from typing import Any
 
 import keras
-import numpy as np
 import recipe
 import tensorflow as tf
 from absl import app, flags
@@ -63,22 +62,12 @@ def main(_: list[str]) -> None:
     FLAGS.resume = False
     training = recipe.load(FLAGS.dataset, "train", prepare).cache()
     test = recipe.load(FLAGS.dataset, "test", prepare).cache()
-    steps = recipe.count_steps(training)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def train(model: keras.Model) -> keras.Model:
-        rate = keras.optimizers.schedules.CosineDecay(
-            FLAGS.learning_rate, steps
-        )
-        optimizer = keras.optimizers.Adam(rate)
-        return recipe.fit("", model, optimizer, loss, [], training, test)
+        return recipe.fit_classifier("", model, training, test)
 
     def accuracy(model: keras.Model) -> str:
-        right = [
-            np.argmax(model(images, training=False), -1) == labels
-            for images, labels in test.as_numpy_iterator()
-        ]
-        return f"{100 * np.mean(np.concatenate(right)):.2f}"
+        return f"{recipe.accuracy(model, test):.2f}"
 
     inputs = training.element_spec[0].shape[1]
     dense = train(
