@@ -405,3 +405,40 @@ def test_the_latency_friendly_block_size(keras):
     blocks = {row.name: row.block for row in report.pruned}
     assert blocks == {"wide": (1, 1, 32, 128), "narrow": (1, 1, 32, 16)}
     assert report.skipped == {"small": "no block size given for it"}
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["plain", "reset"])
+@pytest.mark.parametrize("name", ["Adam", "SGD"])
+def test_legacy_optimizers_of_tf_keras_prune_and_reset(name, reset):
+    import tf_keras
+
+    schedule = sapp.SequentialAttentionSchedule(
+        SPARSITY, 8, reset_optimizer=reset
+    )
+    rate = tf_keras.optimizers.schedules.CosineDecay(0.05, 16)
+    model = prune(
+        tf_keras.Sequential([tf_keras.Input((16,)), tf_keras.layers.Dense(8)]),
+        pruning_schedule=schedule,
+    )
+    model.compile(getattr(tf_keras.optimizers.legacy, name)(rate), "mse")
+    x, y = data((16,))
+
+    model.fit(
+        x,
+        y,
+        batch_size=4,
+        epochs=3,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep()],
+    )
+
+    (row,) = sapp.report(model).rows
+    assert (row.kept, row.blocks) == (2, 8)
+    optimizer = model.optimizer
+    assert (int(optimizer.iterations) < 12) == reset
+    # The last step's rate, whatever was reset before it.
+    np.testing.assert_allclose(
+        float(optimizer._hyper["learning_rate"](optimizer.iterations)),
+        float(rate(12)),
+        rtol=1e-5,
+    )

@@ -19,6 +19,9 @@ AC/DC and SequentialAttention++ reset the optimizer between phases (arXiv
 that restarts, or the first steps are about three times too large. The bias
 correction counts from `optimizer.iterations`, and so does a learning-rate
 schedule, which must go on: it is wrapped in a schedule with an offset.
+
+The legacy optimizers of tf_keras keep their state by other names: a slot for a
+variable and a name, and the learning rate among their hyperparameters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +31,12 @@ import tensorflow as tf
 
 from tfmot_sapp.frameworks import host_value, keras_of
 from tfmot_sapp.pruned_kernel import PrunedKernel
+
+_MODERN_NAMES = {
+    "m": "momentums",
+    "v": "velocities",
+    "momentum": "momentums",
+}
 
 
 def inner_optimizer(optimizer: Any) -> Any:
@@ -55,6 +64,8 @@ def slots_of(optimizer: Any, kernel: PrunedKernel) -> Mapping[str, Any]:
     if optimizer is None:
         return {}
     optimizer = inner_optimizer(optimizer)
+    if _is_legacy(optimizer):
+        return _legacy_slots(optimizer, kernel.variable)
     indices = getattr(optimizer, "_trainable_variables_indices", None)
     if indices is None:
         indices = getattr(optimizer, "_index_dict", {})
@@ -91,16 +102,21 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
     if done == 0:
         return 0
     fresh = type(optimizer).from_config(optimizer.get_config())
+    if _is_legacy(optimizer):
+        fresh._create_all_weights(list(trainable))
+        for variable in trainable:
+            initial = _legacy_slots(fresh, variable)
+            for name, slot in _legacy_slots(optimizer, variable).items():
+                slot.assign(tf.convert_to_tensor(initial[name]))
+        _restart_count(optimizer, optimizer.iterations, done)
+        return done
     fresh.build(list(trainable))
     counter = getattr(optimizer, "_iterations", optimizer.iterations)
     keep = {id(counter), id(optimizer._learning_rate)}
     for variable, initial in zip(_variables(optimizer), _variables(fresh)):
         if id(variable) not in keep:
             variable.assign(tf.convert_to_tensor(initial))
-    schedule = optimizer._learning_rate
-    if hasattr(schedule, "add_offset"):
-        schedule.add_offset(done)
-    counter.assign(0)
+    _restart_count(optimizer, counter, done)
     return done
 
 
@@ -114,7 +130,7 @@ def continue_schedule(optimizer: Any) -> None:
     """
     optimizer = inner_optimizer(optimizer)
     keras = keras_of(optimizer)
-    schedule = getattr(optimizer, "_learning_rate", None)
+    schedule = _learning_rate(optimizer)
     if not isinstance(
         schedule, keras.optimizers.schedules.LearningRateSchedule
     ) or hasattr(schedule, "add_offset"):
@@ -123,7 +139,39 @@ def continue_schedule(optimizer: Any) -> None:
         from tfmot_sapp.keras_offset_schedule import OffsetSchedule
     else:
         from tfmot_sapp.tf_keras_offset_schedule import OffsetSchedule
-    optimizer._learning_rate = OffsetSchedule(schedule)
+    if _is_legacy(optimizer):
+        optimizer.learning_rate = OffsetSchedule(schedule)
+    else:
+        optimizer._learning_rate = OffsetSchedule(schedule)
+
+
+def _is_legacy(optimizer: Any) -> bool:
+    return hasattr(optimizer, "get_slot_names")
+
+
+def _legacy_slots(optimizer: Any, variable: Any) -> dict[str, Any]:
+    names = optimizer.get_slot_names()
+    # Asking for a slot that was never made is an error there.
+    made = {id(weight) for weight in optimizer.weights}
+    slots = {}
+    for name in names if len(made) > 1 else ():
+        slot = optimizer.get_slot(variable, name)
+        if id(slot) in made:
+            slots[_MODERN_NAMES.get(name, name)] = slot
+    return slots
+
+
+def _learning_rate(optimizer: Any) -> Any:
+    if _is_legacy(optimizer):
+        return optimizer._hyper.get("learning_rate")
+    return getattr(optimizer, "_learning_rate", None)
+
+
+def _restart_count(optimizer: Any, counter: Any, done: int) -> None:
+    schedule = _learning_rate(optimizer)
+    if hasattr(schedule, "add_offset"):
+        schedule.add_offset(done)
+    counter.assign(0)
 
 
 def _variables(optimizer: Any) -> list[Any]:
