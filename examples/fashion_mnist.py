@@ -35,7 +35,6 @@ FLAGS = flags.FLAGS
 recipe.define_flags(
     epochs=4, batch_size=128, learning_rate=2e-3, sparsity=0.95, block=20
 )
-flags.DEFINE_multi_string("method", None, "Methods; all by default.")
 
 
 def ramp(sparsity: float, steps: int) -> Any:
@@ -65,6 +64,11 @@ METHODS: dict[str, tuple[sapp.Scorer, Any]] = {
 }
 
 
+flags.DEFINE_multi_enum(
+    "method", None, list(METHODS), "Methods; all by default."
+)
+
+
 def prepare(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns a flat image in [0, 1] and its label."""
     image = tf.cast(tf.reshape(example["image"], (784,)), tf.float32) / 255
@@ -88,8 +92,8 @@ def main(_: list[str]) -> None:
     """Trains with every method and prints the table."""
     recipe.start()
     FLAGS.resume = False
-    training = recipe.load("fashion_mnist", "train", prepare).cache()
-    test = recipe.load("fashion_mnist", "test", prepare).cache()
+    training = recipe.load("fashion_mnist", "train", prepare, cache=True)
+    test = recipe.load("fashion_mnist", "test", prepare, cache=True)
     steps = recipe.count_steps(training)
 
     def train(model: keras.Model) -> keras.Model:

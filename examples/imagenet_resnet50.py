@@ -17,10 +17,11 @@
     python examples/imagenet_resnet50.py --data_dir=... --block=32
 
 The phases, the optimizer and the block sizes are those of arXiv 2402.17902,
-Section 4.1: 90 epochs, SGD with momentum, a cosine from 0.8 at batch 2048 after
-five epochs of warm-up, all convolutions and the last Dense cut in every axis,
-layers of fewer than 100 blocks left alone. ImageNet must have been prepared for
-TFDS (`imagenet2012`), which asks for a manual download.
+Section 4.1: 90 epochs, SGD with momentum, a cosine from 0.8 at batch 2048, all
+convolutions and the last Dense cut in every axis, layers of fewer than 100
+blocks left alone. The five epochs of warm-up, weight decay and label smoothing
+are the usual ones for this network; the paper doesn't name them. ImageNet must
+have been prepared for TFDS (`imagenet2012`), which asks for a manual download.
 """
 
 import imagenet_inputs
@@ -39,6 +40,7 @@ recipe.define_flags(
     sparsity=0.9,
     block=32,
     baseline=False,
+    shuffle=2048,
 )
 flags.DEFINE_integer("image_size", 224, "Side of the images.")
 flags.DEFINE_float("weight_decay", 5e-5, "Decay of all weights, logits too.")

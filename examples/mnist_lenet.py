@@ -120,8 +120,8 @@ def main(_: list[str]) -> None:
     """Trains dense and with each kind of gates, and prints the table."""
     recipe.start()
     FLAGS.resume = False
-    training = recipe.load("mnist", "train", prepare).cache()
-    test = recipe.load("mnist", "test", prepare).cache()
+    training = recipe.load("mnist", "train", prepare, cache=True)
+    test = recipe.load("mnist", "test", prepare, cache=True)
     steps = recipe.count_steps(training)
 
     def train(model: keras.Model) -> keras.Model:

@@ -35,6 +35,7 @@ def define_flags(
     sparsity: float,
     block: int,
     baseline: bool = True,
+    shuffle: int = 60_000,
 ) -> None:
     """Defines the flags of every recipe, with a recipe's defaults."""
     flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data.")
@@ -48,6 +49,9 @@ def define_flags(
     flags.DEFINE_integer("seed", 0, "Seed of weights and order.")
     flags.DEFINE_integer(
         "limit", None, "Examples to use of each split; all by default."
+    )
+    flags.DEFINE_integer(
+        "shuffle", shuffle, "Examples in memory that the next is drawn from."
     )
     flags.DEFINE_bool("baseline", baseline, "Whether to train dense too.")
     flags.DEFINE_bool("mixed_precision", False, "Compute in bfloat16.")
@@ -89,7 +93,10 @@ def _tpu_strategy() -> tf.distribute.Strategy:
 
 
 def load(
-    name: str, split: str, prepare: Callable[[Any], tuple[Any, Any]]
+    name: str,
+    split: str,
+    prepare: Callable[[Any], tuple[Any, Any]],
+    cache: bool = False,
 ) -> tf.data.Dataset:
     """Returns batches of a TFDS data set.
 
@@ -98,6 +105,7 @@ def load(
         split: The split's name; what begins with "train" is shuffled and drops
             the last, smaller batch.
         prepare: Maps an example to input and label.
+        cache: Whether the examples stay in memory, as they are read.
     """
     import tensorflow_datasets as tfds
 
@@ -108,6 +116,8 @@ def load(
         download=FLAGS.download,
         shuffle_files=split.startswith("train"),
     )
+    if cache:
+        data = data.cache()
     return batches(data, split.startswith("train"), prepare)
 
 
@@ -120,7 +130,7 @@ def batches(
     if FLAGS.limit:
         data = data.take(FLAGS.limit)
     if training:
-        data = data.shuffle(10_000, seed=FLAGS.seed)
+        data = data.shuffle(FLAGS.shuffle, seed=FLAGS.seed)
     data = data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     return data.batch(FLAGS.batch_size, drop_remainder=training).prefetch(2)
 

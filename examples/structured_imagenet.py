@@ -35,7 +35,12 @@ from tfmot_sapp.tables import render
 
 FLAGS = flags.FLAGS
 recipe.define_flags(
-    epochs=30, batch_size=256, learning_rate=0.01, sparsity=0.0, block=1
+    epochs=30,
+    batch_size=256,
+    learning_rate=0.01,
+    sparsity=0.0,
+    block=1,
+    shuffle=2048,
 )
 flags.DEFINE_enum(
     "network", "resnet34", ["resnet34", "mobilenet_v2"], "The network."

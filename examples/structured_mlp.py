@@ -60,8 +60,8 @@ def main(_: list[str]) -> None:
     """Trains, removes units, fine-tunes and prints the table."""
     recipe.start()
     FLAGS.resume = False
-    training = recipe.load(FLAGS.dataset, "train", prepare).cache()
-    test = recipe.load(FLAGS.dataset, "test", prepare).cache()
+    training = recipe.load(FLAGS.dataset, "train", prepare, cache=True)
+    test = recipe.load(FLAGS.dataset, "test", prepare, cache=True)
 
     def train(model: keras.Model) -> keras.Model:
         return recipe.fit_classifier("", model, training, test)

@@ -442,3 +442,24 @@ def test_legacy_optimizers_of_tf_keras_prune_and_reset(name, reset):
         float(rate(12)),
         rtol=1e-5,
     )
+
+
+def test_balance_is_over_the_outputs_of_transposed_convolutions(keras):
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 16)),
+            keras.layers.Conv2DTranspose(24, 3, name="up"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(8, name="out"),
+        ]
+    )
+    x, y = data((4, 4, 16))
+
+    wrapped = fit(prune(model, allocation=sapp.BalancedAllocation()), x, y)
+
+    up, out = sapp.report(wrapped).pruned
+    # Kernels of transposed convolutions are (taps, taps, out, in).
+    assert up.mask.shape == (1, 1, 6, 4)
+    np.testing.assert_array_equal(up.mask.sum(axis=(0, 1, 3)), np.ones(6))
+    counts = out.mask.sum(axis=0)
+    assert counts.max() - counts.min() <= 1

@@ -202,9 +202,31 @@ def test_regularizers_sum_over_blocks_of_any_kernel():
     assert float(each) == pytest.approx(0.1 * taps, rel=1e-5)
 
 
-def test_regularizers_train_and_reload(tmp_path):
-    import keras
+def test_tf_keras_loads_a_regularizer_in_a_fresh_process(tmp_path):
+    path = tmp_path / "model.keras"
+    save = (
+        "import tf_keras, tfmot_sapp as sapp\n"
+        "layer = tf_keras.layers.Dense(\n"
+        "    4, kernel_regularizer=sapp.GroupLasso(0.1, (2, 2)))\n"
+        "model = tf_keras.Sequential([tf_keras.Input((4,)), layer])\n"
+        f"model.save({os.fspath(path)!r})\n"
+    )
+    load = (
+        "import tfmot_sapp as sapp, tf_keras\n"
+        "with sapp.prune_scope():\n"
+        f"    model = tf_keras.models.load_model({os.fspath(path)!r})\n"
+        "print(type(model.layers[-1].kernel_regularizer).__name__)\n"
+    )
+    for program in (save, load):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split()[-1] == "GroupLasso"
 
+
+@pytest.mark.filterwarnings("ignore:The `keras.regularizers.serialize")
+def test_regularizers_train_and_reload(keras, tmp_path):
     model = keras.Sequential(
         [
             keras.Input((8,)),

@@ -16,10 +16,12 @@
 
 What a differentiable mask with weight decay does to blocks equals a penalty on
 their norms (arXiv 2402.17902, Section 2 and Appendix A): `GroupLasso` and
-`GroupPower` are those penalties without a mask. They are Keras 3 regularizers,
-and tf_keras takes them as the callables they are.
+`GroupPower` are those penalties without a mask. They are Keras 3 regularizers;
+tf_keras takes them as the callables they are. A tf_keras model that has one
+loads where one has been made, or in `tfmot_sapp.prune_scope()`.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +53,7 @@ class BlockRegularizer(keras.regularizers.Regularizer):
                 "`strength` must be a number of at least 0. "
                 f"Received: strength={strength!r}."
             )
+        _register_with_tf_keras(type(self))
         if isinstance(block_size, list):
             block_size = tuple(block_size)
         self.strength = float(strength)
@@ -64,6 +67,8 @@ class BlockRegularizer(keras.regularizers.Regularizer):
 
     def __call__(self, kernel: Any) -> tf.Tensor:
         """Returns the penalty of a kernel, a scalar."""
+        # tf_keras may have come after the regularizer was made.
+        _register_with_tf_keras(type(self))
         kernel = tf.convert_to_tensor(kernel)
         shape = tuple(kernel.shape)
         block = self.block_size
@@ -80,6 +85,14 @@ class BlockRegularizer(keras.regularizers.Regularizer):
             "strength": self.strength,
             "block_size": list(self.block_size),
         }
+
+
+def _register_with_tf_keras(cls: type) -> None:
+    # tf_keras loads no regularizer but those it has been told of.
+    tf_keras = sys.modules.get("tf_keras")
+    name = f"tfmot_sapp>{cls.__name__}"
+    if tf_keras is not None and name not in tf_keras.utils.get_custom_objects():
+        tf_keras.saving.register_keras_serializable("tfmot_sapp")(cls)
 
 
 @keras.saving.register_keras_serializable(package="tfmot_sapp")

@@ -62,6 +62,21 @@ class Kernel:
         """The variable's shape."""
         return tuple(int(n) for n in self.variable.shape)
 
+    def output_axis(self, grid: BlockGrid) -> int:
+        """Returns the axis of a grid over the kernel that output blocks lie on.
+
+        Args:
+            grid: What `grid` returned.
+
+        Returns:
+            The axis; the last one if the kernel has no output axis.
+        """
+        roles = self.roles
+        if len(grid.view) != len(self.shape):
+            _, roles = _merge_axes(self.shape, self.roles)
+        found = [axis for axis, role in enumerate(roles) if role == OUT]
+        return found[-1] if found else len(roles) - 1
+
     def grid(self, block_size: Sequence[int]) -> BlockGrid:
         """Cuts the kernel in blocks.
 

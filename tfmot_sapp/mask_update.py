@@ -170,18 +170,30 @@ class PruningGroup:
                 name: np.ones(kernel.grid.cells, bool)
                 for name, kernel in self.kernels.items()
             }
-        return self.allocation.allocate(
+        # Allocations know of a grid that its last axis is the output, which it
+        # isn't in transposed convolutions.
+        outputs = {
+            name: kernel.kernel.output_axis(kernel.grid)
+            for name, kernel in self.kernels.items()
+        }
+        masks = self.allocation.allocate(
             {
-                name: kernel.score(slots_of(kernel))
+                name: np.moveaxis(
+                    kernel.score(slots_of(kernel)), outputs[name], -1
+                )
                 for name, kernel in self.kernels.items()
             },
             {
-                name: kernel.mask_array()
+                name: np.moveaxis(kernel.mask_array(), outputs[name], -1)
                 for name, kernel in self.kernels.items()
             },
             sparsity,
             target_sparsity(self.schedule),
         )
+        return {
+            name: np.moveaxis(mask, -1, outputs[name])
+            for name, mask in masks.items()
+        }
 
 
 def pruning_groups(layers: Sequence[PruneBlocksMixin]) -> list[PruningGroup]:

@@ -22,6 +22,7 @@ from typing import Any
 import keras
 
 from tfmot_sapp.allocation import Allocation, validate_allocation
+from tfmot_sapp.block_regularizers import GroupLasso, GroupLog, GroupPower
 from tfmot_sapp.block_size import (
     BlockSizeLike,
     resolve_block_size,
@@ -134,7 +135,13 @@ def prune_scope() -> contextlib.AbstractContextManager:
     scope = contextlib.ExitStack()
     for name in ("keras", "tf_keras"):
         if name in sys.modules:
-            known = {"PruneBlocks": wrapper_class(sys.modules[name])}
+            known = {
+                "PruneBlocks": wrapper_class(sys.modules[name]),
+                **{
+                    f"tfmot_sapp>{cls.__name__}": cls
+                    for cls in (GroupLasso, GroupLog, GroupPower)
+                },
+            }
             saving = sys.modules[name].saving
             scope.enter_context(saving.custom_object_scope(known))
     return scope
