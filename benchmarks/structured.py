@@ -35,6 +35,7 @@ from absl import app, flags
 
 import tfmot_sapp as sapp
 from tfmot_sapp.structured.groups import find_groups
+from tfmot_sapp.structured.keep import kept_units
 from tfmot_sapp.structured.statistics import Part, Statistics, collect
 from tfmot_sapp.tables import render
 
@@ -221,7 +222,7 @@ def quality() -> None:
                         statistics[key].residual(
                             criterion.select(
                                 statistics[key],
-                                max(1, int(group.units * keep + 0.5)),
+                                kept_units(group.units, keep),
                             )
                         )
                         for key, group in groups.items()

@@ -59,8 +59,38 @@ _PLAIN = frozenset(
         ),
     }
 )
-# Activations that are functions of one value; softmax is not.
-_MIXING = ("softmax", "log_softmax", "glu", "sparsemax", "threshold")
+# Activations that are functions of one value. Softmax is not, and of those that
+# Keras doesn't know nobody can tell.
+_ELEMENTWISE = frozenset(
+    {
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "swish",
+        "mish",
+        "exponential",
+        "sigmoid",
+        "log_sigmoid",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_swish",
+        "tanh",
+        "hard_tanh",
+        "tanh_shrink",
+        "soft_shrink",
+        "hard_shrink",
+        "softplus",
+        "softsign",
+        "squareplus",
+        "threshold",
+    }
+)
 ATTENTION = "MultiHeadAttention"
 
 
@@ -239,6 +269,8 @@ class _Reader:
             "use_causal_mask"
         ):
             raise _LeftAloneError("its attention is masked by an argument")
+        if len(call.outputs) > 1:
+            raise _LeftAloneError("it returns the scores of each head")
         units = getattr(layer, "num_heads", None) or layer._num_heads
         inputs = (query, value, value if key is None else key)
         return Group(layer.name, units, layer, inputs=inputs)
@@ -357,9 +389,12 @@ class _Reader:
 
     def _check_activation(self, layer: Any) -> None:
         activation = getattr(layer, "activation", None)
+        if activation is None:
+            return
         name = getattr(activation, "__name__", type(activation).__name__)
-        if name in _MIXING:
-            raise _LeftAloneError(f"`{layer.name}` mixes its units by {name}")
+        known = getattr(activation, "__module__", "").split(".")[0]
+        if name not in _ELEMENTWISE or known not in ("keras", "tf_keras"):
+            raise _LeftAloneError(f"`{layer.name}` may mix its units by {name}")
 
 
 def _inputs(call: Call) -> Iterator[Any]:

@@ -22,6 +22,8 @@ import tensorflow as tf
 from rich.progress import track
 
 from tfmot_sapp.frameworks import host_value
+from tfmot_sapp.kernels import find_kernels
+from tfmot_sapp.mask_update import flatten_layers
 from tfmot_sapp.report import remember_skipped
 from tfmot_sapp.schedule import validate_step
 from tfmot_sapp.structured.criteria import (
@@ -34,6 +36,7 @@ from tfmot_sapp.structured.keep import counts_of, kept_units
 from tfmot_sapp.structured.refit import solve
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.structured.statistics import Statistics, collect
+from tfmot_sapp.wrapper import kernel_name
 
 
 def prune_structured(
@@ -136,8 +139,20 @@ def prune_structured(
         )
         if fine_tune is not None:
             model = fine_tune(model) or model
-    remember_skipped(model, found.left_alone)
+    remember_skipped(model, _reasons_by_kernel(model, found.left_alone))
     return model
+
+
+def _reasons_by_kernel(model: Any, reasons: dict[str, str]) -> dict[str, str]:
+    """Returns reasons by the names that reports have for kernels."""
+    found = {}
+    for layer in flatten_layers(model):
+        if layer.name in reasons:
+            kernels = find_kernels(layer)
+            for kernel in kernels:
+                name = kernel_name(layer.name, kernel, kernels)
+                found[name] = reasons[layer.name]
+    return found
 
 
 def _one_round(
