@@ -196,14 +196,17 @@ def _fit(
     if pruned:
         method = accuracy_methods.METHODS[run.method]
         scorer, schedule = method.scorer, method.schedule(run.sparsity, steps)
+        allocation = method.allocation
         if masks is not None:
             scorer = accuracy_methods.FixedMask(masks)
             schedule = sapp.ConstantSparsity(run.sparsity, 0)
+            allocation = None
         model = sapp.prune_blocks(
             model,
             schedule,
             {task.prunable: (run.block, run.block)},
             scorer,
+            allocation,
             pruning_policy=sapp.MinimumBlocks(1),
         )
         callbacks = [sapp.UpdatePruningStep()]

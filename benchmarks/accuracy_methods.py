@@ -29,10 +29,12 @@ class Method(NamedTuple):
     Attributes:
         scorer: The scorer.
         schedule: Makes the schedule from the sparsity and the number of steps.
+        allocation: The allocation; `None` for the default.
     """
 
     scorer: sapp.Scorer
     schedule: Callable[[float, int], Any]
+    allocation: sapp.Allocation | None = None
 
 
 def habit(sparsity: float, steps: int) -> Any:
@@ -70,7 +72,13 @@ def attention_early(sparsity: float, steps: int) -> Any:
     )
 
 
+def early_swaps(sparsity: float, steps: int) -> Any:
+    """The early ramp, then swaps up to 70 % of the training."""
+    return sapp.BlockSwaps(early(sparsity, steps), 0.3, 100, 7 * steps // 10)
+
+
 attention = sapp.SequentialAttention
+connected = sapp.ConnectedAllocation()
 METHODS = {
     "one-shot": Method(sapp.Magnitude(), sapp.OneShot),
     "acdc": Method(sapp.Magnitude(), sapp.ACDCSchedule),
@@ -89,6 +97,17 @@ METHODS = {
     "early-obd": Method(sapp.SecondMoment(), early),
     "early-taylor": Method(sapp.Taylor(), early),
     "early-movement": Method(sapp.Movement(), early),
+    "early-swaps": Method(sapp.Magnitude(), early_swaps),
+    "early-connected": Method(sapp.Magnitude(), early, connected),
+    "early-obd-connected": Method(sapp.SecondMoment(), early, connected),
+    "gradual-connected": Method(sapp.Magnitude(), habit, connected),
+    "sa-early-connected": Method(attention(), early, connected),
+    "sa-early-obd-connected": Method(
+        attention(times=sapp.SecondMoment()), early, connected
+    ),
+    "sa-early-obd-swaps": Method(
+        attention(times=sapp.SecondMoment()), early_swaps, connected
+    ),
     "sa-early": Method(attention(), early),
     "sa-early-2": Method(attention(2.0), early),
     "sa-early-c4": Method(attention(), attention_early),

@@ -15,6 +15,7 @@
 """What pruning costs per training step, beside the dense model.
 
     python benchmarks/training_overhead.py
+    python benchmarks/training_overhead.py --all_scorers --notfmot
 
 The dense model, this project's wrappers and TF-MOT's train in turn, a few steps
 at a time, in one process, so that each sees the same machine; the ratio of the
@@ -47,8 +48,32 @@ flags.DEFINE_integer("threads", 2, "Threads within an operation.")
 flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the steps.")
 flags.DEFINE_string("json", None, "File for the figures.")
 flags.DEFINE_bool(
+    "all_scorers", False, "Whether to measure all scorers, and swaps."
+)
+flags.DEFINE_bool(
     "tfmot", True, "Whether TF-MOT's wrapper is measured too, on tf_keras."
 )
+
+
+SCORERS = {
+    "SequentialAttention": sapp.SequentialAttention(),
+    "Magnitude": sapp.Magnitude(),
+}
+OTHERS = {
+    "attention x SecondMoment": sapp.SequentialAttention(
+        times=sapp.SecondMoment()
+    ),
+    "SecondMoment": sapp.SecondMoment(),
+    "PowerPropagation": sapp.PowerPropagation(),
+    "PowerPropagation, elementwise": sapp.PowerPropagation(elementwise=True),
+    "Movement": sapp.Movement(),
+    "Taylor": sapp.Taylor(),
+    "DiffPrune": sapp.DiffPrune(),
+    "DiffPrune, sigmoid, stochastic": sapp.DiffPrune(
+        "sigmoid", stochastic=True
+    ),
+    "HardConcrete": sapp.HardConcrete(),
+}
 
 
 def make_mlp(keras: Any) -> Any:
@@ -129,13 +154,16 @@ def contenders(name: str) -> dict[str, Callable]:
     steps = 10 * FLAGS.rounds * FLAGS.steps
     policy = sapp.MinimumBlocks(100 if name == MLP else 16)
     found = {"dense": stepper(make(keras), shape, None)}
-    for label, scorer in (
-        ("SequentialAttention", sapp.SequentialAttention()),
-        ("Magnitude", sapp.Magnitude()),
-    ):
+    schedule = sapp.SequentialAttentionSchedule(0.9, end_step=steps)
+    measured = {label: (s, schedule) for label, s in SCORERS.items()}
+    if FLAGS.all_scorers:
+        measured |= {label: (s, schedule) for label, s in OTHERS.items()}
+        swaps = sapp.BlockSwaps(sapp.OneShot(0.9, steps, dense_fraction=0.0))
+        measured["Magnitude with swaps"] = sapp.Magnitude(), swaps
+    for label, (scorer, schedule) in measured.items():
         pruned = sapp.prune_blocks(
             make(keras),
-            sapp.SequentialAttentionSchedule(0.9, end_step=steps),
+            schedule,
             block_size,
             scorer,
             pruning_policy=policy,
@@ -185,10 +213,17 @@ def main(_: list[str]) -> None:
             ratio = seconds / medians[base]
             figures[name][label] = ratio
             rows.append(
-                [name, label, f"{1e3 * seconds:.2f}", base, f"{ratio:.3f}"]
+                [
+                    name,
+                    label,
+                    f"{1e3 * seconds:.2f}",
+                    base,
+                    f"{ratio:.3f}",
+                    f"{seconds / medians['Magnitude']:.3f}",
+                ]
             )
-    head = ["model", "training", "ms a step", "against", "ratio"]
-    print(render(head, rows, numeric=(2, 4)))
+    head = ["model", "training", "ms a step", "against", "ratio", "/ Magnitude"]
+    print(render(head, rows, numeric=(2, 4, 5)))
     if FLAGS.json:
         with open(FLAGS.json, "w") as file:
             json.dump(figures, file, indent=2)

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmot_sapp import block_grid
+import tfmot_sapp as sapp
+from tfmot_sapp import block_grid, trained_products
 from tfmot_sapp.block_grid import BlockGrid
 
 CASES = [
@@ -71,7 +72,7 @@ def test_sums_match_a_loop_over_blocks(shape, block):
 @pytest.mark.parametrize("shape, block", CASES)
 @pytest.mark.parametrize(
     "scale",
-    [block_grid.scale, block_grid.scale_trained],
+    [block_grid.scale, trained_products.scale_trained],
     ids=lambda f: f.__name__,
 )
 def test_scaling_and_its_gradient_match_a_loop(shape, block, scale):
@@ -96,6 +97,63 @@ def test_scaling_and_its_gradient_match_a_loop(shape, block, scale):
     np.testing.assert_array_equal(gradients[0], upstream * spread)
     np.testing.assert_allclose(gradients[1], of_factor, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(block_grid.expand(factor, grid), spread)
+
+
+@pytest.mark.parametrize("elementwise", [False, True])
+@pytest.mark.parametrize("alpha", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("shape, block", CASES)
+def test_powers_and_their_gradients_match_plain_ones(
+    shape, block, alpha, elementwise
+):
+    """The products of training beside those that TensorFlow differentiates."""
+    grid = BlockGrid.over(shape, block)
+    rng = np.random.default_rng(2)
+    kernel = rng.normal(size=shape).astype(np.float32)
+    mask = (rng.random(grid.cells) < 0.7).astype(np.float32)
+    kernel[next(cell_slices(grid))[1]] = 0
+    upstream = tf.constant(rng.normal(size=shape), tf.float32)
+    scorer = sapp.PowerPropagation(alpha, elementwise)
+
+    found = {}
+    for training in (False, True):
+        with tf.GradientTape() as tape:
+            variable = tf.constant(kernel)
+            tape.watch(variable)
+            product = scorer.effective_kernel(
+                variable, tf.constant(mask), {}, grid, 0.5, training
+            )
+        found[training] = product, tape.gradient(product, variable, upstream)
+
+    for mine, plain in zip(found[True], found[False]):
+        np.testing.assert_allclose(mine, plain, rtol=1e-4, atol=1e-5)
+        assert np.all(np.isfinite(mine))
+
+
+@pytest.mark.parametrize("shape, block", CASES)
+def test_gradients_are_shown_block_by_block(shape, block):
+    grid = BlockGrid.over(shape, block)
+    rng = np.random.default_rng(3)
+    kernel = tf.constant(rng.normal(size=shape), tf.float32)
+    upstream = rng.normal(size=shape).astype(np.float32)
+    seen = []
+
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        shown = trained_products.watched(kernel, grid, seen.append)
+        shown = trained_products.watched_gradient(shown, grid, seen.append)
+    gradient = tape.gradient(shown, kernel, tf.constant(upstream))
+
+    np.testing.assert_array_equal(gradient, upstream)
+    for cell, part in cell_slices(grid):
+        np.testing.assert_allclose(
+            seen[0][cell], np.sum(upstream[part] ** 2), rtol=1e-4
+        )
+        np.testing.assert_allclose(
+            seen[1][cell],
+            np.sum(upstream[part] * kernel.numpy()[part]),
+            rtol=1e-4,
+            atol=1e-5,
+        )
 
 
 @pytest.mark.parametrize("shape, block", CASES)

@@ -52,6 +52,9 @@ SCHEDULES = {
     "acdc": lambda s: sapp.ACDCSchedule(s, STEPS, cycles=2),
     "early_ramp": lambda s: sapp.EarlyRamp(s, STEPS),
     "one_shot": lambda s: sapp.OneShot(s, STEPS),
+    "swaps": lambda s: sapp.BlockSwaps(
+        sapp.EarlyRamp(s, STEPS), fraction=0.8, frequency=2
+    ),
 }
 
 # What a mode of training, or the second Keras, does depends on the scorer alone
@@ -258,7 +261,9 @@ def test_distributed(keras, scorer, schedule):
     check_exact(model)
 
 
-@pytest.mark.parametrize("allocation", ["Uniform", "Balanced", "Global"])
+@pytest.mark.parametrize(
+    "allocation", ["Uniform", "Balanced", "Global", "Connected"]
+)
 @pytest.mark.parametrize("scorer", SCORERS)
 def test_any_allocation(scorer, allocation):
     import keras

@@ -24,7 +24,12 @@ from tfmot_sapp.allocation import (
     GlobalAllocation,
     UniformAllocation,
 )
-from tfmot_sapp.selection import kept_blocks, top_blocks
+from tfmot_sapp.selection import (
+    kept_blocks,
+    readers,
+    swap_blocks,
+    top_blocks,
+)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 5, 25, 100, 325, 1024])
@@ -133,3 +138,97 @@ def test_targets_by_pattern_follow_the_schedule_in_proportion():
 
     assert (half["conv_1"].sum(), full["conv_1"].sum()) == (80, 60)
     assert (half["dense"].sum(), full["dense"].sum()) == (60, 20)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 5, 99])
+def test_swaps_exchange_the_worst_for_the_most_promising(count):
+    rng = np.random.default_rng(count)
+    scores, growth = rng.integers(0, 4, (2, 3, 4)).astype(float)
+    mask = rng.random((3, 4)) < 0.5
+    kept, dropped = np.flatnonzero(mask), np.flatnonzero(~mask)
+    number = min(count, len(kept), len(dropped))
+    stay = sorted(kept, key=lambda i: (-scores.ravel()[i], i))
+    come = sorted(dropped, key=lambda i: (-growth.ravel()[i], i))
+    expected = stay[: len(kept) - number] + come[:number]
+
+    swapped = swap_blocks(scores, growth, mask, count)
+
+    assert sorted(np.flatnonzero(swapped)) == sorted(expected)
+
+
+def test_blocks_to_keep_are_not_swapped():
+    mask = np.array([True, True, False])
+
+    swapped = swap_blocks(
+        np.array([0.0, 1.0, 0.0]), np.ones(3), mask, 2, np.array([1, 0, 0]) > 0
+    )
+
+    np.testing.assert_array_equal(swapped, [True, False, True])
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (3, 5, 4), (1, 1)])
+@pytest.mark.parametrize("kind", [UniformAllocation, BalancedAllocation])
+def test_every_input_block_keeps_a_reader(shape, kind):
+    rng = np.random.default_rng(3)
+    # All the worth is in the first input block.
+    scores = rng.random(shape)
+    scores[..., 0, :] += 10
+    free, ruled = kind(), kind(keep_readers=True)
+    for sparsity in (0.0, 0.4, 0.75):
+        alive = {"dense": np.ones(shape, bool)}
+        before = free.allocate({"dense": scores}, alive, sparsity)["dense"]
+        mask = ruled.allocate({"dense": scores}, alive, sparsity)["dense"]
+        read = mask.any(
+            axis=tuple(a for a in range(len(shape)) if a != len(shape) - 2)
+        )
+
+        assert mask.sum() == before.sum() == kept_blocks(mask.size, sparsity)
+        assert read.sum() == min(mask.sum(), shape[-2])
+        if kind is BalancedAllocation:
+            columns = mask.reshape(-1, shape[-1]).sum(0)
+            assert columns.max() - columns.min() <= 1
+
+        swapped = ruled.swap(
+            {"dense": scores}, {"dense": mask}, {"dense": -scores}, 0.9
+        )["dense"]
+        assert swapped.sum() == mask.sum()
+        if kind is UniformAllocation:
+            assert (
+                swapped.any(
+                    axis=tuple(
+                        a for a in range(len(shape)) if a != len(shape) - 2
+                    )
+                ).sum()
+                == read.sum()
+            )
+
+
+def test_readers_are_the_best_of_their_input_blocks():
+    scores = np.array([[1.0, 5.0], [2.0, 4.0], [3.0, 0.0]])
+
+    np.testing.assert_array_equal(
+        readers(scores, np.ones((3, 2), bool)), [[0, 1], [0, 1], [1, 0]]
+    )
+    np.testing.assert_array_equal(
+        readers(scores, np.ones((3, 2), bool), most=2),
+        [[0, 1], [0, 1], [1, 0]],
+    )
+    np.testing.assert_array_equal(
+        readers(scores, np.array([[1, 0], [1, 1], [1, 1]]) > 0),
+        [[1, 0], [0, 1], [1, 0]],
+    )
+
+
+def test_balanced_swaps_stay_balanced():
+    rng = np.random.default_rng(0)
+    scores, growth = rng.random((2, 8, 6))
+    allocation = BalancedAllocation()
+    alive = {"dense": np.ones((8, 6), bool)}
+    masks = allocation.allocate({"dense": scores}, alive, 0.6)
+
+    swapped = allocation.swap({"dense": scores}, masks, {"dense": growth}, 0.5)
+
+    assert np.any(swapped["dense"] != masks["dense"])
+    np.testing.assert_array_equal(
+        swapped["dense"].sum(0), masks["dense"].sum(0)
+    )

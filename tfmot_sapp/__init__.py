@@ -26,7 +26,9 @@ from tfmot_sapp.allocation import (
 )
 from tfmot_sapp.block_regularizers import GroupLasso, GroupLog, GroupPower
 from tfmot_sapp.block_size import latency_block_size
+from tfmot_sapp.block_swaps import BlockSwaps
 from tfmot_sapp.callbacks import UpdatePruningStep
+from tfmot_sapp.connected_allocation import ConnectedAllocation
 from tfmot_sapp.diff_prune import DiffPrune
 from tfmot_sapp.early_ramp import EarlyRamp
 from tfmot_sapp.export.benchmark import benchmark
@@ -82,7 +84,9 @@ __all__ = [
     "ACDCSchedule",
     "Allocation",
     "BalancedAllocation",
+    "BlockSwaps",
     "CoSaMP",
+    "ConnectedAllocation",
     "ConstantSparsity",
     "Criterion",
     "DiffPrune",

@@ -16,22 +16,36 @@
 
 An allocation gets the scores of all kernels that are pruned together, the masks
 in force and the sparsity asked for, and returns the new masks. It is a pure
-function of NumPy arrays.
+function of NumPy arrays, in which input blocks lie on the last axis but one and
+output blocks on the last.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfmot_sapp.block_size import match_name
+from tfmot_sapp.connections import Connection
 from tfmot_sapp.schedule import validate_fraction, validate_sparsity
-from tfmot_sapp.selection import kept_blocks, top_blocks
+from tfmot_sapp.selection import (
+    kept_blocks,
+    readers,
+    swap_blocks,
+    top_blocks,
+)
 from tfmot_sapp.serialization import Registered
 
 
 class Allocation(Registered):
-    """Base class of the allocations."""
+    """Base class of the allocations.
+
+    Attributes:
+        uses_connections: Whether `connect` must be called.
+    """
+
+    uses_connections: bool = False
 
     def allocate(
         self,
@@ -58,6 +72,63 @@ class Allocation(Registered):
             "sparsity, target_sparsity)`, which returns one mask per kernel."
         )
 
+    def swap(
+        self,
+        scores: Mapping[str, np.ndarray],
+        masks: Mapping[str, np.ndarray],
+        growth: Mapping[str, np.ndarray],
+        fraction: float,
+    ) -> dict[str, np.ndarray]:
+        """Returns masks with the worst kept blocks exchanged for dropped ones.
+
+        Args:
+            scores: One array of scores per kernel, by name: the lowest of the
+                kept blocks go.
+            masks: The boolean masks in force, likewise.
+            growth: What a dropped block promises, likewise: the highest come.
+            fraction: Fraction of each kernel's kept blocks to exchange.
+
+        Returns:
+            Boolean masks with as many blocks kept, by the kernel's name.
+        """
+        return {
+            name: self._swap(
+                score,
+                masks[name],
+                growth[name],
+                math.floor(fraction * masks[name].sum() + 0.5),
+            )
+            for name, score in scores.items()
+        }
+
+    def _swap(
+        self,
+        score: np.ndarray,
+        mask: np.ndarray,
+        growth: np.ndarray,
+        count: int,
+    ) -> np.ndarray:
+        return swap_blocks(score, growth, mask, count)
+
+    def connect(
+        self,
+        masks: Mapping[str, np.ndarray],
+        scores: Mapping[str, np.ndarray],
+        alive: Mapping[str, np.ndarray],
+        connections: Sequence[Connection],
+    ) -> dict[str, np.ndarray]:
+        """Returns the masks, changed with a view to who reads whom.
+
+        Called after `allocate` and `swap` where `uses_connections` is set.
+
+        Args:
+            masks: What they returned.
+            scores: One array of scores per kernel, by the kernel's name.
+            alive: The boolean masks in force before, likewise.
+            connections: Which kernels' outputs which kernels read.
+        """
+        return dict(masks)
+
 
 class UniformAllocation(Allocation):
     """Prunes every kernel to the same sparsity, as in arXiv 2402.17902.
@@ -66,6 +137,8 @@ class UniformAllocation(Allocation):
         targets: Dictionary from layer names or `fnmatch` patterns to target
             sparsities of their own, in [0, 1). On the way there these layers
             follow the schedule in proportion.
+        keep_readers: Whether every input block keeps at least one block, the
+            best that reads it, as far as the count allows.
 
     Example:
 
@@ -77,7 +150,12 @@ class UniformAllocation(Allocation):
            [ True, False]])
     """
 
-    def __init__(self, targets: Mapping[str, float] | None = None):
+    def __init__(
+        self,
+        targets: Mapping[str, float] | None = None,
+        keep_readers: bool = False,
+    ):
+        self.keep_readers = bool(keep_readers)
         self.targets = {
             str(name): validate_sparsity(value, f"targets[{name!r}]")
             for name, value in (targets or {}).items()
@@ -112,11 +190,43 @@ class UniformAllocation(Allocation):
     def _select(
         self, score: np.ndarray, alive: np.ndarray, sparsity: float
     ) -> np.ndarray:
-        return top_blocks(score, kept_blocks(score.size, sparsity), alive)
+        count = kept_blocks(score.size, sparsity)
+        return top_blocks(*self._ranked(score, count, alive))
+
+    def _ranked(
+        self,
+        score: np.ndarray,
+        count: int,
+        alive: np.ndarray,
+        most: float = math.inf,
+        spare: int = 0,
+    ) -> tuple[np.ndarray, int, np.ndarray]:
+        """Puts the blocks first that the rule about readers wants."""
+        if not self.keep_readers or score.ndim < 2:
+            return score, count, alive
+        reserved = readers(score, alive, most, spare)
+        finite = score[np.isfinite(score)]
+        span = 1.0 + float(np.ptp(finite)) if finite.size else 1.0
+        return score + span * reserved, count, alive | reserved
+
+    def _swap(
+        self,
+        score: np.ndarray,
+        mask: np.ndarray,
+        growth: np.ndarray,
+        count: int,
+    ) -> np.ndarray:
+        keep = None
+        if self.keep_readers and score.ndim > 1:
+            keep = readers(score, mask) & mask
+        return swap_blocks(score, growth, mask, count, keep)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal allocation."""
-        return {"targets": dict(self.targets)}
+        return {
+            "targets": dict(self.targets),
+            "keep_readers": self.keep_readers,
+        }
 
 
 class BalancedAllocation(UniformAllocation):
@@ -128,6 +238,7 @@ class BalancedAllocation(UniformAllocation):
 
     Args:
         targets: As in `UniformAllocation`.
+        keep_readers: As in `UniformAllocation`.
 
     Example:
 
@@ -141,10 +252,11 @@ class BalancedAllocation(UniformAllocation):
     def _select(
         self, score: np.ndarray, alive: np.ndarray, sparsity: float
     ) -> np.ndarray:
-        count = kept_blocks(score.size, sparsity)
-        columns = np.reshape(score, (-1, score.shape[-1]))
+        outputs = score.shape[-1]
+        each, extra = divmod(kept_blocks(score.size, sparsity), outputs)
+        score, _, alive = self._ranked(score, each, alive, each, extra)
+        columns = np.reshape(score, (-1, outputs))
         living = np.reshape(alive, columns.shape)
-        each, extra = divmod(count, columns.shape[1])
         mask = np.stack(
             [
                 top_blocks(columns[:, j], each, living[:, j])
@@ -166,6 +278,25 @@ class BalancedAllocation(UniformAllocation):
             chosen = top_blocks(lowest, extra, living & candidates)
             mask |= chosen & candidates
         return mask.reshape(score.shape)
+
+    def _swap(
+        self,
+        score: np.ndarray,
+        mask: np.ndarray,
+        growth: np.ndarray,
+        count: int,
+    ) -> np.ndarray:
+        """Exchanges within columns, as many in each as a free swap drops."""
+        swapped = mask.copy()
+        dropped = mask & ~super()._swap(score, mask, growth, count)
+        for j in range(score.shape[-1]):
+            swapped[..., j] = swap_blocks(
+                np.where(dropped[..., j], -np.inf, score[..., j]),
+                growth[..., j],
+                mask[..., j],
+                int(dropped[..., j].sum()),
+            )
+        return swapped
 
 
 class GlobalAllocation(Allocation):

@@ -27,7 +27,6 @@ one factor per block without building that spread out.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 
@@ -200,106 +199,6 @@ def scale(kernel: tf.Tensor, factor: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
     return tf.reshape(tf.reshape(kernel, split) * spread, grid.shape)
 
 
-def scale_trained(
-    kernel: tf.Tensor, factor: tf.Tensor, grid: BlockGrid
-) -> tf.Tensor:
-    """The same as `scale`, for factors that are trained.
-
-    A training step is short of memory bandwidth, so what this costs is the
-    number of times it walks through the kernel and the tensors of the kernel's
-    size that it asks for. It is three walks and one such tensor: the product is
-    compiled, so that factors spread along one axis only; the gradient of the
-    factors, a sum of products over blocks, is compiled to read the kernel once;
-    and it is computed first, so that the gradient of the kernel may then
-    overwrite what it was computed from (`benchmarks/training_overhead.py`).
-
-    Args:
-        kernel: Tensor with `grid.shape`.
-        factor: Tensor of shape `grid.cells`, of the kernel's dtype.
-        grid: A `BlockGrid`.
-
-    Returns:
-        Tensor with the kernel's shape and dtype.
-    """
-
-    @tf.custom_gradient
-    def scaled(
-        kernel: tf.Tensor, factor: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable]:
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            sums = _sum_of_products(grid)(upstream, kernel)
-            with tf.control_dependencies([sums]):
-                return scale(upstream, factor, grid), sums
-
-        return _compiled_scale(grid)(kernel, factor), gradient
-
-    return scaled(kernel, factor)
-
-
-def watched(
-    kernel: tf.Tensor,
-    grid: BlockGrid,
-    observe: Callable[[tf.Tensor], None],
-) -> tf.Tensor:
-    """Returns the kernel, and shows what its gradient does to each block.
-
-    Args:
-        kernel: Tensor with `grid.shape`.
-        grid: A `BlockGrid`.
-        observe: Called while the gradient is computed, with the sum over each
-            block of weight times gradient, a tensor of shape `grid.cells`.
-
-    Returns:
-        `kernel`.
-    """
-
-    @tf.custom_gradient
-    def identity(kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            observe(_sum_of_products(grid)(upstream, kernel))
-            return upstream
-
-        return tf.identity(kernel), gradient
-
-    return identity(kernel)
-
-
-@functools.cache
-def _compiled_scale(
-    grid: BlockGrid,
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    return tf.function(
-        lambda kernel, factor: _scale_rows(kernel, factor, grid),
-        jit_compile=True,
-        autograph=False,
-    )
-
-
-@functools.cache
-def _sum_of_products(
-    grid: BlockGrid,
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    return tf.function(
-        lambda left, right: block_sum(left * right, grid),
-        jit_compile=True,
-        autograph=False,
-    )
-
-
-def _scale_rows(
-    kernel: tf.Tensor, factor: tf.Tensor, grid: BlockGrid
-) -> tf.Tensor:
-    """Returns what `scale` does, with the factors of a row laid out in full.
-
-    A processor multiplies two rows faster than it looks up the factor of every
-    short run of a row.
-    """
-    last = len(grid.view) - 1
-    rows = dataclasses.replace(grid, block=(*grid.block[:last], 1))
-    factor = _repeat(factor, last, grid.block[last], grid.view[last])
-    return scale(kernel, factor, rows)
-
-
 def block_sum(values: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
     """Sums a tensor over the blocks of a grid, differentiably.
 
@@ -385,7 +284,7 @@ def _broadcastable(
     for axis, (length, extent) in enumerate(zip(grid.view, grid.block)):
         count = -(-length // extent)
         if length % extent:
-            factor = _repeat(factor, axis, extent, length)
+            factor = repeat_along(factor, axis, extent, length)
             split.append(length)
             fitted.append(length)
         else:
@@ -394,7 +293,7 @@ def _broadcastable(
     return split, tf.reshape(factor, fitted)
 
 
-def _repeat(
+def repeat_along(
     factor: tf.Tensor, axis: int, extent: int, length: int
 ) -> tf.Tensor:
     # Broadcasting and slicing has a gradient of reshapes and sums, where that

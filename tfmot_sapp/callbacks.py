@@ -156,7 +156,7 @@ class UpdatePruningStep(keras.callbacks.Callback):
     def _find_groups(self) -> list[PruningGroup]:
         if self._groups is None:
             layers = pruned_layers(self._pruned_model)
-            self._groups = pruning_groups(layers)
+            self._groups = pruning_groups(self._pruned_model)
             for layer in layers:
                 layer.drive()
             self._offset = max(

@@ -20,9 +20,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp import gates
-from tfmot_sapp.block_grid import BlockGrid, scale, scale_trained
+from tfmot_sapp.block_grid import BlockGrid, scale
 from tfmot_sapp.hard_concrete import gates_density, validate_penalty
 from tfmot_sapp.scorer import KernelView, Scorer, State, StateSpec
+from tfmot_sapp.trained_products import scale_trained
 
 
 class DiffPrune(Scorer):

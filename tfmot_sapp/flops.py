@@ -14,6 +14,7 @@
 # ==============================================================================
 """Multiply-adds of a model."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -52,8 +53,16 @@ def count_flops(model: Any) -> int:
 
 
 def calls_of_model(model: Any) -> list[Call]:
-    """Returns the calls in a model's graph, for Sequential models too."""
-    return calls_of(getattr(model, "_functional", None) or model)
+    """Returns the calls in a model's graph, for Sequential models too.
+
+    A layer that is being pruned is taken for the layer that it wraps.
+    """
+    return [
+        dataclasses.replace(call, layer=call.layer.layer)
+        if hasattr(call.layer, "pruned_kernels")
+        else call
+        for call in calls_of(getattr(model, "_functional", None) or model)
+    ]
 
 
 def _flops(call: Call) -> int:

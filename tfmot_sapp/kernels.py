@@ -62,20 +62,24 @@ class Kernel:
         """The variable's shape."""
         return tuple(int(n) for n in self.variable.shape)
 
-    def output_axis(self, grid: BlockGrid) -> int:
-        """Returns the axis of a grid over the kernel that output blocks lie on.
+    def axes(self, grid: BlockGrid) -> tuple[int, int]:
+        """Returns the axes of a grid over the kernel that blocks lie on.
 
         Args:
             grid: What `grid` returned.
 
         Returns:
-            The axis; the last one if the kernel has no output axis.
+            The axis of input blocks and the axis of output blocks, the last
+            ones of either; those of the grid's last two axes that are left if
+            the kernel has none.
         """
         roles = self.roles
         if len(grid.view) != len(self.shape):
             _, roles = _merge_axes(self.shape, self.roles)
-        found = [axis for axis, role in enumerate(roles) if role == OUT]
-        return found[-1] if found else len(roles) - 1
+        last = len(roles) - 1
+        found = {role: axis for axis, role in enumerate(roles)}
+        output = found.get(OUT, last - 1 if found.get(IN) == last else last)
+        return found.get(IN, last - 1 if output == last else last), output
 
     def grid(self, block_size: Sequence[int]) -> BlockGrid:
         """Cuts the kernel in blocks.

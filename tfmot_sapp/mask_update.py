@@ -19,11 +19,12 @@ Layers that share a schedule and an allocation are pruned together
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.connections import Connection, find_connections
 from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.pruned_kernel import PrunedKernel
 from tfmot_sapp.schedule import (
@@ -71,18 +72,29 @@ class PruningGroup:
 
     Args:
         layers: Built pruned layers.
+        connections: Which kernels' outputs which kernels read; those of other
+            groups too.
 
     Attributes:
         step: The last step whose updates have been made; -1 for none.
     """
 
-    def __init__(self, layers: Sequence[PruneBlocksMixin]):
+    def __init__(
+        self,
+        layers: Sequence[PruneBlocksMixin],
+        connections: Iterable[Connection] = (),
+    ):
         self.layers = tuple(layers)
         self.schedule = layers[0].pruning_schedule
         self.allocation = layers[0].allocation
         self.kernels = _by_unique_name(
             [kernel for layer in layers for kernel in layer.pruned_kernels]
         )
+        self.connections = [
+            part
+            for connection in connections
+            if (part := connection.among(self.kernels))
+        ]
         self.step = max(int(host_value(layer.pruning_step)) for layer in layers)
 
     @property
@@ -121,7 +133,10 @@ class PruningGroup:
     def apply(self, update: Update, slots_of: SlotLookup) -> None:
         """Changes the masks to what one update asks for."""
         self._anneal(update.step)
-        masks = self._select(update.sparsity, slots_of)
+        if update.swap:
+            masks = self._swap(update.swap, slots_of)
+        else:
+            masks = self._select(update.sparsity, slots_of)
         for name, kernel in self.kernels.items():
             before = kernel.mask_array()
             if np.any(masks[name] & ~before):
@@ -170,45 +185,84 @@ class PruningGroup:
                 name: np.ones(kernel.grid.cells, bool)
                 for name, kernel in self.kernels.items()
             }
-        # Allocations know of a grid that its last axis is the output, which it
-        # isn't in transposed convolutions.
-        outputs = {
-            name: kernel.kernel.output_axis(kernel.grid)
-            for name, kernel in self.kernels.items()
-        }
+        scores, alive = self._scores(slots_of), self._masks()
         masks = self.allocation.allocate(
-            {
-                name: np.moveaxis(
-                    kernel.score(slots_of(kernel)), outputs[name], -1
-                )
-                for name, kernel in self.kernels.items()
-            },
-            {
-                name: np.moveaxis(kernel.mask_array(), outputs[name], -1)
-                for name, kernel in self.kernels.items()
-            },
-            sparsity,
-            target_sparsity(self.schedule),
+            scores, alive, sparsity, target_sparsity(self.schedule)
         )
+        return self._settled(masks, scores, alive)
+
+    def _swap(
+        self, fraction: float, slots_of: SlotLookup
+    ) -> dict[str, np.ndarray]:
+        scores, alive = self._scores(slots_of), self._masks()
+        growth = self._turned(
+            {name: kernel.growth() for name, kernel in self.kernels.items()}
+        )
+        masks = self.allocation.swap(scores, alive, growth, fraction)
+        return self._settled(masks, scores, alive)
+
+    def _scores(self, slots_of: SlotLookup) -> dict[str, np.ndarray]:
+        return self._turned(
+            {
+                name: kernel.score(slots_of(kernel))
+                for name, kernel in self.kernels.items()
+            }
+        )
+
+    def _masks(self) -> dict[str, np.ndarray]:
+        return self._turned(
+            {name: kernel.mask_array() for name, kernel in self.kernels.items()}
+        )
+
+    def _turned(
+        self, arrays: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        # Allocations know of a grid that its last two axes are input and
+        # output, which they aren't in transposed convolutions.
         return {
-            name: np.moveaxis(mask, -1, outputs[name])
+            name: np.moveaxis(array, self.kernels[name].axes, _INPUT_OUTPUT)
+            for name, array in arrays.items()
+        }
+
+    def _settled(
+        self,
+        masks: Mapping[str, np.ndarray],
+        scores: Mapping[str, np.ndarray],
+        alive: Mapping[str, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        if self.allocation.uses_connections:
+            masks = self.allocation.connect(
+                masks, scores, alive, self.connections
+            )
+        return {
+            name: np.moveaxis(mask, _INPUT_OUTPUT, self.kernels[name].axes)
             for name, mask in masks.items()
         }
 
 
-def pruning_groups(layers: Sequence[PruneBlocksMixin]) -> list[PruningGroup]:
+_INPUT_OUTPUT = (-2, -1)
+
+
+def pruning_groups(model: Any) -> list[PruningGroup]:
     """Sorts pruned layers by schedule and allocation.
 
     Args:
-        layers: Pruned layers; those not built yet or without a pruned kernel
-            are left out.
+        model: A model, a layer or a list of layers. Pruned layers that are not
+            built yet or have no pruned kernel are left out.
     """
     groups: dict[str, list[PruneBlocksMixin]] = {}
-    for layer in layers:
+    for layer in pruned_layers(model):
         if layer.pruned_kernels:
             key = _group_key(layer)
             groups.setdefault(key, []).append(layer)
-    return [PruningGroup(group) for group in groups.values()]
+    connections = []
+    if any(group[0].allocation.uses_connections for group in groups.values()):
+        layers = [layer for group in groups.values() for layer in group]
+        connections = find_connections(
+            model,
+            {k.name: k for layer in layers for k in layer.pruned_kernels},
+        )
+    return [PruningGroup(group, connections) for group in groups.values()]
 
 
 def _group_key(layer: PruneBlocksMixin) -> str:

@@ -107,4 +107,8 @@ class Taylor(Scorer):
 
 def _add(variable: Any, value: tf.Tensor) -> None:
     before = tf.convert_to_tensor(variable)
-    variable.assign(before + tf.cast(value, before.dtype))
+    value = tf.cast(value, before.dtype)
+    # A step whose gradient has overflowed, which an optimizer with a loss
+    # scale skips, must not stay in the sum for good.
+    value = tf.where(tf.math.is_finite(value), value, tf.zeros_like(value))
+    variable.assign(before + value)

@@ -22,9 +22,7 @@ import tensorflow as tf
 from tfmot_sapp.block_grid import BlockGrid, scale
 from tfmot_sapp.magnitude import block_norm, block_norm_squared
 from tfmot_sapp.scorer import KernelView, Scorer, State
-
-# Keeps the derivative of a norm finite at zero.
-_TINY = 1e-30
+from tfmot_sapp.trained_products import TINY, power_of_each, scale_by_norm
 
 
 class PowerPropagation(Scorer):
@@ -84,6 +82,9 @@ class PowerPropagation(Scorer):
         training: bool,
     ) -> tf.Tensor:
         """Returns the product, masked."""
+        if training and self.alpha != 1:
+            product = power_of_each if self.elementwise else scale_by_norm
+            return product(kernel, mask, grid, self.alpha - 1)
         return scale(self._powered(kernel, grid, self.alpha - 1), mask, grid)
 
     def _powered(
@@ -91,7 +92,7 @@ class PowerPropagation(Scorer):
     ) -> tf.Tensor:
         if exponent == 0:
             return kernel
-        tiny = tf.constant(_TINY, kernel.dtype)
+        tiny = tf.constant(TINY, kernel.dtype)
         if self.elementwise:
             return kernel * tf.maximum(tf.abs(kernel), tiny) ** exponent
         squared = block_norm_squared(kernel, grid)

@@ -27,10 +27,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.block_grid import BlockGrid, scale, watched
+from tfmot_sapp.block_grid import (
+    BlockGrid,
+    scale,
+)
 from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.kernels import Kernel
 from tfmot_sapp.scorer import KernelView, Scorer
+from tfmot_sapp.trained_products import watched, watched_gradient
+
+# Share of the average gradient norm that a step leaves as it is.
+_DECAY = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +56,9 @@ class PrunedKernel:
             the schedule's end: `mask` is at the target then, and training that
             goes on starts from this one.
         state: The scorer's variables, by name.
+        gradients: Variable of shape `grid.cells`: the average of each block's
+            squared gradient norm, dropped blocks included; `None` where the
+            schedule swaps no blocks.
     """
 
     name: str
@@ -59,6 +69,12 @@ class PrunedKernel:
     mask: Any
     scheduled_mask: Any
     state: Mapping[str, Any]
+    gradients: Any = None
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """The grid's axes of input blocks and of output blocks."""
+        return self.kernel.axes(self.grid)
 
     @property
     def variable(self) -> Any:
@@ -84,11 +100,27 @@ class PrunedKernel:
             training,
         )
         if training and self.scorer.observes:
-            return watched(product, self.grid, self._observe)
+            product = watched(product, self.grid, self._observe)
+        if training and self.gradients is not None:
+            product = watched_gradient(product, self.grid, self._average)
         return product
 
     def _observe(self, products: tf.Tensor) -> None:
         self.scorer.observe(products, self.state)
+
+    def _average(self, norms: tf.Tensor) -> None:
+        average = tf.convert_to_tensor(self.gradients)
+        # A step whose gradient has overflowed, which an optimizer with a loss
+        # scale skips, must not stay in the average for good.
+        norms = tf.cast(norms, average.dtype)
+        norms = tf.where(tf.math.is_finite(norms), norms, average)
+        self.gradients.assign(average + (1 - _DECAY) * (norms - average))
+
+    def growth(self) -> np.ndarray:
+        """Returns what each block promises: its squared gradient norm."""
+        if self.gradients is None:
+            return np.zeros(self.grid.cells)
+        return host_value(self.gradients)
 
     def prepare(self) -> None:
         """Makes the kernel what the scorer trains in its place."""

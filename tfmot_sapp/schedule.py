@@ -47,11 +47,14 @@ class Update(NamedTuple):
         step: Number of optimizer steps done when the masks change.
         sparsity: Fraction of the blocks removed from then on, in [0, 1).
         phase: "dense", "sparsification" or "sparse".
+        swap: Fraction of the kept blocks to exchange for dropped ones instead,
+            the sparsity being in force already.
     """
 
     step: int
     sparsity: float
     phase: str
+    swap: float = 0.0
 
 
 class SteppedSchedule(PruningSchedule, Registered):
@@ -64,9 +67,11 @@ class SteppedSchedule(PruningSchedule, Registered):
         target_sparsity: Sparsity after the last update.
         reset_optimizer: Whether the optimizer forgets its moments whenever
             a new phase begins.
+        swaps: Whether some updates exchange blocks.
     """
 
     reset_optimizer: bool = False
+    swaps: bool = False
 
     def __init__(
         self, target_sparsity: float, end_step: int, begin_step: int = 0

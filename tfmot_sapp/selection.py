@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Which blocks stay: exact counts, ties by index.
+"""Which blocks stay: exact counts, ties by index, swaps, readers.
 
 The count of kept blocks is defined here and nowhere else: the nearest integer
 to `(1 - sparsity) * blocks`, halves upwards, and at least one block, because a
@@ -89,3 +89,88 @@ def top_blocks(
     mask = np.zeros(flat.shape, bool)
     mask[order[:count]] = True
     return mask.reshape(np.shape(scores))
+
+
+def swap_blocks(
+    scores: np.ndarray,
+    growth: np.ndarray,
+    mask: np.ndarray,
+    count: int,
+    keep: np.ndarray | None = None,
+) -> np.ndarray:
+    """Returns a mask with the worst kept blocks exchanged for dropped ones.
+
+    Args:
+        scores: NumPy array of scores: the lowest of the kept blocks go.
+        growth: Array likewise: the highest of the dropped blocks come.
+        mask: Boolean array likewise: the blocks kept so far.
+        count: Number of blocks to exchange; fewer if there are not so many.
+        keep: Boolean array likewise: kept blocks that must not go. Defaults to
+            none.
+
+    Returns:
+        Boolean NumPy array with as many entries true as `mask`.
+
+    Example:
+
+    >>> mask = np.array([True, True, False, False])
+    >>> swap_blocks(np.array([2.0, 1, 0, 0]), np.array([9.0, 9, 3, 4]), mask, 1)
+    array([ True, False, False,  True])
+    """
+    mask = np.asarray(mask, bool)
+    fixed = np.zeros_like(mask) if keep is None else mask & keep
+    free = mask & ~fixed
+    count = min(count, int(free.sum()), int((~mask).sum()))
+    stay = top_blocks(scores, int(free.sum()) - count, free)
+    come = top_blocks(growth, count, ~mask)
+    return fixed | stay | come
+
+
+def readers(
+    scores: np.ndarray,
+    alive: np.ndarray,
+    most: float = math.inf,
+    spare: int = 0,
+) -> np.ndarray:
+    """Returns one block for each input block: the best that reads it.
+
+    Args:
+        scores: NumPy array of scores of rank 2 or more, input blocks on the
+            last axis but one.
+        alive: Boolean array like `scores`: blocks to choose from where an
+            input block has any.
+        most: Most blocks that an output block, on the last axis, may give.
+        spare: Number of output blocks that may give one more.
+
+    Returns:
+        Boolean NumPy array shaped like `scores`.
+
+    Example:
+
+    >>> scores = np.array([[1.0, 4.0], [2.0, 3.0]])
+    >>> readers(scores, np.ones((2, 2), bool))
+    array([[False,  True],
+           [False,  True]])
+    """
+    chosen = np.zeros(scores.shape, bool)
+    given = np.zeros(scores.shape[-1], int)
+    values = np.nan_to_num(np.asarray(scores, np.float64), nan=-np.inf)
+    rank = np.where(alive, values, -np.inf)
+    # The strongest claims come first, where places are few.
+    best = np.moveaxis(rank, -2, 0).reshape(scores.shape[-2], -1).max(1)
+    for row in np.argsort(-best, kind="stable"):
+        full = given >= most + (np.sum(given > most) < spare)
+        if np.all(full):
+            break
+        score, living = values[..., row, :], alive[..., row, :]
+        order = np.lexsort(
+            (
+                -score.ravel(),
+                ~living.ravel(),
+                np.broadcast_to(full, score.shape).ravel(),
+            )
+        )
+        place = np.unravel_index(order[0], score.shape)
+        chosen[(*place[:-1], row, place[-1])] = True
+        given[place[-1]] += 1
+    return chosen

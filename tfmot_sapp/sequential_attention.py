@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.block_grid import BlockGrid, scale, scale_trained
+from tfmot_sapp.block_grid import BlockGrid, scale
 from tfmot_sapp.scorer import (
     KernelView,
     Scorer,
@@ -33,6 +33,7 @@ from tfmot_sapp.scorer import (
     validate_scorer,
 )
 from tfmot_sapp.serialization import deserialize, serialize
+from tfmot_sapp.trained_products import scale_trained
 
 
 class SequentialAttention(Scorer):

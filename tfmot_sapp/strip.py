@@ -77,7 +77,7 @@ def strip_pruning(model: Any) -> Any:
 def _reach_target(model: Any) -> None:
     # A callback behind ours, such as EarlyStopping with its best weights, may
     # have put earlier masks back after training ended.
-    for group in pruning_groups(pruned_layers(model)):
+    for group in pruning_groups(model):
         if group.step != NOT_STARTED:
             group.finalise(lambda kernel: {})
 

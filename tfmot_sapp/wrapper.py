@@ -127,6 +127,8 @@ class PruneBlocksMixin:
             "scheduled_mask": StateSpec(grid.cells, 1, dtype="bool"),
             **self.scorer.state_specs(grid, target),
         }
+        if getattr(self.pruning_schedule, "swaps", False):
+            specs["gradients"] = StateSpec(grid.cells)
         # A kernel that keeps every block is the dense kernel to the bit: it
         # has no factor, so nothing to train beside it.
         scorer = self.scorer
@@ -149,6 +151,7 @@ class PruneBlocksMixin:
             target_sparsity=target,
             mask=variables.pop("mask"),
             scheduled_mask=variables.pop("scheduled_mask"),
+            gradients=variables.pop("gradients", None),
             state=variables,
         )
 
