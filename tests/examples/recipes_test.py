@@ -14,56 +14,14 @@
 # ==============================================================================
 """Every recipe runs from end to end on TFDS's mock data."""
 
-import json
 import os
 import pathlib
-import socket
-import subprocess
 import sys
 
-import h5py
 import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-
-PROGRAM = """
-import runpy, sys
-import numpy as np
-import tensorflow_datasets as tfds
-name = sys.argv[1]
-sys.path.insert(0, "examples")
-sys.argv = sys.argv[1:]
-with tfds.testing.mock_data(num_examples=16):
-    runpy.run_path(f"examples/{name}", run_name="__main__")
-"""
-
-SMALL = ["--epochs=2", "--batch_size=8"]
-
-
-def start(program, name, *flags, environment=None):
-    return subprocess.Popen(
-        [sys.executable, "-c", program, name, *SMALL, *flags],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.fspath(ROOT),
-            **(environment or {}),
-        },
-    )
-
-
-def finish(process, code=0):
-    output, errors = process.communicate(timeout=400)
-    assert process.returncode == code, errors[-3000:]
-    return output
-
-
-def run(name, *flags):
-    return finish(start(PROGRAM, name, *flags))
 
 
 def check_models(output, folder):
@@ -74,7 +32,7 @@ def check_models(output, folder):
     )
 
 
-def test_imagenet_resnet50(tmp_path):
+def test_imagenet_resnet50(run, tmp_path):
     output = run(
         "imagenet_resnet50.py",
         f"--output_dir={tmp_path}",
@@ -94,7 +52,7 @@ def test_imagenet_resnet50(tmp_path):
     [["--mixed_precision", "--strategy=mirrored"], ["--jit_compile"]],
     ids=["mixed-mirrored", "xla"],
 )
-def test_bert_encoder(flags, tmp_path):
+def test_bert_encoder(run, flags, tmp_path):
     output = run(
         "bert_encoder.py",
         f"--output_dir={tmp_path}",
@@ -112,55 +70,7 @@ def test_bert_encoder(flags, tmp_path):
     check_models(output, tmp_path)
 
 
-PADDED = """
-import sys
-sys.path.insert(0, "examples")
-sys.argv = [
-    "bert_encoder.py", "--width=32", "--heads=2", "--blocks=2",
-    "--vocabulary=50"]
-import bert_encoder, keras, tfmot_sapp as sapp
-import numpy as np
-
-bert_encoder.FLAGS(sys.argv)
-
-def make(length):
-    bert_encoder.FLAGS.length = length
-    model = sapp.prune_blocks(
-        bert_encoder.make_model(), sapp.ConstantSparsity(0.75, 0),
-        {"block_*": (4, 4)}, pruning_policy=sapp.MinimumBlocks(4))
-    model.compile("sgd", "mse")
-    return model
-
-rng = np.random.default_rng(0)
-words = rng.integers(1, 50, (4, 5))
-padded = np.pad(words, ((0, 0), (0, 7)))
-long = make(12)
-long.fit(padded, np.ones((4, 2)), verbose=0,
-         callbacks=[sapp.UpdatePruningStep()])
-short = make(5)
-for theirs, mine in zip(long.variables, short.variables):
-    value = keras.ops.convert_to_numpy(theirs)
-    if mine.shape != value.shape:
-        assert mine.path == "places/table", mine.path
-        value = value[:5]
-    mine.assign(value)
-rows = {row.name: row.kept / row.blocks for row in sapp.report(long).pruned}
-assert len(rows) == 2 * 6 and set(rows.values()) == {0.25}, rows
-expected = short.predict(words, verbose=0)
-np.testing.assert_allclose(
-    long.predict(padded, verbose=0), expected, atol=1e-5)
-assert np.ptp(expected) > 1e-2
-other = padded.copy()
-other[:, 5] = 7
-assert np.abs(long.predict(other, verbose=0) - expected).max() > 1e-4
-"""
-
-
-def test_padding_is_neither_attended_to_nor_pooled():
-    finish(start(PADDED, "bert_encoder.py"))
-
-
-def test_fashion_mnist(tmp_path):
+def test_fashion_mnist(run, tmp_path):
     output = run(
         "fashion_mnist.py",
         f"--output_dir={tmp_path}",
@@ -174,7 +84,7 @@ def test_fashion_mnist(tmp_path):
 
 
 @pytest.mark.parametrize("network", ["lenet_300_100", "lenet_5"])
-def test_mnist_lenet(network, tmp_path):
+def test_mnist_lenet(run, network, tmp_path):
     output = run(
         "mnist_lenet.py", f"--output_dir={tmp_path}", f"--network={network}"
     )
@@ -183,14 +93,14 @@ def test_mnist_lenet(network, tmp_path):
         assert word in output
 
 
-def test_structured_mlp(tmp_path):
+def test_structured_mlp(run, tmp_path):
     output = run("structured_mlp.py", f"--output_dir={tmp_path}", "--epochs=1")
 
     for word in ("dense", "i-SpaSP", "OSSCAR", "fine-tuned"):
         assert word in output
 
 
-def test_structured_imagenet(tmp_path):
+def test_structured_imagenet(run, tmp_path):
     output = run(
         "structured_imagenet.py",
         f"--output_dir={tmp_path}",
@@ -202,7 +112,7 @@ def test_structured_imagenet(tmp_path):
     assert "smaller" in output and "G multiply-adds" in output
 
 
-def test_structured_encoder(tmp_path):
+def test_structured_encoder(run, tmp_path):
     output = run(
         "structured_encoder.py",
         f"--output_dir={tmp_path}",
@@ -262,7 +172,7 @@ def write_rows(path, rows=200, fields=39):
 CRITEO = ["--batch_size=32", "--buckets=512"]
 
 
-def test_criteo_from_a_table(tmp_path):
+def test_criteo_from_a_table(run, tmp_path):
     write_rows(tmp_path / "rows.tsv")
 
     output = run(
@@ -277,140 +187,21 @@ def test_criteo_from_a_table(tmp_path):
     check_models(output, tmp_path)
 
 
-def test_criteo_from_the_tfds_builder(tmp_path):
+def test_criteo_from_the_tfds_builder(run, tmp_path):
     manual = tmp_path / "manual"
     manual.mkdir()
     write_rows(manual / "train.txt")
-    program = PROGRAM.replace(
-        "with tfds.testing.mock_data(num_examples=16):", "if True:"
-    )
-
-    output = finish(
-        start(
-            program,
-            "criteo_mlp.py",
-            f"--output_dir={tmp_path}",
-            f"--data_dir={tmp_path / 'data'}",
-            f"--manual_dir={manual}",
-            "--nobaseline",
-            *CRITEO,
-        )
+    output = run(
+        "criteo_mlp.py",
+        f"--output_dir={tmp_path}",
+        f"--data_dir={tmp_path / 'data'}",
+        f"--manual_dir={manual}",
+        "--nobaseline",
+        *CRITEO,
+        mock=False,
     )
 
     check_models(output, tmp_path)
-
-
-# Ends the process in the middle of an epoch of the second training.
-STOPPED = """
-import os
-import tfmot_sapp
-
-class Stopping(tfmot_sapp.UpdatePruningStep):
-    batches = 0
-    def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(batch, logs)
-        Stopping.batches += 1
-        if Stopping.batches == 13:
-            os._exit(7)
-
-tfmot_sapp.UpdatePruningStep = Stopping
-"""
-
-
-def read_checkpoint(folder, training):
-    """Returns the state of a training and all arrays of its weights file."""
-    folder = folder / "checkpoints" / "criteo_mlp" / training
-    state = json.loads((folder / "state.json").read_text())
-    arrays = {}
-
-    def note(name, item):
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()]
-
-    with h5py.File(folder / state["weights"]) as file:
-        file.visititems(note)
-    return state, arrays
-
-
-def hashed_rows(folder):
-    rng = np.random.default_rng(0)
-    np.savez(
-        folder / "rows.npz",
-        tokens=rng.integers(-1, 1 << 20, (200, 39)).astype(np.int32),
-        label=rng.integers(0, 2, 200).astype(np.uint8),
-    )
-    return [f"--hashed={folder / 'rows.npz'}", "--epochs=4", *CRITEO]
-
-
-def test_a_stopped_recipe_goes_on_as_if_it_had_not_been(tmp_path):
-    flags = [*hashed_rows(tmp_path), "--preset=paper", "--sparsity=0.8"]
-    whole, parted = tmp_path / "whole", tmp_path / "parted"
-    uninterrupted = start(
-        PROGRAM, "criteo_mlp.py", f"--output_dir={whole}", *flags
-    )
-    flags.append(f"--output_dir={parted}")
-
-    finish(start(STOPPED + PROGRAM, "criteo_mlp.py", *flags), code=7)
-    dense, _ = read_checkpoint(parted, "dense")
-    pruned, _ = read_checkpoint(parted, "pruned")
-    assert (dense["epochs"], pruned["epochs"]) == (4, 2)
-    output = run("criteo_mlp.py", *flags)
-
-    check_models(finish(uninterrupted), whole)
-    check_models(output, parted)
-    # The dense model is not trained again.
-    assert "dense: goes on after 4 epochs" in output
-    assert output.count("Epoch 4/4") == 1 and "Epoch 2/4" not in output
-    for training in ("dense", "pruned"):
-        state, expected = read_checkpoint(whole, training)
-        _, found = read_checkpoint(parted, training)
-        assert found.keys() == expected.keys()
-        for name, array in found.items():
-            np.testing.assert_array_equal(array, expected[name], name)
-    assert sum(array.dtype == bool for array in found.values()) == 2
-    # What the preset sets, and what is given beside it.
-    assert state["settings"]["learning_rate"] == 2e-2
-    assert state["settings"]["final_learning_rate"] == 3e-4
-    assert state["settings"]["schedule"] == "criteo"
-    assert state["settings"]["batch_size"] == 32
-
-
-def test_two_workers_prune_as_one_and_the_chief_alone_writes(tmp_path):
-    flags = [*hashed_rows(tmp_path), "--nobaseline", "--learning_rate=0.01"]
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("localhost", 0))
-            ports.append(f"localhost:{probe.getsockname()[1]}")
-
-    def worker(index):
-        task = {
-            "cluster": {"worker": ports},
-            "task": {"type": "worker", "index": index},
-        }
-        return start(
-            PROGRAM,
-            "criteo_mlp.py",
-            f"--output_dir={tmp_path / str(index)}",
-            "--strategy=workers",
-            *flags,
-            environment={"TF_CONFIG": json.dumps(task)},
-        )
-
-    processes = [worker(0), worker(1)]
-    one = start(PROGRAM, "criteo_mlp.py", f"--output_dir={tmp_path}", *flags)
-    finish(one)
-    chief, other = map(finish, processes)
-
-    check_models(chief, tmp_path / "0")
-    assert "parameters" not in other and "Epoch" not in other
-    assert not (tmp_path / "1").exists()
-    _, expected = read_checkpoint(tmp_path, "pruned")
-    _, found = read_checkpoint(tmp_path / "0", "pruned")
-    for name, array in found.items():
-        if array.dtype == bool:
-            np.testing.assert_array_equal(array, expected[name])
-            assert array.sum() == 156
 
 
 def test_a_table_of_other_width_is_refused(tmp_path):
