@@ -18,12 +18,14 @@
 
 The encoder is built of Keras's own layers as KerasHub's is: embeddings of words
 and places, then blocks of attention and feed-forward layers behind a layer norm
-each. Blocks of weights go from the query, key, value and output projections of
-every attention and from both feed-forward layers.
+each. What fills a sentence up to its length is neither attended to nor pooled.
+Blocks of weights go from the query, key, value and output projections of every
+attention and from both feed-forward layers.
 """
 
 from typing import Any
 
+import comparison
 import keras
 import recipe
 import tensorflow as tf
@@ -41,6 +43,9 @@ flags.DEFINE_integer("blocks", 2, "Transformer blocks.")
 flags.DEFINE_integer("length", 48, "Words of a sentence.")
 flags.DEFINE_integer("vocabulary", 10_000, "Words that are known.")
 
+# What `TextVectorization` fills sentences up with.
+PADDING = 0
+
 
 @keras.saving.register_keras_serializable(package="bert_encoder")
 class Places(keras.layers.Layer):
@@ -57,13 +62,34 @@ class Places(keras.layers.Layer):
         return inputs + self.table
 
 
-def transformer_block(hidden: Any, name: str) -> Any:
-    """Returns one block, its norms in front."""
+@keras.saving.register_keras_serializable(package="bert_encoder")
+class MeanOfWords(keras.layers.Layer):
+    """Averages over the words of a sentence, padding left out."""
+
+    def call(self, inputs: tuple[Any, Any]) -> Any:
+        """Takes vectors (batch, length, width) and words (batch, length)."""
+        vectors, is_word = inputs
+        weights = keras.ops.expand_dims(
+            keras.ops.cast(is_word, vectors.dtype), -1
+        )
+        total = keras.ops.sum(vectors * weights, axis=1)
+        # A sentence without a word has the mean 0.
+        return total / keras.ops.maximum(keras.ops.sum(weights, axis=1), 1)
+
+
+def transformer_block(hidden: Any, is_word: Any, name: str) -> Any:
+    """Returns one block, its norms in front.
+
+    Args:
+        hidden: A vector for each place, (batch, length, width).
+        is_word: Whether there is a word at a place, (batch, length).
+        name: How its layers' names begin.
+    """
     layers = keras.layers
     normed = layers.LayerNormalization(name=f"{name}_norm_1")(hidden)
     attended = layers.MultiHeadAttention(
         FLAGS.heads, FLAGS.width // FLAGS.heads, name=f"{name}_attention"
-    )(normed, normed)
+    )(normed, normed, attention_mask=keras.ops.expand_dims(is_word, 1))
     hidden = layers.Add()([hidden, layers.Dropout(0.1)(attended)])
     normed = layers.LayerNormalization(name=f"{name}_norm_2")(hidden)
     inner = layers.Dense(
@@ -78,14 +104,15 @@ def make_model() -> keras.Model:
     keras.utils.set_random_seed(FLAGS.seed)
     layers = keras.layers
     inputs = keras.Input((FLAGS.length,), dtype="int32")
+    is_word = keras.ops.not_equal(inputs, PADDING)
     hidden = layers.Embedding(FLAGS.vocabulary, FLAGS.width, name="words")(
         inputs
     )
     hidden = Places(name="places")(hidden)
     for index in range(FLAGS.blocks):
-        hidden = transformer_block(hidden, f"block_{index + 1}")
+        hidden = transformer_block(hidden, is_word, f"block_{index + 1}")
     hidden = layers.LayerNormalization()(hidden)
-    hidden = layers.GlobalAveragePooling1D()(hidden)
+    hidden = MeanOfWords(name="mean")((hidden, is_word))
     return keras.Model(inputs, layers.Dense(2, dtype="float32")(hidden))
 
 
@@ -136,10 +163,8 @@ def main(_: list[str]) -> None:
             {"block_*": block},
         )
         wrapped = train("pruned", wrapped)
-    print(
-        recipe.finish(
-            "validation accuracy, %", accuracy, make_model, wrapped, dense
-        )
+    comparison.finish(
+        "validation accuracy, %", accuracy, make_model, wrapped, dense
     )
 
 

@@ -21,6 +21,7 @@ schedule and one learning rate, and one seed: `benchmarks/accuracy.py` is the
 fair comparison, this is the quick one.
 """
 
+import re
 from typing import Any
 
 import keras
@@ -88,34 +89,41 @@ def make_model() -> keras.Model:
     )
 
 
+def slug(name: str) -> str:
+    """Returns a method's name as one of a folder."""
+    return re.sub(r"\W+", "_", name)
+
+
 def main(_: list[str]) -> None:
     """Trains with every method and prints the table."""
-    recipe.start()
-    FLAGS.resume = False
+    strategy = recipe.start()
     training = recipe.load("fashion_mnist", "train", prepare, cache=True)
     test = recipe.load("fashion_mnist", "test", prepare, cache=True)
     steps = recipe.count_steps(training)
 
-    def train(model: keras.Model) -> keras.Model:
-        return recipe.fit_classifier("", model, training, test)
+    def train(name: str, model: keras.Model) -> keras.Model:
+        return recipe.fit_classifier(name, model, training, test)
 
     def accuracy(model: keras.Model) -> str:
         return f"{recipe.accuracy(model, test):.2f}"
 
     rows = []
     if FLAGS.baseline:
-        dense = train(make_model())
+        with strategy.scope():
+            dense = train("dense", make_model())
         rows.append(["dense", accuracy(dense), "0.0 %", ""])
     for name in FLAGS.method or METHODS:
         print(name)
         scorer, schedule = METHODS[name]
-        wrapped = sapp.prune_blocks(
-            make_model(),
-            schedule(FLAGS.sparsity, steps),
-            {"hidden_*": (FLAGS.block, FLAGS.block)},
-            scorer,
-        )
-        stripped = sapp.strip_pruning(train(wrapped))
+        with strategy.scope():
+            wrapped = sapp.prune_blocks(
+                make_model(),
+                schedule(FLAGS.sparsity, steps),
+                {"hidden_*": (FLAGS.block, FLAGS.block)},
+                scorer,
+            )
+            wrapped = train(slug(name), wrapped)
+        stripped = sapp.strip_pruning(wrapped)
         report = sapp.report(stripped)
         kept = sum(row.kept for row in report.pruned)
         blocks = sum(row.blocks for row in report.pruned)
@@ -128,7 +136,8 @@ def main(_: list[str]) -> None:
             ]
         )
     head = ["method", "test accuracy, %", "blocks removed", "fewer parameters"]
-    print(render(head, rows, numeric=(1, 2, 3)))
+    if recipe.is_chief():
+        print(render(head, rows, numeric=(1, 2, 3)))
 
 
 if __name__ == "__main__":

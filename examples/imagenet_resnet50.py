@@ -24,6 +24,7 @@ are the usual ones for this network; the paper doesn't name them. ImageNet must
 have been prepared for TFDS (`imagenet2012`), which asks for a manual download.
 """
 
+import comparison
 import imagenet_inputs
 import keras
 import recipe
@@ -55,6 +56,7 @@ CLASSES = 1000
 
 def make_model() -> keras.Model:
     """Returns ResNet-50 without a softmax."""
+    keras.utils.set_random_seed(FLAGS.seed)
     side = FLAGS.image_size
     return keras.applications.ResNet50(
         weights=None,
@@ -125,10 +127,8 @@ def main(_: list[str]) -> None:
             pruning_policy=sapp.MinimumBlocks(FLAGS.min_blocks),
         )
         wrapped = train("pruned", wrapped)
-    print(
-        recipe.finish(
-            "validation accuracy, %", accuracy, make_model, wrapped, dense
-        )
+    comparison.finish(
+        "validation accuracy, %", accuracy, make_model, wrapped, dense
     )
 
 

@@ -118,34 +118,37 @@ def units_kept(stripped: keras.Model) -> str:
 
 def main(_: list[str]) -> None:
     """Trains dense and with each kind of gates, and prints the table."""
-    recipe.start()
-    FLAGS.resume = False
+    strategy = recipe.start()
     training = recipe.load("mnist", "train", prepare, cache=True)
     test = recipe.load("mnist", "test", prepare, cache=True)
     steps = recipe.count_steps(training)
 
-    def train(model: keras.Model) -> keras.Model:
-        return recipe.fit_classifier("", model, training, test)
+    def train(name: str, model: keras.Model) -> keras.Model:
+        return recipe.fit_classifier(name, model, training, test)
 
     def error(model: keras.Model) -> str:
         return f"{100 - recipe.accuracy(model, test):.2f} %"
 
     rows = []
     if FLAGS.baseline:
-        dense = train(make_model())
+        with strategy.scope():
+            dense = train("dense", make_model())
         rows.append(["dense", error(dense), units_kept(dense)])
     for gates in FLAGS.gates:
-        wrapped = sapp.prune_blocks(
-            make_model(),
-            sapp.LearnedSparsity(steps),
-            {"conv_*": (ALL, 1), "dense_*": (1, ALL)},
-            make_scorer(gates),
-            pruning_policy=sapp.MinimumBlocks(1),
-        )
-        stripped = sapp.strip_pruning(train(wrapped))
+        with strategy.scope():
+            wrapped = sapp.prune_blocks(
+                make_model(),
+                sapp.LearnedSparsity(steps),
+                {"conv_*": (ALL, 1), "dense_*": (1, ALL)},
+                make_scorer(gates),
+                pruning_policy=sapp.MinimumBlocks(1),
+            )
+            wrapped = train(gates, wrapped)
+        stripped = sapp.strip_pruning(wrapped)
         rows.append([gates, error(stripped), units_kept(stripped)])
     rows += PUBLISHED[FLAGS.network]
-    print(render(["gates", "test error", "units"], rows, numeric=(1,)))
+    if recipe.is_chief():
+        print(render(["gates", "test error", "units"], rows, numeric=(1,)))
 
 
 if __name__ == "__main__":

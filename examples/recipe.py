@@ -12,20 +12,37 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""What the recipes share: flags, devices, training that resumes, the table."""
+"""What the recipes share: flags, devices, data, training that resumes."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+import worker_loop
 from absl import flags
+from checkpoints import Checkpoints, SaveEachEpoch
+from training_data import TrainingData
 
 import tfmot_sapp as sapp
-from tfmot_sapp.tables import render
 
 FLAGS = flags.FLAGS
+
+# Flags that do not change what a training ends with, but for rounding.
+_NO_MATTER = {
+    "data_dir",
+    "download",
+    "output_dir",
+    "baseline",
+    "resume",
+    "strategy",
+    "tpu",
+    # These choose what is trained, each under a name of its own.
+    "gates",
+    "method",
+}
 
 
 def define_flags(
@@ -56,12 +73,18 @@ def define_flags(
     flags.DEFINE_bool("baseline", baseline, "Whether to train dense too.")
     flags.DEFINE_bool("mixed_precision", False, "Compute in bfloat16.")
     flags.DEFINE_bool("jit_compile", False, "Let XLA compile the steps.")
-    flags.DEFINE_bool("resume", True, "Go on where a stopped run was.")
+    flags.DEFINE_bool(
+        "resume",
+        True,
+        "Go on where the same command was stopped; what it has trained to the "
+        "end is not trained again.",
+    )
     flags.DEFINE_enum(
         "strategy",
         "none",
         ["none", "mirrored", "workers", "tpu"],
-        "Devices: one; all of this machine; those that TF_CONFIG names; a TPU.",
+        "Devices: one; all of this machine; those that TF_CONFIG names, with "
+        "an --output_dir that all of them see; a TPU.",
     )
     flags.DEFINE_string("tpu", "", "Name of the TPU.")
 
@@ -81,8 +104,24 @@ def start() -> tf.distribute.Strategy:
     keras.utils.set_random_seed(FLAGS.seed)
     if FLAGS.mixed_precision:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    if is_chief():
+        os.makedirs(FLAGS.output_dir, exist_ok=True)
     return strategy
+
+
+def is_chief() -> bool:
+    """Returns whether this process is the one that writes files.
+
+    Of several workers it is the chief that `TF_CONFIG` names, or the first.
+    """
+    if FLAGS.strategy != "workers":
+        return True
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    jobs = resolver.cluster_spec().jobs
+    if not jobs:
+        return True
+    writer = "chief" if "chief" in jobs else "worker"
+    return resolver.task_type == writer and resolver.task_id == 0
 
 
 def _tpu_strategy() -> tf.distribute.Strategy:
@@ -97,7 +136,7 @@ def load(
     split: str,
     prepare: Callable[[Any], tuple[Any, Any]],
     cache: bool = False,
-) -> tf.data.Dataset:
+) -> Any:
     """Returns batches of a TFDS data set.
 
     Args:
@@ -106,6 +145,9 @@ def load(
             the last, smaller batch.
         prepare: Maps an example to input and label.
         cache: Whether the examples stay in memory, as they are read.
+
+    Returns:
+        What `batches` returns.
     """
     import tensorflow_datasets as tfds
 
@@ -115,6 +157,7 @@ def load(
         data_dir=FLAGS.data_dir,
         download=FLAGS.download,
         shuffle_files=split.startswith("train"),
+        read_config=tfds.ReadConfig(shuffle_seed=FLAGS.seed),
     )
     if cache:
         data = data.cache()
@@ -125,31 +168,39 @@ def batches(
     data: tf.data.Dataset,
     training: bool,
     prepare: Callable[[Any], tuple[Any, Any]],
-) -> tf.data.Dataset:
-    """Returns prepared batches of single examples."""
+) -> Any:
+    """Returns prepared batches of single examples.
+
+    Args:
+        data: Single examples.
+        training: Whether they are trained on.
+        prepare: Maps an example to input and label.
+
+    Returns:
+        `TrainingData` to train on, otherwise a `tf.data.Dataset`.
+    """
     if FLAGS.limit:
         data = data.take(FLAGS.limit)
     if training:
-        data = data.shuffle(FLAGS.shuffle, seed=FLAGS.seed)
+        return TrainingData(
+            data, prepare, FLAGS.batch_size, FLAGS.shuffle, FLAGS.seed
+        )
     data = data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    return data.batch(FLAGS.batch_size, drop_remainder=training).prefetch(2)
+    return data.batch(FLAGS.batch_size).prefetch(2)
 
 
-def count_steps(training: tf.data.Dataset) -> int:
+def count_steps(training: TrainingData) -> int:
     """Returns the number of steps of the whole training.
 
     Raises:
         ValueError: If there are fewer examples than a batch has.
     """
-    size = int(training.cardinality())
-    if size < 0:
-        size = sum(1 for _ in training)
-    if size == 0:
+    if training.steps == 0:
         raise ValueError(
             "There is no whole batch to train on. "
             f"Received: --batch_size={FLAGS.batch_size}."
         )
-    return FLAGS.epochs * size
+    return FLAGS.epochs * training.steps
 
 
 def fit(
@@ -158,18 +209,18 @@ def fit(
     optimizer: Any,
     loss: Any,
     metrics: Sequence[Any],
-    training: tf.data.Dataset,
+    training: TrainingData,
     validation: tf.data.Dataset,
 ) -> Any:
     """Compiles and trains a model, from its last checkpoint if there is one.
 
     Args:
-        name: Name of its folder for checkpoints, in the output folder.
+        name: Name of its folder for checkpoints.
         model: A model, wrapped or not.
         optimizer: Its optimizer.
         loss: Its loss.
         metrics: Its metrics.
-        training: Batches to train on.
+        training: What to train on.
         validation: Batches to measure on.
 
     Returns:
@@ -179,38 +230,68 @@ def fit(
         optimizer, loss, metrics=metrics, jit_compile=FLAGS.jit_compile
     )
     callbacks: list[Any] = []
-    if FLAGS.resume:
-        # Ahead of the pruning callback, which goes on from what is restored.
-        callbacks.append(
-            keras.callbacks.BackupAndRestore(
-                os.path.join(FLAGS.output_dir, "checkpoints", name)
-            )
-        )
     if hasattr(model, "layers") and _is_wrapped(model):
         callbacks.append(sapp.UpdatePruningStep())
+    first = 0
+    if FLAGS.resume:
+        checkpoints = Checkpoints(_folder(name), _settings(), is_chief())
+        first = checkpoints.restore(model)
+        callbacks.append(SaveEachEpoch(checkpoints))
+    # There must be data to look at even if there is no epoch left.
+    data = training.epochs(min(first, FLAGS.epochs - 1), FLAGS.epochs)
+    if FLAGS.strategy == "workers":
+        worker_loop.fit(
+            model,
+            data,
+            range(first, FLAGS.epochs),
+            training.steps,
+            callbacks,
+            FLAGS.jit_compile,
+            verbose=is_chief(),
+        )
+        return model
     model.fit(
-        training,
+        data,
         validation_data=validation,
+        initial_epoch=first,
         epochs=FLAGS.epochs,
+        steps_per_epoch=training.steps,
         verbose=2,
         callbacks=callbacks,
     )
     return model
 
 
+def _recipe() -> str:
+    return os.path.splitext(os.path.basename(sys.argv[0]))[0]
+
+
+def _folder(name: str) -> str:
+    return os.path.join(FLAGS.output_dir, "checkpoints", _recipe(), name)
+
+
+def _settings() -> dict[str, Any]:
+    """Returns the flags that decide how a training goes."""
+    by_module = FLAGS.flags_by_module_dict()
+    own = [*by_module[__name__], *by_module.get(sys.argv[0], [])]
+    return {
+        flag.name: flag.value for flag in own if flag.name not in _NO_MATTER
+    }
+
+
 def fit_classifier(
     name: str,
     model: Any,
-    training: tf.data.Dataset,
+    training: TrainingData,
     validation: tf.data.Dataset,
     optimizer: str = "Adam",
 ) -> Any:
     """Trains a classifier with a cosine learning rate.
 
     Args:
-        name: Name of its folder for checkpoints, in the output folder.
+        name: Name of its folder for checkpoints.
         model: A model that returns logits, wrapped or not.
-        training: Batches to train on.
+        training: What to train on.
         validation: Batches to measure on.
         optimizer: Name of a Keras optimizer.
 
@@ -242,79 +323,4 @@ def accuracy(model: Any, data: tf.data.Dataset) -> float:
 def _is_wrapped(model: Any) -> bool:
     return any(
         isinstance(layer, sapp.PruneBlocks) for layer in model._flatten_layers()
-    )
-
-
-def _in_float32(model: Any, make: Callable[[], Any]) -> Any:
-    """Returns a model of mixed precision as runtimes want it."""
-    if not FLAGS.mixed_precision:
-        return model
-    keras.mixed_precision.set_global_policy("float32")
-    plain = make()
-    plain.set_weights(model.get_weights())
-    return plain
-
-
-def finish(
-    figure: str,
-    evaluate: Callable[[Any], float],
-    make: Callable[[], Any],
-    pruned: Any,
-    dense: Any = None,
-    digits: int = 2,
-) -> str:
-    """Strips, packs and exports a pruned model, and compares it with the dense.
-
-    Args:
-        figure: What `evaluate` returns, for the table.
-        evaluate: Returns the figure of a model.
-        make: Makes the network, unpruned.
-        pruned: The wrapped model after training.
-        dense: The dense model after training. Defaults to `None`: the table
-            has no figure for it, and a file of the pruned model, unpacked.
-        digits: Digits of the figure.
-
-    Returns:
-        The table.
-    """
-    stripped = sapp.strip_pruning(pruned)
-    rows = sapp.report(stripped)
-    print(rows)
-    sapp.plot_masks(stripped, os.path.join(FLAGS.output_dir, "masks.png"))
-    stripped = _in_float32(stripped, make)
-    dense = None if dense is None else _in_float32(dense, make)
-    packed = sapp.pack_blocks(stripped)
-    files = {
-        name: os.path.join(FLAGS.output_dir, f"{name}.tflite")
-        for name in ("dense", "pruned")
-    }
-    sapp.export_tflite(stripped if dense is None else dense, files["dense"])
-    sapp.export_tflite(packed, files["pruned"])
-    of_dense, of_pruned = sapp.benchmark(files, threads=1).timings
-    before = "" if dense is None else f"{evaluate(dense):.{digits}f}"
-    ratio = rows.parameters / rows.kept_parameters
-    return render(
-        ["", "dense", "pruned", ""],
-        [
-            [figure, before, f"{evaluate(stripped):.{digits}f}", ""],
-            [
-                "parameters",
-                f"{rows.parameters:,}",
-                f"{rows.kept_parameters:,}",
-                f"{ratio:.1f}x",
-            ],
-            [
-                "file, kB",
-                f"{of_dense.size / 1e3:,.0f}",
-                f"{of_pruned.size / 1e3:,.0f}",
-                f"{of_dense.size / of_pruned.size:.1f}x smaller",
-            ],
-            [
-                "latency, ms",
-                f"{of_dense.median_ms:.3f}",
-                f"{of_pruned.median_ms:.3f}",
-                f"{of_pruned.speed_up:.1f}x faster",
-            ],
-        ],
-        numeric=(1, 2),
     )

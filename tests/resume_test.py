@@ -89,6 +89,33 @@ def test_resuming_in_any_phase_changes_nothing(keras, stop, reset, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("stop", [5, 6])
+def test_weights_alone_resume_with_the_learning_rate(keras, stop, tmp_path):
+    """As `BackupAndRestore` does: the learning-rate schedule is not saved."""
+    schedule = sapp.SequentialAttentionSchedule(
+        0.75, STEPS, cycles=2, reset_optimizer=True
+    )
+
+    def make():
+        return make_model(
+            keras, schedule, sapp.SequentialAttention(), cosine(keras)
+        )
+
+    whole = fit(make(), 0, STEPS // PER_EPOCH)
+    # Those of tf_keras hold the optimizer's variables in this format only.
+    name = "stopped.weights.h5" if keras.__name__ == "keras" else "stopped"
+
+    fit(make(), 0, stop).save_weights(tmp_path / name)
+    resumed = make()
+    if keras.__name__ == "keras":
+        resumed.optimizer.build(resumed.trainable_variables)
+    resumed.load_weights(tmp_path / name)
+    fit(resumed, stop, STEPS // PER_EPOCH)
+
+    for mine, theirs in zip(resumed.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_a_stop_in_a_dense_phase_leaves_the_target_in_force(keras):
     schedule = sapp.SequentialAttentionSchedule(0.75, 1000)
 

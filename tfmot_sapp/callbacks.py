@@ -113,7 +113,7 @@ class UpdatePruningStep(keras.callbacks.Callback):
             )
         self._groups = None
         if self._optimizer is not None and self._resets():
-            continue_schedule(self._optimizer)
+            continue_schedule(self._optimizer, self._forgotten_steps())
         if not self._built():
             # A model without an input shape gets its layers at the first batch.
             return
@@ -179,6 +179,22 @@ class UpdatePruningStep(keras.callbacks.Callback):
             getattr(layer.pruning_schedule, "reset_optimizer", False)
             for layer in pruned_layers(self._pruned_model)
         )
+
+    def _forgotten_steps(self) -> int:
+        """Returns how many steps the optimizer has made but does not count.
+
+        A checkpoint of weights holds the layers' variables and the optimizer's,
+        and nothing of its learning-rate schedule.
+        """
+        layers = [x for x in pruned_layers(self._pruned_model) if x.built]
+        offset = max(
+            (int(host_value(x.step_offset)) for x in layers), default=0
+        )
+        step = max((int(host_value(x.pruning_step)) for x in layers), default=0)
+        if iterations(self._optimizer) == 0 and step != offset:
+            # Not restored right behind a reset, but new: it forgot nothing.
+            return 0
+        return offset
 
     def _step(self) -> int:
         if self._optimizer is None:

@@ -120,13 +120,16 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
     return done
 
 
-def continue_schedule(optimizer: Any) -> None:
+def continue_schedule(optimizer: Any, offset: int = 0) -> None:
     """Makes an optimizer's learning-rate schedule survive resets.
 
-    Does nothing if the optimizer has a plain learning rate.
+    Does nothing if the optimizer has a plain learning rate, or a schedule that
+    does survive already.
 
     Args:
         optimizer: An optimizer of either Keras.
+        offset: Steps that the optimizer has made and does not count: those from
+            before its last reset, if it has just been restored.
     """
     optimizer = inner_optimizer(optimizer)
     keras = keras_of(optimizer)
@@ -140,9 +143,9 @@ def continue_schedule(optimizer: Any) -> None:
     else:
         from tfmot_sapp.tf_keras_offset_schedule import OffsetSchedule
     if _is_legacy(optimizer):
-        optimizer.learning_rate = OffsetSchedule(schedule)
+        optimizer.learning_rate = OffsetSchedule(schedule, offset)
     else:
-        optimizer._learning_rate = OffsetSchedule(schedule)
+        optimizer._learning_rate = OffsetSchedule(schedule, offset)
 
 
 def _is_legacy(optimizer: Any) -> bool:

@@ -16,38 +16,12 @@
 
 import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-
-PROGRAM = """
-import runpy, sys
-import numpy as np
-import tensorflow_datasets as tfds
-name = sys.argv[1]
-sys.path.insert(0, "examples")
-sys.argv = sys.argv[1:]
-with tfds.testing.mock_data(num_examples=16):
-    runpy.run_path(f"examples/{name}", run_name="__main__")
-"""
-
-SMALL = ["--epochs=2", "--batch_size=8"]
-
-
-def run(name, *flags):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name, *SMALL, *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def check_models(output, folder):
@@ -58,7 +32,7 @@ def check_models(output, folder):
     )
 
 
-def test_imagenet_resnet50(tmp_path):
+def test_imagenet_resnet50(run, tmp_path):
     output = run(
         "imagenet_resnet50.py",
         f"--output_dir={tmp_path}",
@@ -78,7 +52,7 @@ def test_imagenet_resnet50(tmp_path):
     [["--mixed_precision", "--strategy=mirrored"], ["--jit_compile"]],
     ids=["mixed-mirrored", "xla"],
 )
-def test_bert_encoder(flags, tmp_path):
+def test_bert_encoder(run, flags, tmp_path):
     output = run(
         "bert_encoder.py",
         f"--output_dir={tmp_path}",
@@ -96,7 +70,7 @@ def test_bert_encoder(flags, tmp_path):
     check_models(output, tmp_path)
 
 
-def test_fashion_mnist(tmp_path):
+def test_fashion_mnist(run, tmp_path):
     output = run(
         "fashion_mnist.py",
         f"--output_dir={tmp_path}",
@@ -110,7 +84,7 @@ def test_fashion_mnist(tmp_path):
 
 
 @pytest.mark.parametrize("network", ["lenet_300_100", "lenet_5"])
-def test_mnist_lenet(network, tmp_path):
+def test_mnist_lenet(run, network, tmp_path):
     output = run(
         "mnist_lenet.py", f"--output_dir={tmp_path}", f"--network={network}"
     )
@@ -119,14 +93,14 @@ def test_mnist_lenet(network, tmp_path):
         assert word in output
 
 
-def test_structured_mlp(tmp_path):
+def test_structured_mlp(run, tmp_path):
     output = run("structured_mlp.py", f"--output_dir={tmp_path}", "--epochs=1")
 
     for word in ("dense", "i-SpaSP", "OSSCAR", "fine-tuned"):
         assert word in output
 
 
-def test_structured_imagenet(tmp_path):
+def test_structured_imagenet(run, tmp_path):
     output = run(
         "structured_imagenet.py",
         f"--output_dir={tmp_path}",
@@ -138,7 +112,7 @@ def test_structured_imagenet(tmp_path):
     assert "smaller" in output and "G multiply-adds" in output
 
 
-def test_structured_encoder(tmp_path):
+def test_structured_encoder(run, tmp_path):
     output = run(
         "structured_encoder.py",
         f"--output_dir={tmp_path}",
@@ -198,7 +172,7 @@ def write_rows(path, rows=200, fields=39):
 CRITEO = ["--batch_size=32", "--buckets=512"]
 
 
-def test_criteo_from_a_table(tmp_path):
+def test_criteo_from_a_table(run, tmp_path):
     write_rows(tmp_path / "rows.tsv")
 
     output = run(
@@ -213,46 +187,18 @@ def test_criteo_from_a_table(tmp_path):
     check_models(output, tmp_path)
 
 
-def test_criteo_from_the_tfds_builder_and_resumed(tmp_path):
+def test_criteo_from_the_tfds_builder(run, tmp_path):
     manual = tmp_path / "manual"
     manual.mkdir()
     write_rows(manual / "train.txt")
-    flags = [
+    output = run(
+        "criteo_mlp.py",
         f"--output_dir={tmp_path}",
         f"--data_dir={tmp_path / 'data'}",
         f"--manual_dir={manual}",
         "--nobaseline",
         *CRITEO,
-    ]
-    program = PROGRAM.replace(
-        "with tfds.testing.mock_data(num_examples=16):", "if True:"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", program, "criteo_mlp.py", *SMALL, *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-    )
-
-    assert done.returncode == 0, done.stderr[-3000:]
-    check_models(done.stdout, tmp_path)
-
-
-def test_criteo_from_hashed_rows(tmp_path):
-    rng = np.random.default_rng(0)
-    np.savez(
-        tmp_path / "rows.npz",
-        tokens=rng.integers(-1, 1 << 20, (200, 39)).astype(np.int32),
-        label=rng.integers(0, 2, 200).astype(np.uint8),
-    )
-
-    output = run(
-        "criteo_mlp.py",
-        f"--output_dir={tmp_path}",
-        f"--hashed={tmp_path / 'rows.npz'}",
-        *CRITEO,
+        mock=False,
     )
 
     check_models(output, tmp_path)

@@ -1,0 +1,77 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Runs recipes as their users do, in processes of their own."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+PROGRAM = """
+import contextlib, runpy, sys
+import numpy as np
+import tensorflow_datasets as tfds
+name = sys.argv[1]
+sys.path.insert(0, "examples")
+sys.argv = sys.argv[1:]
+with tfds.testing.mock_data(num_examples=16) if {mock} else (
+        contextlib.nullcontext()):
+    runpy.run_path(f"examples/{{name}}", run_name="__main__")
+"""
+
+SMALL = ["--epochs=2", "--batch_size=8"]
+
+
+def _start(name, *flags, before="", mock=True, environment=None):
+    """Starts a recipe on mock data, or on its own, after some other code."""
+    program = before + PROGRAM.format(mock=mock)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, name, *SMALL, *flags],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.fspath(ROOT),
+            **(environment or {}),
+        },
+    )
+
+
+def _finish(process, code=0):
+    """Waits for a recipe, and returns what it printed."""
+    output, errors = process.communicate(timeout=400)
+    assert process.returncode == code, errors[-3000:]
+    return output
+
+
+@pytest.fixture
+def start():
+    return _start
+
+
+@pytest.fixture
+def finish():
+    return _finish
+
+
+@pytest.fixture
+def run():
+    return lambda *args, **options: _finish(_start(*args, **options))

@@ -1,0 +1,138 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Recipes that were stopped go on, and several workers train like one."""
+
+import json
+import socket
+
+import h5py
+import numpy as np
+
+CRITEO = ["--batch_size=32", "--buckets=512"]
+
+# Ends the process in the middle of an epoch of the second training.
+STOPPED = """
+import os
+import tfmot_sapp
+
+class Stopping(tfmot_sapp.UpdatePruningStep):
+    batches = 0
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        Stopping.batches += 1
+        if Stopping.batches == 13:
+            os._exit(7)
+
+tfmot_sapp.UpdatePruningStep = Stopping
+"""
+
+
+def read_checkpoint(folder, training):
+    """Returns the state of a training and all arrays of its weights file."""
+    folder = folder / "checkpoints" / "criteo_mlp" / training
+    state = json.loads((folder / "state.json").read_text())
+    arrays = {}
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+
+    with h5py.File(folder / state["weights"]) as file:
+        file.visititems(note)
+    return state, arrays
+
+
+def hashed_rows(folder):
+    rng = np.random.default_rng(0)
+    np.savez(
+        folder / "rows.npz",
+        tokens=rng.integers(-1, 1 << 20, (200, 39)).astype(np.int32),
+        label=rng.integers(0, 2, 200).astype(np.uint8),
+    )
+    return [f"--hashed={folder / 'rows.npz'}", "--epochs=4", *CRITEO]
+
+
+def test_a_stopped_recipe_goes_on_as_if_it_had_not_been(
+    run, start, finish, tmp_path
+):
+    flags = [*hashed_rows(tmp_path), "--preset=paper", "--sparsity=0.8"]
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    uninterrupted = start("criteo_mlp.py", f"--output_dir={whole}", *flags)
+    flags.append(f"--output_dir={parted}")
+
+    finish(start("criteo_mlp.py", *flags, before=STOPPED), code=7)
+    dense, _ = read_checkpoint(parted, "dense")
+    pruned, _ = read_checkpoint(parted, "pruned")
+    assert (dense["epochs"], pruned["epochs"]) == (4, 2)
+    output = run("criteo_mlp.py", *flags)
+
+    finish(uninterrupted)
+    for folder in (whole, parted):
+        assert (folder / "pruned.tflite").exists()
+    # The dense model is not trained again.
+    assert "dense: goes on after 4 epochs" in output
+    assert output.count("Epoch 4/4") == 1 and "Epoch 2/4" not in output
+    for training in ("dense", "pruned"):
+        state, expected = read_checkpoint(whole, training)
+        _, found = read_checkpoint(parted, training)
+        assert found.keys() == expected.keys()
+        for name, array in found.items():
+            np.testing.assert_array_equal(array, expected[name], name)
+    assert sum(array.dtype == bool for array in found.values()) == 2
+    # What the preset sets, and what is given beside it.
+    assert state["settings"]["learning_rate"] == 2e-2
+    assert state["settings"]["final_learning_rate"] == 3e-4
+    assert state["settings"]["schedule"] == "criteo"
+    assert state["settings"]["batch_size"] == 32
+
+
+def test_two_workers_prune_as_one_and_the_chief_alone_writes(
+    start, finish, tmp_path
+):
+    flags = [*hashed_rows(tmp_path), "--nobaseline", "--learning_rate=0.01"]
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            ports.append(f"localhost:{probe.getsockname()[1]}")
+
+    def worker(index):
+        task = {
+            "cluster": {"worker": ports},
+            "task": {"type": "worker", "index": index},
+        }
+        return start(
+            "criteo_mlp.py",
+            f"--output_dir={tmp_path / str(index)}",
+            "--strategy=workers",
+            *flags,
+            environment={"TF_CONFIG": json.dumps(task)},
+        )
+
+    processes = [worker(0), worker(1)]
+    one = start("criteo_mlp.py", f"--output_dir={tmp_path}", *flags)
+    finish(one)
+    chief, other = map(finish, processes)
+
+    assert "x faster" in chief
+    assert (tmp_path / "0" / "pruned.tflite").exists()
+    assert "parameters" not in other and "Epoch" not in other
+    assert not (tmp_path / "1").exists()
+    _, expected = read_checkpoint(tmp_path, "pruned")
+    _, found = read_checkpoint(tmp_path / "0", "pruned")
+    for name, array in found.items():
+        if array.dtype == bool:
+            np.testing.assert_array_equal(array, expected[name])
+            assert array.sum() == 156
