@@ -31,34 +31,22 @@ from typing import Any
 
 import keras
 import numpy as np
+import structured_quality
 from absl import app, flags
 
 import tfmot_sapp as sapp
+from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.groups import find_groups
-from tfmot_sapp.structured.keep import kept_units
-from tfmot_sapp.structured.statistics import Part, Statistics, collect
+from tfmot_sapp.structured.statistics import Part, Statistics
 from tfmot_sapp.tables import render
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Folder of `cifar10_resnet` and `tfds`.")
 flags.DEFINE_string("output_dir", "benchmarks/results", "Where files go.")
-flags.DEFINE_multi_float("keep", [0.2, 0.3, 0.4, 0.5], "Shares to keep.")
-flags.DEFINE_integer("calibration", 1280, "Images to calibrate on.")
 flags.DEFINE_integer("samples", 1024, "Samples for the cost.")
 flags.DEFINE_multi_integer(
     "width", [256, 512, 1024, 2048, 4096, 8192], "Hidden units for the cost."
 )
 flags.DEFINE_integer("repeats", 3, "Repetitions of each timing.")
-
-CRITERIA: dict[str, sapp.Criterion] = {
-    "i-SpaSP": sapp.ISpaSP(),
-    "top activation": sapp.TopActivation(),
-    "magnitude": sapp.UnitMagnitude(),
-    "greedy forward": sapp.GreedyForward(),
-    "ThiNet": sapp.ThiNet(),
-    "OSSCAR": sapp.OSSCAR(),
-    "CoSaMP": sapp.CoSaMP(),
-}
 
 
 def write(
@@ -204,103 +192,6 @@ def cost(outputs: int = 256, inputs: int = 256, keep: float = 0.3) -> None:
     )
 
 
-def quality() -> None:
-    """Prunes trained networks by every criterion, without fine-tuning."""
-    rows = []
-    for name, model, data, test in (_trained_resnet(), _trained_mlp()):
-        groups = {group.name: group for group in find_groups(model).groups}
-        if name.startswith("ResNet"):
-            # The hidden filters: between the two convolutions of a block.
-            groups = {k: g for k, g in groups.items() if k.endswith("conv1")}
-        batches = [data[i : i + 64] for i in range(0, len(data), 64)]
-        statistics = collect(model, groups.values(), batches, True)
-        rows.append([name, "dense", "", "1.0", _accuracy(model, test), ""])
-        for keep in FLAGS.keep:
-            for label, criterion in CRITERIA.items():
-                residual = np.mean(
-                    [
-                        statistics[key].residual(
-                            criterion.select(
-                                statistics[key],
-                                kept_units(group.units, keep),
-                            )
-                        )
-                        for key, group in groups.items()
-                    ]
-                )
-                for refit in (False, True):
-                    smaller = sapp.prune_structured(
-                        model,
-                        data,
-                        dict.fromkeys(groups, keep),
-                        criterion,
-                        refit=refit,
-                        verbose=False,
-                    )
-                    rows.append(
-                        [
-                            name,
-                            label,
-                            "refit" if refit else "",
-                            f"{keep}",
-                            _accuracy(smaller, test),
-                            "" if refit else f"{residual:.3f}",
-                        ]
-                    )
-                    print(*rows[-1], flush=True)
-    head = ["network", "criterion", "", "keep", "accuracy, %", "residual"]
-    write("quality", head, rows)
-
-
-def _accuracy(model: Any, test: tuple[np.ndarray, np.ndarray]) -> str:
-    logits = model.predict(test[0], batch_size=250, verbose=0)
-    return f"{100 * np.mean(logits.argmax(-1) == test[1]):.2f}"
-
-
-def _trained_resnet() -> tuple[str, Any, np.ndarray, tuple]:
-    import resnet20
-
-    folder = os.path.join(FLAGS.data_dir, "cifar10_resnet")
-    model = resnet20.load(os.path.join(folder, "resnet20.npz"))
-    with np.load(
-        os.path.join(folder, "cifar10_train_first4000_lossless.npz")
-    ) as file:
-        x = resnet20.normalised(file["x"][: FLAGS.calibration])
-    with np.load(os.path.join(folder, "cifar10_jpegq75_test2000.npz")) as file:
-        test = resnet20.normalised(file["x"]), file["y"]
-    return "ResNet-20, CIFAR-10 (JPEG q75)", model, x, test
-
-
-def _trained_mlp() -> tuple[str, Any, np.ndarray, tuple]:
-    import tensorflow_datasets as tfds
-
-    def split(name: str) -> tuple[np.ndarray, np.ndarray]:
-        data = tfds.load(
-            "mnist",
-            split=name,
-            data_dir=os.path.join(FLAGS.data_dir, "tfds"),
-            as_supervised=True,
-        )
-        images, labels = zip(*tfds.as_numpy(data))
-        x = np.stack(images).reshape(len(images), -1)
-        return x.astype(np.float32) / 255, np.array(labels)
-
-    (x, y), test = split("train"), split("test")
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((784,)),
-            keras.layers.Dense(512, activation="relu", name="hidden_1"),
-            keras.layers.Dense(256, activation="relu", name="hidden_2"),
-            keras.layers.Dense(10, name="logits"),
-        ]
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-3), loss)
-    model.fit(x, y, batch_size=128, epochs=5, verbose=0)
-    return "MLP 784-512-256-10, MNIST", model, x[: FLAGS.calibration], test
-
-
 def decay(units: int = 256, samples: int = 512, outputs: int = 64) -> None:
     """Measures the residual for representations of known compressibility.
 
@@ -407,7 +298,7 @@ def main(argv: list[str]) -> None:
     """Runs the parts that are named, or all that need no data."""
     parts = {
         "cost": cost,
-        "quality": quality,
+        "quality": structured_quality.quality,
         "decay": decay,
         "latency": latency,
     }

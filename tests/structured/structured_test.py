@@ -20,10 +20,10 @@ import tensorflow as tf
 
 import tfmot_sapp as sapp
 from tfmot_sapp.frameworks import host_value
+from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.gram_criteria import least_squares_loss
 from tfmot_sapp.structured.groups import find_groups
 from tfmot_sapp.structured.shrink import shrink
-from tfmot_sapp.structured.statistics import collect
 
 
 def mlp(keras):

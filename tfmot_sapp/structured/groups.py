@@ -22,76 +22,44 @@ inputs from the third. Units that go anywhere else are left alone.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
-from tfmot_sapp.export.keras_calls import Call, is_graph, is_nested
+from tfmot_sapp.export.keras_calls import (
+    Call,
+    is_graph,
+    is_nested,
+    operation_name,
+    tensors_of,
+)
 from tfmot_sapp.flops import calls_of_model
+from tfmot_sapp.structured.carriers import (
+    LeftAloneError,
+    carry,
+    check_activation,
+    check_channels,
+    has_own_weights,
+)
+from tfmot_sapp.structured.heads import (
+    ATTENTION,
+    AttentionCall,
+    read_attention,
+)
 from tfmot_sapp.tables import render
 
 # Layers with an output per unit and input, by the class names of both Keras.
-_CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D")
-_PRODUCERS = ("Dense", *_CONVOLUTIONS)
-# Layers that treat every channel alike and by itself.
-_PLAIN = frozenset(
+_PRODUCERS = ("Dense", "Conv1D", "Conv2D", "Conv3D")
+_ADDITIONS = ("keras.src.ops.numpy.Add", "tf.__operators__.add", "tf.math.add")
+# They do nothing when a model is used.
+_IDLE = frozenset(
     {
-        "ReLU",
-        "LeakyReLU",
-        "ELU",
         "Dropout",
         "SpatialDropout1D",
         "SpatialDropout2D",
         "SpatialDropout3D",
         "GaussianNoise",
         "GaussianDropout",
-        *(
-            f"{kind}{rank}D"
-            for kind in (
-                "MaxPooling",
-                "AveragePooling",
-                "GlobalMaxPooling",
-                "GlobalAveragePooling",
-                "ZeroPadding",
-                "Cropping",
-                "UpSampling",
-            )
-            for rank in (1, 2, 3)
-        ),
     }
 )
-# Activations that are functions of one value. Softmax is not, and of those that
-# Keras doesn't know nobody can tell.
-_ELEMENTWISE = frozenset(
-    {
-        "linear",
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "swish",
-        "mish",
-        "exponential",
-        "sigmoid",
-        "log_sigmoid",
-        "hard_sigmoid",
-        "hard_silu",
-        "hard_swish",
-        "tanh",
-        "hard_tanh",
-        "tanh_shrink",
-        "soft_shrink",
-        "hard_shrink",
-        "softplus",
-        "softsign",
-        "squareplus",
-        "threshold",
-    }
-)
-ATTENTION = "MultiHeadAttention"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,12 +73,25 @@ class Consumer:
             which is more than once behind a Flatten.
         scaled_by: The batch norm behind the layer that nothing else reads, or
             `None`.
+        path: The layers that the units go through, from the one that makes them
+            to this one and the batch norm behind it.
+        result: What the last of them gives.
+        total: The sum that `result` alone goes into, where the path is one
+            branch of a residual block; else `None`.
+        rectified: Whether only ReLUs read the sum, or the result where there is
+            none.
+        rectified: Whether the sum, or the result where there is none, is read
+            by ReLUs alone.
     """
 
     layer: Any
     tensor: Any
     repeats: int
     scaled_by: Any
+    path: tuple[Any, ...]
+    result: Any
+    total: Any
+    rectified: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +106,8 @@ class Group:
             consumers.
         consumers: What reads the units; empty for heads, which the attention
             itself reads.
-        inputs: For heads, the attention's symbolic query, value and key.
+        source: The symbolic tensor that the producer reads; `None` for heads.
+        attention: For heads, how the attention is called.
     """
 
     name: str
@@ -133,12 +115,18 @@ class Group:
     producer: Any
     carriers: tuple[Any, ...] = ()
     consumers: tuple[Consumer, ...] = ()
-    inputs: tuple[Any, ...] = ()
+    source: Any = None
+    attention: AttentionCall | None = None
 
     @property
     def has_heads(self) -> bool:
         """Whether the units are attention heads."""
-        return not self.consumers
+        return self.attention is not None
+
+    @property
+    def results(self) -> tuple[Consumer | AttentionCall, ...]:
+        """What has the `result` and `total` of each consumer."""
+        return (self.attention,) if self.attention else self.consumers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,10 +198,6 @@ def find_groups(model: Any) -> Groups:
     return _Reader(model).read()
 
 
-class _LeftAloneError(Exception):
-    """Carries the reason."""
-
-
 class _Reader:
     def __init__(self, model: Any):
         self.calls = calls_of_model(model)
@@ -222,7 +206,8 @@ class _Reader:
         counts: dict[int, int] = {}
         for call in self.calls:
             counts[id(call.layer)] = counts.get(id(call.layer), 0) + 1
-            for tensor in _inputs(call):
+            inputs = tensors_of((call.args, call.kwargs))
+            for tensor in {id(tensor): tensor for tensor in inputs}.values():
                 self.readers.setdefault(id(tensor), []).append(call)
         self.shared = {layer for layer, count in counts.items() if count > 1}
 
@@ -242,8 +227,8 @@ class _Reader:
                 elif kind in _PRODUCERS:
                     groups.append(self._group(call))
                 elif _has_matrix(layer):
-                    raise _LeftAloneError(f"no units known in a {kind}")
-            except _LeftAloneError as reason:
+                    raise LeftAloneError(f"no units known in a {kind}")
+            except LeftAloneError as reason:
                 reasons[layer.name] = str(reason)
         names = {group.name for group in groups}
         carriers = {layer.name for group in groups for layer in group.carriers}
@@ -257,158 +242,133 @@ class _Reader:
     def _heads(self, call: Call) -> Group:
         layer = call.layer
         self._check_alone(layer)
-        if getattr(layer, "_flash_attention", False):
-            raise _LeftAloneError("its heads are computed in one operation")
-        named = dict(zip(("query", "value", "key"), call.args))
-        named.update(
-            {k: v for k, v in call.kwargs.items() if k in ("value", "key")}
-        )
-        query, value = named["query"], named.get("value", named["query"])
-        key = named.get("key")
-        if call.kwargs.get("attention_mask") is not None or call.kwargs.get(
-            "use_causal_mask"
-        ):
-            raise _LeftAloneError("its attention is masked by an argument")
-        if len(call.outputs) > 1:
-            raise _LeftAloneError("it returns the scores of each head")
         units = getattr(layer, "num_heads", None) or layer._num_heads
-        inputs = (query, value, value if key is None else key)
-        return Group(layer.name, units, layer, inputs=inputs)
+        attention = read_attention(call, self._total(call.outputs[0]))
+        return Group(layer.name, units, layer, attention=attention)
 
     def _group(self, call: Call) -> Group:
         layer = call.layer
         self._check_alone(layer)
-        self._check_channels(layer)
+        check_channels(layer)
         if getattr(layer, "groups", 1) != 1:
-            raise _LeftAloneError("its convolution is grouped")
-        self._check_activation(layer)
+            raise LeftAloneError("its convolution is grouped")
+        check_activation(layer)
         units = int(layer.kernel.shape[-1])
         carriers: list[Any] = []
         consumers: list[Consumer] = []
-        self._follow(call.outputs[0], units, 1, carriers, consumers)
+        self._follow(call.outputs[0], (layer,), 1, carriers, consumers)
         return Group(
-            layer.name, units, layer, tuple(carriers), tuple(consumers)
+            layer.name,
+            units,
+            layer,
+            tuple(carriers),
+            tuple(consumers),
+            tensors_of(call.args)[0],
         )
 
     def _follow(
         self,
         tensor: Any,
-        units: int,
+        path: tuple[Any, ...],
         repeats: int,
         carriers: list[Any],
         consumers: list[Consumer],
     ) -> None:
         if id(tensor) in self.outputs:
-            raise _LeftAloneError("its units are an output of the model")
+            raise LeftAloneError("its units are an output of the model")
         for call in self.readers.get(id(tensor), ()):
-            layer, kind = call.layer, type(call.layer).__name__
-            if kind in _PRODUCERS:
-                self._check_alone(layer)
-                self._check_consumer(layer, repeats)
-                consumers.append(
-                    Consumer(layer, tensor, repeats, self._norm_behind(call))
-                )
+            layer = call.layer
+            if type(layer).__name__ in _PRODUCERS:
+                consumers.append(self._consumer(call, tensor, path, repeats))
                 continue
-            after = self._carry(layer, kind, tensor, repeats, carriers)
-            self._follow(call.outputs[0], units, after, carriers, consumers)
+            after = carry(layer, tuple(tensor.shape), repeats)
+            if has_own_weights(layer):
+                self._check_alone(layer)
+                carriers.append(layer)
+            self._follow(
+                call.outputs[0], (*path, layer), after, carriers, consumers
+            )
 
-    def _carry(
-        self,
-        layer: Any,
-        kind: str,
-        tensor: Any,
-        repeats: int,
-        carriers: list[Any],
-    ) -> int:
-        """Takes the units through a layer; returns their repeats after it."""
-        if kind == "Flatten":
-            self._check_channels(layer)
-            extents = tuple(tensor.shape)[1:-1]
-            if None in extents:
-                raise _LeftAloneError(
-                    f"`{layer.name}` flattens an unknown number of places"
-                )
-            for extent in extents:
-                repeats *= extent
-            return repeats
-        if kind == "Activation":
-            self._check_activation(layer)
-            return repeats
-        if kind == "BatchNormalization":
-            axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-            if axis not in (-1, len(tensor.shape) - 1) or repeats > 1:
-                raise _LeftAloneError(
-                    f"`{layer.name}` norms another axis than the units'"
-                )
-            self._check_alone(layer)
-            carriers.append(layer)
-            return repeats
-        if kind in ("DepthwiseConv1D", "DepthwiseConv2D"):
-            self._check_alone(layer)
-            self._check_channels(layer)
-            self._check_activation(layer)
-            if layer.depth_multiplier != 1:
-                raise _LeftAloneError(
-                    f"`{layer.name}` makes several channels of a unit"
-                )
-            carriers.append(layer)
-            return repeats
-        if kind in _PLAIN:
-            self._check_channels(layer)
-            return repeats
-        if kind in ("Add", "Subtract", "Average", "Maximum", "Minimum"):
-            raise _LeftAloneError(f"its units meet others in `{layer.name}`")
-        name = getattr(layer, "name", type(layer).__name__)
-        raise _LeftAloneError(f"its units go into `{name}`, a {kind}")
-
-    def _norm_behind(self, call: Call) -> Any:
-        (output,) = call.outputs
-        readers = self.readers.get(id(output), ())
-        if len(readers) != 1 or id(output) in self.outputs:
-            return None
-        activation = getattr(call.layer, "activation", None)
-        if getattr(activation, "__name__", "linear") != "linear":
-            return None
-        layer = readers[0].layer
-        return layer if type(layer).__name__ == "BatchNormalization" else None
-
-    def _check_consumer(self, layer: Any, repeats: int) -> None:
-        self._check_channels(layer)
+    def _consumer(
+        self, call: Call, tensor: Any, path: tuple[Any, ...], repeats: int
+    ) -> Consumer:
+        layer = call.layer
+        self._check_alone(layer)
+        check_channels(layer)
         if getattr(layer, "groups", 1) != 1:
-            raise _LeftAloneError(f"`{layer.name}` is a grouped convolution")
+            raise LeftAloneError(f"`{layer.name}` is a grouped convolution")
         if getattr(layer, "padding", "valid") not in ("valid", "same"):
-            raise _LeftAloneError(f"`{layer.name}` pads by {layer.padding!r}")
+            raise LeftAloneError(f"`{layer.name}` pads by {layer.padding!r}")
+        path = (*path, layer)
+        result, total = call.outputs[0], None
+        norm = None
+        activation = getattr(layer, "activation", None)
+        if getattr(activation, "__name__", "linear") == "linear":
+            norm = self._norm_behind(result)
+            if norm is not None:
+                path = (*path, norm.layer)
+                result = norm.outputs[0]
+            total = self._total(result)
+        scaled_by = None if norm is None else norm.layer
+        return Consumer(
+            layer,
+            tensor,
+            repeats,
+            scaled_by,
+            path,
+            result,
+            total,
+            self._is_rectified(result if total is None else total),
+        )
+
+    def _is_rectified(self, tensor: Any) -> bool:
+        readers = self.readers.get(id(tensor), ())
+        if not readers or id(tensor) in self.outputs:
+            return False
+        return all(_is_relu(call.layer) for call in readers)
+
+    def _only_reader(self, tensor: Any) -> Call | None:
+        readers = self.readers.get(id(tensor), ())
+        if len(readers) != 1 or id(tensor) in self.outputs:
+            return None
+        return readers[0]
+
+    def _norm_behind(self, tensor: Any) -> Call | None:
+        call = self._only_reader(tensor)
+        if call is None or type(call.layer).__name__ != "BatchNormalization":
+            return None
+        return None if id(call.layer) in self.shared else call
+
+    def _total(self, tensor: Any) -> Any:
+        """Returns the sum that a tensor alone goes into, if it does."""
+        call = self._only_reader(tensor)
+        while call is not None and type(call.layer).__name__ in _IDLE:
+            tensor = call.outputs[0]
+            call = self._only_reader(tensor)
+        if call is None:
+            return None
+        is_sum = (
+            type(call.layer).__name__ == "Add"
+            or operation_name(call.layer) in _ADDITIONS
+        )
+        terms = tensors_of((call.args, call.kwargs))
+        total = call.outputs[0]
+        once = sum(term is tensor for term in terms) == 1
+        if is_sum and once and tuple(total.shape) == tuple(tensor.shape):
+            return total
+        return None
 
     def _check_alone(self, layer: Any) -> None:
         if id(layer) in self.shared:
-            raise _LeftAloneError(f"`{layer.name}` is called several times")
-
-    def _check_channels(self, layer: Any) -> None:
-        if getattr(layer, "data_format", None) == "channels_first":
-            raise _LeftAloneError(f"`{layer.name}` has its channels first")
-
-    def _check_activation(self, layer: Any) -> None:
-        activation = getattr(layer, "activation", None)
-        if activation is None:
-            return
-        name = getattr(activation, "__name__", type(activation).__name__)
-        known = getattr(activation, "__module__", "").split(".")[0]
-        if name not in _ELEMENTWISE or known not in ("keras", "tf_keras"):
-            raise _LeftAloneError(f"`{layer.name}` may mix its units by {name}")
+            raise LeftAloneError(f"`{layer.name}` is called several times")
 
 
-def _inputs(call: Call) -> Iterator[Any]:
-    seen = set()
-    for tensor in _tensors((call.args, call.kwargs)):
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            yield tensor
-
-
-def _tensors(structure: Any) -> Iterator[Any]:
-    from tfmot_sapp.export.keras_calls import tensors_of
-
-    yield from tensors_of(structure)
+def _is_relu(layer: Any) -> bool:
+    config = layer.get_config() if hasattr(layer, "get_config") else {}
+    if type(layer).__name__ == "Activation":
+        return config["activation"] == "relu"
+    limits = ("max_value", "negative_slope", "threshold")
+    return type(layer).__name__ == "ReLU" and not any(map(config.get, limits))
 
 
 def _has_matrix(layer: Any) -> bool:

@@ -21,11 +21,11 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
-from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.kernels import find_kernels
 from tfmot_sapp.mask_update import flatten_layers
 from tfmot_sapp.report import remember_skipped
 from tfmot_sapp.schedule import validate_step
+from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.criteria import (
     Criterion,
     ISpaSP,
@@ -33,9 +33,9 @@ from tfmot_sapp.structured.criteria import (
 )
 from tfmot_sapp.structured.groups import Group, find_groups
 from tfmot_sapp.structured.keep import counts_of, kept_units
-from tfmot_sapp.structured.refit import solve
+from tfmot_sapp.structured.reconstruct import Reconstruct, reconstructed
+from tfmot_sapp.structured.refit import refitted
 from tfmot_sapp.structured.shrink import shrink
-from tfmot_sapp.structured.statistics import Statistics, collect
 from tfmot_sapp.wrapper import kernel_name
 
 
@@ -44,7 +44,7 @@ def prune_structured(
     data: Any,
     keep: Any,
     criterion: Criterion | None = None,
-    refit: bool = False,
+    refit: bool | Reconstruct = False,
     rounds: int = 1,
     fine_tune: Callable[[Any], Any] | None = None,
     batch_size: int = 64,
@@ -65,10 +65,12 @@ def prune_structured(
             pattern, other layers staying whole; a `FlopsBudget` or a
             `ParameterBudget` for the whole model.
         criterion: What chooses the units. Defaults to `ISpaSP()`.
-        refit: Whether the kept outgoing weights are solved by least squares, so
-            that the outputs stay closest to what they were on the data; layers
-            are then dealt with one after the other, which reads the data once
-            for each.
+        refit: Whether the kept outgoing weights and their biases are solved by
+            least squares, so that what they give, added to the shortcut of a
+            residual block where there is one, is closest to what it was on the
+            data. Layers are then dealt with one after the other, so that each
+            makes up for those before it, which reads the data once for each.
+            With a `Reconstruct` the incoming weights are fitted as well.
         rounds: Number of rounds in which the units go.
         fine_tune: Called with the model after each round; returns the model, or
             `None` for the one it was given.
@@ -109,6 +111,11 @@ def prune_structured(
     named = {group.name: group for group in found.groups}
     targets = counts_of(model, named, keep)
     sizes = {name: named[name].units for name in targets}
+    if not isinstance(refit, (bool, Reconstruct)):
+        raise TypeError(
+            "`refit` must be a bool or a `tfmot_sapp.Reconstruct`. "
+            f"Received: refit={refit!r} of type {type(refit).__name__}."
+        )
     if (rounds > 1 or refit) and iter(data) is data:
         raise ValueError(
             "`data` must be there for every round, and for every layer that is "
@@ -126,7 +133,8 @@ def prune_structured(
             for name in targets
         }
         # Refitting mends what the layers before have lost, too: one at a time.
-        steps = [[name] for name in counts] if refit else [list(counts)]
+        names = [name for name in groups if name in counts]
+        steps = [[name] for name in names] if refit else [names]
         model = _one_round(
             model,
             groups,
@@ -162,7 +170,7 @@ def _one_round(
     steps: list[list[str]],
     batches: Callable[[], Iterable[Any]],
     criterion: Criterion,
-    refit: bool,
+    refit: bool | Reconstruct,
     label: str | None,
 ) -> Any:
     """Removes units, the groups of one step together."""
@@ -177,40 +185,24 @@ def _one_round(
             model,
             [here[name] for name in names],
             data,
-            criterion.needs_gram or refit,
+            criterion.needs_gram or bool(refit),
             original,
         )
         kept = {
             name: criterion.select(statistics[name], counts[name])
             for name in names
         }
-        kernels = {}
+        weights = {}
         if refit:
             for name in names:
-                kernels.update(
-                    _refitted(here[name], statistics[name], kept[name])
+                weights.update(
+                    refitted(here[name], statistics[name], kept[name])
                 )
-        model = shrink(model, here, kept, kernels)
+        model = shrink(model, here, kept, weights)
+        if isinstance(refit, Reconstruct):
+            for name in names:
+                reconstructed(model, name, original, batches(), refit)
     return model
-
-
-def _refitted(
-    group: Group, statistics: Statistics, kept: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Returns the consumers' kernels, solved for the kept units."""
-    layers = [consumer.layer for consumer in group.consumers]
-    variables = [layer.kernel for layer in layers]
-    if group.has_heads:
-        layers = [group.producer]
-        variables = [group.producer._output_dense.kernel]
-    found = {}
-    for layer, variable, part in zip(layers, variables, statistics.parts):
-        kernel = host_value(variable)
-        inside = np.isin(part.unit_of, kept)
-        weights = kernel.reshape(len(part.unit_of), -1).astype(np.float64)
-        solved = solve(part.gram, weights, inside, part.target_gram)
-        found[layer.name] = solved.reshape(kernel.shape).astype(kernel.dtype)
-    return found
 
 
 def _batches(data: Any, batch_size: int) -> Iterator[Any]:

@@ -12,12 +12,25 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Outgoing weights solved again for the units that are kept."""
+"""Outgoing weights solved again for the units that are kept.
+
+`solve` is the least squares that the criteria of `gram_criteria.py` rest on.
+`solve_target` is what a refit uses: the least squares, with a bias, for what a
+layer is wanted to give, which need not be what it gave.
+"""
+
+from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.frameworks import host_value
+from tfmot_sapp.structured.groups import Group
+from tfmot_sapp.structured.statistics import Statistics, Target
+
 # Share of the mean square that is added to every feature's own.
 EPSILON = 1e-2
+# A refit has far more places than features and needs less to be stable.
+REFIT_EPSILON = 1e-4
 
 
 def stabilised(gram: np.ndarray) -> np.ndarray:
@@ -27,10 +40,7 @@ def stabilised(gram: np.ndarray) -> np.ndarray:
 
 
 def solve(
-    gram: np.ndarray,
-    weights: np.ndarray,
-    inside: np.ndarray,
-    target_gram: np.ndarray | None = None,
+    gram: np.ndarray, weights: np.ndarray, inside: np.ndarray
 ) -> np.ndarray:
     """Solves for weights of some features that give the output of all.
 
@@ -41,8 +51,6 @@ def solve(
         gram: Array (features, features): products of features over the data.
         weights: Array (features, outputs).
         inside: Boolean array (features,): the features to use.
-        target_gram: Array (features, features): products of the features with
-            those whose output is wanted. Defaults to `None`: their own.
 
     Returns:
         Array like `weights`, zero outside.
@@ -50,7 +58,100 @@ def solve(
     solved = np.zeros_like(weights)
     if np.any(inside):
         solved[inside] = np.linalg.solve(
-            stabilised(gram)[np.ix_(inside, inside)],
-            (gram if target_gram is None else target_gram)[inside] @ weights,
+            stabilised(gram)[np.ix_(inside, inside)], gram[inside] @ weights
         )
     return solved
+
+
+def solve_target(
+    gram: np.ndarray,
+    target: Target,
+    weights: np.ndarray,
+    inside: np.ndarray,
+    has_bias: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Solves for weights of some features, and a bias, that hit a target.
+
+    Minimises `|X_S W' + b - Y|^2 + eps |W' - W_S|^2` over the data: what the
+    data says nothing about stays as it was.
+
+    Args:
+        gram: Array (features, features): `X^T X`, products of features.
+        target: The sums over the data with the target `Y`.
+        weights: Array (features, outputs): `W`.
+        inside: Boolean array (features,): the features `S` to use.
+        has_bias: Whether there is a `b`, or zero in its place.
+
+    Returns:
+        The weights, an array like `weights`, zero outside; and the bias, an
+        array (outputs,).
+    """
+    products, squares = target.products[inside], gram[np.ix_(inside, inside)]
+    solved, bias = np.zeros_like(weights), np.zeros(weights.shape[1])
+    if has_bias:
+        # The best bias makes the means agree; the rest is about deviations.
+        mean = target.features[inside] / target.count
+        products = products - np.outer(mean, target.wanted)
+        squares = squares - target.count * np.outer(mean, mean)
+    if np.any(inside):
+        ridge = REFIT_EPSILON * float(np.mean(np.diag(squares))) or 1.0
+        solved[inside] = np.linalg.solve(
+            squares + ridge * np.eye(len(squares)),
+            products + ridge * weights[inside],
+        )
+    if has_bias:
+        bias = (target.wanted - target.features @ solved) / target.count
+    return solved, bias
+
+
+def refitted(
+    group: Group, statistics: Statistics, kept: np.ndarray
+) -> dict[str, list[np.ndarray]]:
+    """Returns new weights of what reads a group, solved for the kept units.
+
+    What is wanted is in the statistics' targets. The bias that comes with the
+    solution goes into the layer's own, or into the mean of the batch norm
+    behind it.
+
+    Args:
+        group: The group.
+        statistics: Its statistics, with products and targets.
+        kept: The units to keep.
+
+    Returns:
+        Weights of whole size by layer name.
+    """
+    found = {}
+    for index, part in enumerate(statistics.parts):
+        layer, norm = group.producer, None
+        inner = layer
+        if group.attention is not None:
+            inner = layer._output_dense
+        else:
+            layer = inner = group.consumers[index].layer
+            norm = group.consumers[index].scaled_by
+        kernel = host_value(inner.kernel)
+        bias = getattr(inner, "bias", None)
+        solved, more = solve_target(
+            part.gram,
+            part.target,
+            kernel.reshape(len(part.unit_of), -1).astype(np.float64),
+            np.isin(part.unit_of, kept),
+            bias is not None or norm is not None,
+        )
+        new = {id(inner.kernel): solved.reshape(kernel.shape)}
+        if bias is not None:
+            # The target is without the bias, which is the same as before.
+            value = host_value(bias)
+            new[id(bias)] = value + more.reshape(value.shape)
+        elif norm is not None:
+            mean = norm.moving_mean
+            found[norm.name] = _with(norm, {id(mean): host_value(mean) - more})
+        found[layer.name] = _with(layer, new)
+    return found
+
+
+def _with(layer: Any, new: dict[int, np.ndarray]) -> list[np.ndarray]:
+    """Returns a layer's weights, some of them replaced."""
+    values = [(id(w), host_value(w)) for w in layer.weights]
+    return [new.get(key, old).astype(old.dtype) for key, old in values]

@@ -21,18 +21,19 @@ import numpy as np
 
 from tfmot_sapp.clone import Cloner, Copy
 from tfmot_sapp.frameworks import host_value
-from tfmot_sapp.structured.groups import ATTENTION, Group
+from tfmot_sapp.structured.groups import Group
+from tfmot_sapp.structured.heads import ATTENTION
 
 # The argument that sets the number of a layer's units.
 _SIZES = {"Dense": "units", ATTENTION: "num_heads"}
-Kernels = Mapping[str, np.ndarray]
+Weights = Mapping[str, list[np.ndarray]]
 
 
 def shrink(
     model: Any,
     groups: Mapping[str, Group],
     kept: Mapping[str, np.ndarray],
-    kernels: Kernels | None = None,
+    weights: Weights | None = None,
 ) -> Any:
     """Returns a copy of a model with only some units of its groups.
 
@@ -40,7 +41,7 @@ def shrink(
         model: The model.
         groups: Groups by name.
         kept: Indices of the units to keep, by the groups' names.
-        kernels: New kernels of whole size, by the names of their layers, where
+        weights: New weights of whole size, by the names of their layers, where
             they are not the model's own. Defaults to `None`.
 
     Returns:
@@ -56,10 +57,12 @@ def shrink(
         for consumer in group.consumers:
             steps = np.arange(consumer.repeats)[:, None] * group.units
             inputs[consumer.layer.name] = (steps + units).ravel()
+    weights = weights or {}
+    changed = {*outputs, *inputs, *weights}
     made: list[tuple[Any, Any]] = []
 
     def replace(layer: Any, copy: Copy) -> Any:
-        if layer.name not in outputs and layer.name not in inputs:
+        if layer.name not in changed:
             return copy(layer)
         config = layer.get_config()
         if layer.name in outputs:
@@ -72,22 +75,11 @@ def shrink(
     smaller = Cloner(replace).clone(model)
     for original, layer in made:
         name = original.name
-        weights = [host_value(w) for w in original.weights]
-        if kernels is not None and name in kernels:
-            weights[_kernel_index(original)] = kernels[name]
+        whole = weights.get(name, [host_value(w) for w in original.weights])
         layer.set_weights(
-            _sliced(original, weights, outputs.get(name), inputs.get(name))
+            _sliced(original, whole, outputs.get(name), inputs.get(name))
         )
     return smaller
-
-
-def _kernel_index(layer: Any) -> int:
-    kernel = (
-        layer._output_dense.kernel
-        if type(layer).__name__ == ATTENTION
-        else layer.kernel
-    )
-    return [w is kernel for w in layer.weights].index(True)
 
 
 def _sliced(
@@ -100,7 +92,7 @@ def _sliced(
     if kind == ATTENTION:
         return _sliced_heads(layer, weights, outputs)
     if kind == "BatchNormalization":
-        return [weight[outputs] for weight in weights]
+        return [w if outputs is None else w[outputs] for w in weights]
     if kind.startswith("Depthwise"):
         kernel, *bias = weights
         return [np.take(kernel, outputs, -2), *(b[outputs] for b in bias)]

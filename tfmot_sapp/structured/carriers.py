@@ -1,0 +1,166 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Which layers carry units on by themselves, and which break them up.
+
+A layer carries units if each of its output channels depends on one input
+channel alone. What is not known to do so is a reason to leave them alone.
+"""
+
+from typing import Any
+
+# Layers that treat every channel alike and by itself.
+_PLAIN = frozenset(
+    {
+        "ReLU",
+        "LeakyReLU",
+        "ELU",
+        "Dropout",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "GaussianNoise",
+        "GaussianDropout",
+        *(
+            f"{kind}{rank}D"
+            for kind in (
+                "MaxPooling",
+                "AveragePooling",
+                "GlobalMaxPooling",
+                "GlobalAveragePooling",
+                "ZeroPadding",
+                "Cropping",
+                "UpSampling",
+            )
+            for rank in (1, 2, 3)
+        ),
+    }
+)
+# Activations that are functions of one value. Softmax is not, and of those that
+# Keras doesn't know nobody can tell.
+_ELEMENTWISE = frozenset(
+    {
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "swish",
+        "mish",
+        "exponential",
+        "sigmoid",
+        "log_sigmoid",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_swish",
+        "tanh",
+        "hard_tanh",
+        "tanh_shrink",
+        "soft_shrink",
+        "hard_shrink",
+        "softplus",
+        "softsign",
+        "squareplus",
+        "threshold",
+    }
+)
+_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
+_SUMS = ("Add", "Subtract", "Average", "Maximum", "Minimum")
+
+
+class LeftAloneError(Exception):
+    """Carries the reason why units are left alone."""
+
+
+def has_own_weights(layer: Any) -> bool:
+    """Whether a layer that carries units holds weights for each of them."""
+    return type(layer).__name__ in ("BatchNormalization", *_DEPTHWISE)
+
+
+def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
+    """Takes units through a layer.
+
+    Args:
+        layer: A layer, or an operation of Keras 3.
+        shape: Shape of its input, whose last axis holds the units.
+        repeats: How often the units come one after the other on that axis.
+
+    Returns:
+        Their repeats behind the layer.
+
+    Raises:
+        LeftAloneError: If the layer does not carry them.
+    """
+    kind = type(layer).__name__
+    if kind == "Flatten":
+        check_channels(layer)
+        if None in shape[1:-1]:
+            raise LeftAloneError(
+                f"`{layer.name}` flattens an unknown number of places"
+            )
+        for extent in shape[1:-1]:
+            repeats *= extent
+        return repeats
+    if kind == "BatchNormalization":
+        _check_norm(layer, shape, repeats)
+    elif kind in _DEPTHWISE:
+        _check_depthwise(layer)
+    elif kind == "Activation":
+        check_activation(layer)
+    elif kind in _PLAIN:
+        check_channels(layer)
+    elif kind in _SUMS:
+        raise LeftAloneError(f"its units meet others in `{layer.name}`")
+    else:
+        name = getattr(layer, "name", kind)
+        raise LeftAloneError(f"its units go into `{name}`, a {kind}")
+    return repeats
+
+
+def _check_norm(
+    layer: Any, shape: tuple[int | None, ...], repeats: int
+) -> None:
+    axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
+    if axis not in (-1, len(shape) - 1) or repeats > 1:
+        raise LeftAloneError(
+            f"`{layer.name}` norms another axis than the units'"
+        )
+
+
+def _check_depthwise(layer: Any) -> None:
+    check_channels(layer)
+    check_activation(layer)
+    if layer.depth_multiplier != 1:
+        raise LeftAloneError(f"`{layer.name}` makes several channels of a unit")
+
+
+def check_channels(layer: Any) -> None:
+    """Raises a `LeftAloneError` if a layer has its channels first."""
+    if getattr(layer, "data_format", None) == "channels_first":
+        raise LeftAloneError(f"`{layer.name}` has its channels first")
+
+
+def check_activation(layer: Any) -> None:
+    """Raises a `LeftAloneError` if a layer's activation may mix units."""
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return
+    name = getattr(activation, "__name__", type(activation).__name__)
+    known = getattr(activation, "__module__", "").split(".")[0]
+    if name not in _ELEMENTWISE or known not in ("keras", "tf_keras"):
+        raise LeftAloneError(f"`{layer.name}` may mix its units by {name}")
