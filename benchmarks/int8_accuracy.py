@@ -33,6 +33,7 @@ import keras
 import numpy as np
 from absl import app, flags
 from csv_rows import append_row, read_rows
+from undisturbed import undisturbed
 
 import tfmot_sapp as sapp
 from tfmot_sapp.export.runtime import run
@@ -67,6 +68,9 @@ def define_flags() -> None:
     flags.DEFINE_string("data_dir", None, "Directory of TFDS data sets.")
     flags.DEFINE_multi_enum(
         "network", ["mlp", "cnn"], ["mlp", "cnn"], "Networks."
+    )
+    flags.DEFINE_bool(
+        "realtime", False, "Time under the real-time scheduler (root)."
     )
     flags.DEFINE_list("seeds", ["0"], "Seeds.")
     flags.DEFINE_integer("epochs", 0, "Epochs; by default 4, digits 30.")
@@ -127,7 +131,10 @@ def measure(
                     )
                     if batch == _BATCH:
                         accuracies[name] = accuracy(files[name], test)
-            dense, sparse = sapp.benchmark(files, rounds=FLAGS.rounds).timings
+            with undisturbed(FLAGS.realtime):
+                dense, sparse = sapp.benchmark(
+                    files, rounds=FLAGS.rounds
+                ).timings
             values = (
                 *key,
                 f"{accuracies['dense']:.2f}",

@@ -168,7 +168,7 @@ def draw(rows: Rows, path: pathlib.Path) -> None:
     """
     blocks = sorted({int(row["block"]) for row in rows})
     figure = Figure(
-        figsize=(1.2 + 3.1 * len(blocks), 4.6), layout="constrained", dpi=150
+        figsize=(2.6 + 2.7 * len(blocks), 4.6), layout="constrained", dpi=150
     )
     panels = figure.subplots(
         1, len(blocks), sharex=True, sharey=True, squeeze=False

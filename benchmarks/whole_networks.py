@@ -45,6 +45,7 @@ from network_files import (
     write_references,
 )
 from networks import NETWORKS
+from undisturbed import undisturbed
 from whole_networks_report import COLUMNS, KEY, draw, file_table, speed_table
 
 import tfmot_sapp as sapp
@@ -61,6 +62,9 @@ def define_flags() -> None:
     flags.DEFINE_list("threads", ["1"], "Numbers of threads.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of weights and masks.")
     flags.DEFINE_string("quantize", None, "As for `export_tflite`.")
+    flags.DEFINE_bool(
+        "realtime", False, "Time under the real-time scheduler (root)."
+    )
     flags.DEFINE_bool("tune", False, "Choose how to pack by timing.")
     flags.DEFINE_integer("rounds", 30, "Rounds of turns.", 3)
     flags.DEFINE_bool("measure", True, "Measure; else show what is there.")
@@ -122,12 +126,13 @@ def _timed(
     names = ["dense", "packed"]
     if (folder / "encoded.tflite").exists():
         names.append("encoded")
-    result = sapp.benchmark(
-        {name: folder / f"{name}.tflite" for name in names},
-        threads=variant.threads,
-        batch_size=network.batch_size,
-        rounds=FLAGS.rounds,
-    )
+    with undisturbed(FLAGS.realtime):
+        result = sapp.benchmark(
+            {name: folder / f"{name}.tflite" for name in names},
+            threads=variant.threads,
+            batch_size=network.batch_size,
+            rounds=FLAGS.rounds,
+        )
     times = {timing.name: timing for timing in result.timings}
     dense, sparse, encoded = (
         times.get(n) for n in ("dense", "packed", "encoded")
