@@ -66,6 +66,9 @@ def define_flags() -> None:
         "dataset", "digits", "scikit-learn's digits, or an image set of TFDS."
     )
     flags.DEFINE_string("data_dir", None, "Directory of TFDS data sets.")
+    flags.DEFINE_string(
+        "model_dir", None, "Where trained networks are kept, and looked for."
+    )
     flags.DEFINE_multi_enum(
         "network", ["mlp", "cnn"], ["mlp", "cnn"], "Networks."
     )
@@ -111,7 +114,7 @@ def measure(
     keras.utils.set_random_seed(seed)
     training, test = load(FLAGS.dataset)
     training = tuple(array[: FLAGS.images] for array in training)
-    model = trained(network, training)
+    model = kept_or_trained("-".join(keys[0][:-1]), network, training)
     packed = sapp.pack_blocks(model)
     kept = sapp.report(model)
     rows = []
@@ -160,6 +163,19 @@ def accuracy(path: pathlib.Path, test: Split) -> float:
     logits = [next(iter(out.values())) for out in run(content, batches)]
     found = np.concatenate(logits)[: len(test[1])].argmax(-1)
     return 100 * float(np.mean(found == test[1]))
+
+
+def kept_or_trained(name: str, network: str, training: Split) -> Any:
+    """Returns a trained network, the kept one if there is one."""
+    if FLAGS.model_dir is None:
+        return trained(network, training)
+    path = pathlib.Path(FLAGS.model_dir) / f"{name}.keras"
+    if path.exists():
+        return keras.saving.load_model(path)
+    model = trained(network, training)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(path)
+    return model
 
 
 def trained(network: str, training: Split) -> Any:

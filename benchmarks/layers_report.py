@@ -168,7 +168,7 @@ def draw(rows: Rows, path: pathlib.Path) -> None:
     """
     blocks = sorted({int(row["block"]) for row in rows})
     figure = Figure(
-        figsize=(2.6 + 2.7 * len(blocks), 4.6), layout="constrained", dpi=150
+        figsize=(3.6 + 2.5 * len(blocks), 4.8), layout="constrained", dpi=150
     )
     panels = figure.subplots(
         1, len(blocks), sharex=True, sharey=True, squeeze=False
@@ -177,7 +177,17 @@ def draw(rows: Rows, path: pathlib.Path) -> None:
     for ax, block in zip(panels, blocks):
         ax.axhspan(0.01, 1, color="#cc0000", alpha=0.07, linewidth=0)
         ax.plot([1, 64], [1, 64], color="#444444", linewidth=1)
-        ax.text(23, 25.5, "ideal", rotation=45, ha="right", va="bottom")
+        ax.annotate(
+            "ideal",
+            (16, 16),
+            (-4, 3),
+            textcoords="offset points",
+            rotation=45,
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+            ha="center",
+            va="bottom",
+        )
         for row in untuned(rows):
             if int(row["block"]) != block:
                 continue
@@ -217,11 +227,11 @@ def draw(rows: Rows, path: pathlib.Path) -> None:
         ticks = [0.25, 0.5, 1, 2, 4, 8, 16, 32]
         ax.set_yticks(ticks, [f"{tick:g}x" for tick in ticks])
         ax.set_xticks(ticks[4:], [f"{tick:g}x" for tick in ticks[4:]])
+        ax.set_xlabel("1 / density")
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("speed-up over the dense layer")
     panels[0].text(34, 0.95, "slower than dense", ha="right", va="top")
-    figure.supxlabel("1 / density", fontsize=10)
     networks = dict.fromkeys(row["layer"].partition("/")[0] for row in rows)
     handles = [
         panels[0].plot([], [], "o", color=_COLOURS[n], label=_NAMES[n])[0]
