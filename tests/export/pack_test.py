@@ -174,7 +174,21 @@ def _many(keras):
     return keras.Model([a, b], {"one": out, "two": layers.Dense(16)(x + y)})
 
 
-MODELS = [_mlp, _residual, _mobile, _sequence, _volume, _many]
+def _upsampling(keras):
+    layers = keras.layers
+    inputs = keras.Input((5, 6, 32))
+    x = layers.Conv2DTranspose(64, 3, strides=2, padding="same")(inputs)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.Conv2DTranspose(48, 2, strides=3, activation="relu")(x)
+    x = layers.Conv2DTranspose(32, (4, 3), strides=(1, 2))(x)
+    line = layers.Reshape((30, 32))(inputs)
+    line = layers.Conv1DTranspose(48, 4, strides=2, padding="same")(line)
+    cube = layers.Reshape((5, 3, 2, 32))(inputs)
+    cube = layers.Conv3DTranspose(16, 2, strides=2)(cube)
+    return keras.Model(inputs, {"x": x, "line": line, "cube": cube})
+
+
+MODELS = [_mlp, _residual, _mobile, _sequence, _volume, _many, _upsampling]
 
 
 @BOTH

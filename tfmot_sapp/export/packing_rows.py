@@ -103,7 +103,9 @@ def _row(node: Packable, plan: Plan, why: str) -> dict[str, Any]:
         if name.startswith("kernel")
     )
     before = core.kernel.size // core.groups
-    positions = node.output.positions(1)
+    is_transposed = core.window and core.window.transposed
+    multiplied = node.inputs[0] if is_transposed else node.output
+    positions = multiplied.positions(1)
     rows, columns = (
         core.kernel.shape[-2:]
         if node.shared is not None
