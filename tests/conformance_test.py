@@ -30,6 +30,7 @@ SCORERS = {
     "attention": sapp.SequentialAttention(),
     "attention_per_output": sapp.SequentialAttention(per_output=True),
     "attention_times_norm": sapp.SequentialAttention(times=sapp.Magnitude()),
+    "attention_times_taylor": sapp.SequentialAttention(times=sapp.Taylor()),
     "magnitude": sapp.Magnitude(),
     "largest_weight": sapp.Magnitude(order=float("inf")),
     "power_propagation": sapp.PowerPropagation(),

@@ -54,6 +54,7 @@ with strategy.scope():
         keras.layers.Dense(16)])
     model = sapp.prune_blocks(
         model, sapp.SequentialAttentionSchedule(0.75, 20, cycles=2), (4, 4),
+        sapp.SequentialAttention(times=sapp.Movement()),
         pruning_policy=sapp.MinimumBlocks(4))
     model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse")
 pruning = sapp.UpdatePruningStep()
@@ -86,8 +87,7 @@ assert strategy.num_replicas_in_sync == (1 if kind == "one" else 2)
 found = {}
 for layer in model.layers:
     kernel = layer.pruned_kernels[0]
-    for part, variable in (
-            ("mask", kernel.mask), ("logits", kernel.state["logits"])):
+    for part, variable in {"mask": kernel.mask, **kernel.state}.items():
         variable = getattr(variable, "_value", variable)
         replicas = strategy.experimental_local_results(variable)
         for i, local in enumerate(replicas):

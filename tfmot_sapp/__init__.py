@@ -47,6 +47,7 @@ from tfmot_sapp.plot import plot_masks
 from tfmot_sapp.policy import MinimumBlocks
 from tfmot_sapp.power_propagation import PowerPropagation
 from tfmot_sapp.prune import prune_blocks, prune_scope
+from tfmot_sapp.recommended import recommended
 from tfmot_sapp.report import report
 from tfmot_sapp.schedule import SteppedSchedule, Update
 from tfmot_sapp.scorer import KernelView, Scorer, StateSpec
@@ -137,6 +138,7 @@ __all__ = [
     "prune_blocks",
     "prune_scope",
     "prune_structured",
+    "recommended",
     "report",
     "strip_pruning",
 ]

@@ -106,9 +106,10 @@ class PrunedKernel:
         return product
 
     def _observe(self, products: tf.Tensor) -> None:
-        self.scorer.observe(products, self.state)
+        self.scorer.observe(_over_replicas(products), self.state)
 
     def _average(self, norms: tf.Tensor) -> None:
+        norms = _over_replicas(norms)
         average = tf.convert_to_tensor(self.gradients)
         # A step whose gradient has overflowed, which an optimizer with a loss
         # scale skips, must not stay in the average for good.
@@ -208,3 +209,15 @@ class PrunedKernel:
             value = tf.convert_to_tensor(variable)
             mask = tf.cast(tf.convert_to_tensor(self.mask), value.dtype)
             variable.assign(scale(value, mask, self.grid))
+
+
+def _over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Sums what every replica has seen of a step, so that all know the same.
+
+    Gradients add up over replicas, and so do their products with weights. Their
+    squared norms do not; the sum stands in for the norm of the sum.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.strategy.num_replicas_in_sync == 1:
+        return values
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)

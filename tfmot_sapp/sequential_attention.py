@@ -87,8 +87,21 @@ class SequentialAttention(Scorer):
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None
     ) -> dict[str, StateSpec]:
-        """Returns one trainable logit per block."""
-        return {"logits": StateSpec(grid.cells, 0.0, trainable=True)}
+        """Returns one trainable logit per block, and the other's variables."""
+        logits = StateSpec(grid.cells, 0.0, trainable=True)
+        if self.times is None:
+            return {"logits": logits}
+        others = self.times.state_specs(grid, target_sparsity)
+        return {**others, "logits": logits}
+
+    @property
+    def observes(self) -> bool:
+        """Whether the other score sees the gradients of training."""
+        return self.times is not None and self.times.observes
+
+    def observe(self, products: tf.Tensor, state: State) -> None:
+        """Shows the other score one step's products."""
+        self.times.observe(products, state)
 
     def attention(
         self, logits: tf.Tensor, target_sparsity: float | None
