@@ -22,6 +22,7 @@ import tensorflow as tf
 import tf_keras
 
 import tfmot_sapp as sapp
+from tfmot_sapp.keep_zeros import KeepZeros
 from tfmot_sapp.selection import kept_blocks
 
 BLOCK = (4, 4)
@@ -233,16 +234,55 @@ def test_zeros_survive_its_quantization_aware_training(tfmot):
     )
 
 
-def test_a_stripped_model_goes_through_plain_quantization_aware_training(
-    tfmot,
-):
+def test_zeros_survive_its_plain_quantization_aware_training(tfmot):
     stripped = make_stripped(tf_keras)
+    before = [zero_blocks(kernel) for kernel in kernels(stripped)]
     x, _ = make_data()
 
     quantized = tfmot.quantization.keras.quantize_model(stripped)
-    fit(quantized, epochs=1)
+    at_once = [w.numpy() for w in quantized.trainable_weights]
+    fit(quantized, KeepZeros())
 
+    trained = [w for w in quantized.trainable_weights if len(w.shape) == 2]
+    assert len(trained) == len(before) == 3
+    for mask, weight in zip(before, trained):
+        np.testing.assert_array_equal(zero_blocks(weight), mask)
+        assert mask.mean() >= SPARSITY
+    for old, new in zip(at_once, quantized.trainable_weights):
+        assert np.any(old != new.numpy())
     assert np.all(np.isfinite(quantized.predict(x, verbose=0)))
+
+
+def test_zeros_survive_fine_tuning(keras):
+    stripped = make_stripped(keras)
+    before = [np.array(kernel) != 0 for kernel in kernels(stripped)]
+    plain = keras.models.clone_model(stripped)
+    plain.set_weights(stripped.get_weights())
+
+    fit(plain)
+    fit(stripped, KeepZeros())
+
+    for nonzero, kernel, other in zip(
+        before, kernels(stripped), kernels(plain)
+    ):
+        np.testing.assert_array_equal(np.array(kernel) != 0, nonzero)
+        # Without the callback they are filled.
+        assert np.any(np.array(other)[~nonzero] != 0)
+
+
+def test_zeros_are_kept_of_plain_sparse_models_only(keras):
+    dense = make_model(keras)
+    wrapped = sapp.prune_blocks(
+        make_model(keras),
+        sapp.SequentialAttentionSchedule(SPARSITY, 20),
+        BLOCK,
+        pruning_policy=sapp.MinimumBlocks(8),
+    )
+
+    with pytest.raises(ValueError, match="without any.*strip_pruning"):
+        fit(dense, KeepZeros())
+    with pytest.raises(ValueError, match="UpdatePruningStep"):
+        fit(wrapped, KeepZeros())
 
 
 @pytest.mark.filterwarnings("ignore:Layer InputLayer")
