@@ -14,15 +14,19 @@
 # ==============================================================================
 """Weights solved again: the best there are, for what is wanted."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 
 import tfmot_sapp as sapp
 from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.criteria import top
+from tfmot_sapp.structured.gram_criteria import least_squares_loss
 from tfmot_sapp.structured.groups import find_groups
 from tfmot_sapp.structured.reconstruct import Reconstruct
-from tfmot_sapp.structured.refit import solve_target
+from tfmot_sapp.structured.refit import aimed, solve_target
 from tfmot_sapp.structured.statistics import Target
 
 
@@ -111,6 +115,40 @@ def test_a_block_makes_up_for_what_its_shortcut_lost(
     lost = np.sum(np.square(columns @ best - wanted))
     np.testing.assert_allclose(np.sum(np.square(found - wanted)), lost, 1e-2)
     np.testing.assert_allclose(found.mean(0), wanted.mean(0), atol=1e-4)
+
+
+def test_units_are_chosen_for_what_is_wanted(rng, keras):
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential(
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(7, activation="relu"),
+            keras.layers.Dense(4, use_bias=False),
+        ]
+    )
+    x = rng.normal(size=(200, 5)).astype(np.float32)
+    (group,) = find_groups(model).groups
+    found = collect(model, [group], [x], True)[group.name]
+    hidden = np.maximum(x @ np.asarray(model.layers[0].kernel), 0)
+    hidden = hidden.astype(np.float64)
+    wanted = hidden @ rng.normal(size=(7, 4)) + rng.normal(size=(200, 4))
+    target = Target(200, hidden.sum(0), wanted.sum(0), hidden.T @ wanted)
+    part = dataclasses.replace(found.parts[0], target=target)
+
+    statistics = aimed(group, dataclasses.replace(found, parts=(part,)))
+
+    subsets = list(itertools.combinations(range(7), 3))
+    losses = [
+        least_squares_loss(statistics, np.isin(np.arange(7), subset))
+        for subset in subsets
+    ]
+    literal = [
+        np.linalg.lstsq(hidden[:, subset], wanted, rcond=None)[1].sum()
+        for subset in subsets
+    ]
+    assert np.argmin(losses) == np.argmin(literal)
+    off = np.subtract(literal, losses)
+    assert np.ptp(off) < 0.01 * np.ptp(literal)
 
 
 def test_reconstruction_is_closer_than_least_squares(rng, keras):
