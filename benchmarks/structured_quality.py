@@ -99,7 +99,10 @@ def quality() -> None:
         batches = [data[i : i + 64] for i in range(0, len(data), 64)]
         statistics = collect(model, groups.values(), batches, True)
         for weights, keep, label in _cells():
-            key = [network, label, weights, f"{keep}", f"{len(data)}"]
+            how = weights
+            if weights == "reconstruct":
+                how = f"reconstruct, {FLAGS.steps} steps"
+            key = [network, label, how, f"{keep}", f"{len(data)}"]
             if key in [row[:5] for row in _rows(path)]:
                 continue
             criterion = CRITERIA[label]

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.frameworks import host_value, keras_of
-from tfmot_sapp.structured.groups import Consumer, Group
+from tfmot_sapp.structured.groups import Consumer, Group, slope_of
 from tfmot_sapp.structured.heads import head_outputs
 from tfmot_sapp.structured.statistics import Part, Statistics, Target
 
@@ -244,14 +244,6 @@ def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
             value, sizes, strides, rates, padding
         )
     return tf.reshape(patches, (tf.shape(patches)[0], -1, patches.shape[-1]))
-
-
-def slope_of(norm: Any) -> np.ndarray | float:
-    """Returns by what a batch norm multiplies, or 1 where there is none."""
-    if norm is None:
-        return 1.0
-    slope = 1 / np.sqrt(host_value(norm.moving_variance) + norm.epsilon)
-    return slope if norm.gamma is None else slope * host_value(norm.gamma)
 
 
 def _producer_norm(group: Group) -> np.ndarray:

@@ -24,6 +24,8 @@ inputs from the third. Units that go anywhere else are left alone.
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from tfmot_sapp.export.keras_calls import (
     Call,
     is_graph,
@@ -32,6 +34,7 @@ from tfmot_sapp.export.keras_calls import (
     tensors_of,
 )
 from tfmot_sapp.flops import calls_of_model
+from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.structured.carriers import (
     LeftAloneError,
     carry,
@@ -196,6 +199,14 @@ def find_groups(model: Any) -> Groups:
             f"graph can be read. Received: {model!r}."
         )
     return _Reader(model).read()
+
+
+def slope_of(norm: Any) -> np.ndarray | float:
+    """Returns by what a batch norm multiplies, or 1 where there is none."""
+    if norm is None:
+        return 1.0
+    slope = 1 / np.sqrt(host_value(norm.moving_variance) + norm.epsilon)
+    return slope if norm.gamma is None else slope * host_value(norm.gamma)
 
 
 class _Reader:

@@ -34,7 +34,7 @@ from tfmot_sapp.structured.criteria import (
 from tfmot_sapp.structured.groups import Group, find_groups
 from tfmot_sapp.structured.keep import counts_of, kept_units
 from tfmot_sapp.structured.reconstruct import Reconstruct, reconstructed
-from tfmot_sapp.structured.refit import refitted
+from tfmot_sapp.structured.refit import aimed, refitted
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.wrapper import kernel_name
 
@@ -188,6 +188,12 @@ def _one_round(
             criterion.needs_gram or bool(refit),
             original,
         )
+        if refit and criterion.needs_gram:
+            # Losses are then those of the refit, not of copied weights.
+            statistics = {
+                name: aimed(here[name], found)
+                for name, found in statistics.items()
+            }
         kept = {
             name: criterion.select(statistics[name], counts[name])
             for name in names

@@ -224,7 +224,7 @@ def _train(
     means = [tf.Variable(tf.zeros_like(v)) for v in variables]
     squares = [tf.Variable(tf.zeros_like(v)) for v in variables]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def step(rate: tf.Tensor, turn: tf.Tensor, batches: list[Any]) -> None:
         with tf.GradientTape() as tape:
             losses = [fit.loss(*b) for fit, b in zip(fits, batches)]

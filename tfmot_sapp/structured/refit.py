@@ -19,13 +19,14 @@
 layer is wanted to give, which need not be what it gave.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from tfmot_sapp.frameworks import host_value
-from tfmot_sapp.structured.groups import Group
-from tfmot_sapp.structured.statistics import Statistics, Target
+from tfmot_sapp.structured.groups import Group, slope_of
+from tfmot_sapp.structured.statistics import Part, Statistics, Target
 
 # Share of the mean square that is added to every feature's own.
 EPSILON = 1e-2
@@ -104,6 +105,25 @@ def solve_target(
     return solved, bias
 
 
+def aimed(group: Group, statistics: Statistics) -> Statistics:
+    """Returns statistics in which the weights are the best for the targets.
+
+    What units are chosen by is then what they add to what is wanted: the least
+    squares of some units differ from the targets by a constant and from these
+    weights' outputs by the rest.
+
+    Args:
+        group: The group.
+        statistics: Its statistics, with products and targets.
+    """
+    parts = []
+    for part, (_, inner, norm) in zip(statistics.parts, _readers(group)):
+        everything = np.ones(len(part.unit_of), bool)
+        solved, _ = _solved(part, inner, norm, everything)
+        parts.append(dataclasses.replace(part, weights=solved * slope_of(norm)))
+    return dataclasses.replace(statistics, parts=tuple(parts))
+
+
 def refitted(
     group: Group, statistics: Statistics, kept: np.ndarray
 ) -> dict[str, list[np.ndarray]]:
@@ -122,24 +142,11 @@ def refitted(
         Weights of whole size by layer name.
     """
     found = {}
-    for index, part in enumerate(statistics.parts):
-        layer, norm = group.producer, None
-        inner = layer
-        if group.attention is not None:
-            inner = layer._output_dense
-        else:
-            layer = inner = group.consumers[index].layer
-            norm = group.consumers[index].scaled_by
-        kernel = host_value(inner.kernel)
+    for part, (layer, inner, norm) in zip(statistics.parts, _readers(group)):
+        inside = np.isin(part.unit_of, kept)
+        solved, more = _solved(part, inner, norm, inside)
         bias = getattr(inner, "bias", None)
-        solved, more = solve_target(
-            part.gram,
-            part.target,
-            kernel.reshape(len(part.unit_of), -1).astype(np.float64),
-            np.isin(part.unit_of, kept),
-            bias is not None or norm is not None,
-        )
-        new = {id(inner.kernel): solved.reshape(kernel.shape)}
+        new = {id(inner.kernel): solved.reshape(inner.kernel.shape)}
         if bias is not None:
             # The target is without the bias, which is the same as before.
             value = host_value(bias)
@@ -149,6 +156,26 @@ def refitted(
             found[norm.name] = _with(norm, {id(mean): host_value(mean) - more})
         found[layer.name] = _with(layer, new)
     return found
+
+
+def _readers(group: Group) -> list[tuple[Any, Any, Any]]:
+    """Returns each consumer, the layer with its kernel, the norm behind it."""
+    if group.has_heads:
+        return [(group.producer, group.producer._output_dense, None)]
+    return [(c.layer, c.layer, c.scaled_by) for c in group.consumers]
+
+
+def _solved(
+    part: Part, inner: Any, norm: Any, inside: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    kernel = host_value(inner.kernel).reshape(len(part.unit_of), -1)
+    return solve_target(
+        part.gram,
+        part.target,
+        kernel.astype(np.float64),
+        inside,
+        getattr(inner, "bias", None) is not None or norm is not None,
+    )
 
 
 def _with(layer: Any, new: dict[int, np.ndarray]) -> list[np.ndarray]:
