@@ -259,8 +259,10 @@ class Chooser:
             yield ("dense", form_in, WHOLE), cost + extra[WHOLE]
             cost = list_cost(shape, WIDEST_CONCAT, pieces, machine)
             yield ("list", form_in, PIECES), cost * _MARGIN + extra[PIECES]
-        cost = list_cost(shape, 1, True, machine)
-        yield ("sum", PIECES, PIECES), cost * _MARGIN + extra[PIECES]
+        if node.core.taps:
+            # A Dense adds slower than it concatenates.
+            cost = list_cost(shape, 1, True, machine)
+            yield ("sum", PIECES, PIECES), cost * _MARGIN + extra[PIECES]
         if self._gathers(node):
             cost = gathered_cost(shape, False, machine) * _MARGIN
             yield ("group", WHOLE, WHOLE), cost + extra[WHOLE]
