@@ -31,6 +31,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import app, flags
 from csv_rows import append_row, read_rows
 from undisturbed import undisturbed
@@ -77,6 +78,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_list("seeds", ["0"], "Seeds.")
     flags.DEFINE_integer("epochs", 0, "Epochs; by default 4, digits 30.")
+    flags.DEFINE_integer("threads", 0, "Threads to train with; 0 for all.")
     flags.DEFINE_integer("images", 60_000, "Images to train on at most.")
     flags.DEFINE_integer("width", 1024, "Units of the MLP's hidden layers.")
     flags.DEFINE_integer("rounds", 40, "Rounds of turns.", 3)
@@ -86,6 +88,7 @@ def main(argv: list[str]) -> None:
     """Measures what is missing, then prints everything."""
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}.")
+    tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
     path = pathlib.Path(FLAGS.output_dir) / "int8_accuracy.csv"
     done = {tuple(row[k] for k in KEY) for row in read_rows(path, COLUMNS)}
     for seed in FLAGS.seeds:
