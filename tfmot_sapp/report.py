@@ -15,6 +15,7 @@
 """What was pruned, by how much, and what was not and why."""
 
 import dataclasses
+import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -190,7 +191,8 @@ def report(model: Any) -> Report:
             from a file after stripping, it counts zeros.
 
     Returns:
-        A `Report`: print it, or take `to_dict()`.
+        A `Report`: print it, or take `to_dict()`. For a packed model it is a
+        `PackingReport`, which says what was chosen for each layer and why.
 
     Raises:
         TypeError: If `model` is none of these.
@@ -211,6 +213,10 @@ def report(model: Any) -> Report:
             "`model` must be a model, a layer or a list of layers of Keras 3 "
             f"or tf_keras. Received: {model!r} of type {type(model).__name__}."
         )
+    if is_model(model) and _is_packed(model):
+        from tfmot_sapp.export.packing_report import packing_report
+
+        return packing_report(model)
     rows = _remembered(model)
     if rows is None:
         rows = _rows(model)
@@ -219,6 +225,15 @@ def report(model: Any) -> Report:
     parameters = sum(_count(member.weights) for member in members) - extra
     removed = sum(row.weights - row.kept_weights for row in rows)
     return Report(tuple(rows), parameters, parameters - removed)
+
+
+def _is_packed(model: Any) -> bool:
+    # Without `pack_blocks` there is no packed model, and no need to import it.
+    packed = sys.modules.get("tfmot_sapp.export.packed_layers")
+    return packed is not None and any(
+        isinstance(layer, packed.PackedComputation)
+        for layer in flatten_layers(model)
+    )
 
 
 def remember_skipped(model: Any, reasons: Mapping[str, str]) -> None:

@@ -20,10 +20,11 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras2
 
-from tfmot_sapp.export import choosing
+from tfmot_sapp.export import choosing, tuning
 from tfmot_sapp.export.cost import Machine
-from tfmot_sapp.export.pack import Tuning, pack_blocks, packing_of
+from tfmot_sapp.export.pack import Tuning, _dense, pack_blocks, packing_of
 from tfmot_sapp.export.packed_layers import PackedComputation
+from tfmot_sapp.export.tflite import export_tflite
 
 BOTH = pytest.mark.parametrize("keras", [keras3, keras2], ids=["k3", "k2"])
 
@@ -174,7 +175,21 @@ def _many(keras):
     return keras.Model([a, b], {"one": out, "two": layers.Dense(16)(x + y)})
 
 
-MODELS = [_mlp, _residual, _mobile, _sequence, _volume, _many]
+def _upsampling(keras):
+    layers = keras.layers
+    inputs = keras.Input((5, 6, 32))
+    x = layers.Conv2DTranspose(64, 3, strides=2, padding="same")(inputs)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.Conv2DTranspose(48, 2, strides=3, activation="relu")(x)
+    x = layers.Conv2DTranspose(32, (4, 3), strides=(1, 2))(x)
+    line = layers.Reshape((30, 32))(inputs)
+    line = layers.Conv1DTranspose(48, 4, strides=2, padding="same")(line)
+    cube = layers.Reshape((5, 3, 2, 32))(inputs)
+    cube = layers.Conv3DTranspose(16, 2, strides=2)(cube)
+    return keras.Model(inputs, {"x": x, "line": line, "cube": cube})
+
+
+MODELS = [_mlp, _residual, _mobile, _sequence, _volume, _many, _upsampling]
 
 
 @BOTH
@@ -209,12 +224,21 @@ def test_lists_equal_source(keras, make):
     assert kinds & {"list", "sum", "group", "gather_matmul"}
 
 
-@pytest.mark.parametrize("lowering", ["list", "sum", "group", "gather_matmul"])
+@pytest.mark.parametrize(
+    "lowering", ["list", "sum", "group", "group_dense", "gather_matmul"]
+)
 def test_each_lowering_equals_source(lowering, monkeypatch):
+    layers = keras3.layers
     inputs = keras3.Input((6, 128))
-    x = keras3.layers.Dense(96, activation="relu")(inputs)
-    model = keras3.Model(inputs, keras3.layers.Dense(128)(x))
+    x = layers.Dense(96, activation="relu")(inputs)
+    x = layers.Dense(128)(x)
+    if lowering in ("sum", "group"):
+        inputs = keras3.Input((6, 5, 128))
+        x = layers.Conv2D(96, 1, activation="relu")(inputs)
+        x = layers.Conv2D(128, 3, padding="same")(x)
+    model = keras3.Model(inputs, x)
     prune(model, (16, 32), 0.6, every_output=True)
+    lowering = lowering.partition("_dense")[0]
     options = choosing.Chooser._options
 
     def only(self, node):
@@ -428,6 +452,53 @@ def test_tuned_model_equals_source():
     packed = pack_blocks(model, batch_size=2, tune=Tuning(seconds=0.2))
     assert_same(model, packed)
     assert "measured" in packing_of(packed)[0]["why"]
+
+
+@pytest.mark.parametrize("second", [1.05, 1.5])
+def test_dense_wins_unless_it_loses_twice(second, monkeypatch):
+    """A gain that isn't there when loaded anew is none."""
+    inputs = keras3.Input((256,))
+    model = keras3.Model(inputs, keras3.layers.Dense(256)(inputs))
+    prune(model, (32, 32), 0.9, every_output=True)
+    measured = iter([2.0, second])
+
+    def gains(contents, tuning_):
+        del tuning_
+        gain = next(measured)
+        return [tuning._Gain(1, 1)] + [tuning._Gain(gain, gain)] * (
+            len(contents) - 1
+        )
+
+    monkeypatch.setattr(tuning, "_gains", gains)
+    packed = pack_blocks(model, tune=Tuning())
+
+    (row,) = packing_of(packed)
+    assert (row["lowering"] == "dense") == (second < 1.1)
+    assert f"measured {second:.2f}x dense" in row["why"]
+    assert_same(model, packed)
+
+
+@BOTH
+def test_dense_candidate_is_the_source_itself(keras, tmp_path):
+    """No cuts, no joins, nothing taken apart: the same operators."""
+    layers = keras.layers
+    inputs = keras.Input((6, 6, 32))
+    x = layers.Conv2D(64, 3, padding="same", groups=2)(inputs)
+    x = layers.Conv2D(64, 3, padding="same", use_bias=False)(x)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.Add()([x, layers.Conv2D(64, 1)(x)])
+    x = layers.Reshape((36, 64))(x)
+    x = layers.MultiHeadAttention(2, 32)(x, x)
+    model = keras.Model(inputs, layers.Dense(64, activation="relu")(x))
+    prune(model, (16, 16), 0.8)
+    dense = _dense(model, keras)
+
+    assert_same(model, dense)
+    before, after = (
+        export_tflite(each, tmp_path / "model.tflite").ops
+        for each in (model, dense)
+    )
+    assert before == after
 
 
 def test_tuning_checks_its_arguments():

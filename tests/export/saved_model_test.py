@@ -141,9 +141,10 @@ def test_a_failing_check_keeps_what_was_there(tmp_path, monkeypatch):
     wrong = pruned_mlp(keras)
     write = saved_model.write_saved_model
 
-    def write_wrong(serving, folder, **options):
+    def write_wrong(serving, folder, emission, **options):
         wrong.get_layer("a").kernel.assign(np.ones((128, 256)))
-        write(saved_model.serving_of(wrong, None), folder, **options)
+        source = saved_model.serving_of(wrong, None)
+        write(source, folder, emission, **options)
 
     monkeypatch.setattr(saved_model, "write_saved_model", write_wrong)
 

@@ -121,6 +121,21 @@ def analyse_channels(graph: Graph) -> dict[Value, Channels]:
     return channels
 
 
+def whole_channels(graph: Graph) -> dict[Value, Channels]:
+    """Takes every channel as it is: one run, of which nothing is known.
+
+    Args:
+        graph: The graph. It isn't changed.
+
+    Returns:
+        `Channels` of every value.
+    """
+    return {
+        value: _given(np.array([0, max(value.channels, 1)]), value)
+        for value in _values(graph)
+    }
+
+
 def _varying(edges: np.ndarray, value: Value) -> Channels:
     runs = len(edges) - 1
     values = np.zeros(value.channels)

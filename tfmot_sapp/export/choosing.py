@@ -43,7 +43,7 @@ from tfmot_sapp.export.graph import (
     Taps,
     Value,
 )
-from tfmot_sapp.export.lowerings import WIDEST_CONCAT
+from tfmot_sapp.export.lowering import WIDEST_CONCAT
 from tfmot_sapp.export.planning import (
     PIECES,
     WHOLE,
@@ -259,8 +259,10 @@ class Chooser:
             yield ("dense", form_in, WHOLE), cost + extra[WHOLE]
             cost = list_cost(shape, WIDEST_CONCAT, pieces, machine)
             yield ("list", form_in, PIECES), cost * _MARGIN + extra[PIECES]
-        cost = list_cost(shape, 1, True, machine)
-        yield ("sum", PIECES, PIECES), cost * _MARGIN + extra[PIECES]
+        if node.core.taps:
+            # A Dense adds slower than it concatenates.
+            cost = list_cost(shape, 1, True, machine)
+            yield ("sum", PIECES, PIECES), cost * _MARGIN + extra[PIECES]
         if self._gathers(node):
             cost = gathered_cost(shape, False, machine) * _MARGIN
             yield ("group", WHOLE, WHOLE), cost + extra[WHOLE]
@@ -276,15 +278,19 @@ class Chooser:
             min(block) >= _NARROWEST_GATHER
             and node.core.border is None
             and rank in (0, 2)
+            and not (node.core.window and node.core.window.transposed)
         )
 
     def _shape(self, node: Packable) -> Shape:
         assert isinstance(node.core, Linear)
         before = self.plan.channels[node.inputs[0]]
         after = self.plan.channels[node.output]
+        rows_in, rows_out = map(self._rows, (node.inputs[0], node.output))
+        is_transposed = node.core.window and node.core.window.transposed
         return Shape(
-            self._rows(node.inputs[0]),
-            self._rows(node.output),
+            rows_in,
+            rows_out,
+            rows_in if is_transposed else rows_out,
             math.prod(node.core.taps),
             np.array([before.width(run) for run in before.live]),
             np.array([after.width(run) for run in after.live]),

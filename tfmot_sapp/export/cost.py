@@ -89,6 +89,8 @@ class Shape:
     Attributes:
         rows_in: Positions of the input, times the batch.
         rows_out: Positions of the output, times the batch.
+        rows_multiplied: Those of the two that a tap's weights meet: the
+            input's for a transposed convolution, else the output's.
         taps: Number of taps.
         ins: Widths of the live input runs.
         outs: Widths of the live output runs.
@@ -97,6 +99,7 @@ class Shape:
 
     rows_in: float
     rows_out: float
+    rows_multiplied: float
     taps: int
     ins: np.ndarray
     outs: np.ndarray
@@ -106,7 +109,7 @@ class Shape:
 def dense_cost(shape: Shape, pieces_in: bool, machine: Machine) -> float:
     """One product of everything that is live."""
     cost = machine.product(
-        shape.rows_out, shape.taps, shape.ins.sum(), shape.outs.sum()
+        shape.rows_multiplied, shape.taps, shape.ins.sum(), shape.outs.sum()
     )
     if pieces_in:
         # A wide concatenation takes more than one step.
@@ -125,7 +128,9 @@ def list_cost(
     joined = set()
     if not pieces_in:
         return sum(
-            machine.product(shape.rows_out, shape.taps, shape.ins.sum(), width)
+            machine.product(
+                shape.rows_multiplied, shape.taps, shape.ins.sum(), width
+            )
             for width in shape.outs
         )
     for j, width in enumerate(shape.outs):
@@ -135,7 +140,7 @@ def list_cost(
             shape.ins[read].sum(), shape.ins[:1].sum() * (not len(read))
         )
         cost += groups * machine.product(
-            shape.rows_out, shape.taps, depth / groups, width
+            shape.rows_multiplied, shape.taps, depth / groups, width
         )
         cost += (groups - 1) * machine.add(shape.rows_out, width)
         if most > 1 and tuple(read) not in joined:
@@ -154,7 +159,7 @@ def gathered_cost(shape: Shape, batched: bool, machine: Machine) -> float:
     if shape.rows_in > 1:
         copies *= 2 if batched else 3
     reorder = machine.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
-    narrow = machine.product(shape.rows_out, shape.taps, kept / 32, 32)
+    narrow = machine.product(shape.rows_multiplied, shape.taps, kept / 32, 32)
     cost = narrow + machine.gathered * copies
     if batched:
         # A transposition before and one after; a sum where counts differ.
@@ -164,5 +169,6 @@ def gathered_cost(shape: Shape, batched: bool, machine: Machine) -> float:
             sums = machine.copy(shape.rows_out, summed, int(counts.sum()))
             cost += machine.outside + machine.summed * sums
         return cost
-    cost += parts * (machine.outside + machine.operation)
-    return cost + (parts > 1) * 2 * (reorder + machine.outside)
+    # All gathers are one excursion from the delegate.
+    cost += machine.outside + 3 * parts * machine.operation
+    return cost + (parts > 1) * (2 * reorder + machine.outside)

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.export.channels import Channels
+from tfmot_sapp.export.forms import Cut, Fill, Join
 from tfmot_sapp.export.graph import (
     Concat,
     Graph,
@@ -36,16 +37,9 @@ from tfmot_sapp.export.graph import (
     Taps,
     Value,
 )
-from tfmot_sapp.export.lowerings import (
-    Channelwise,
-    Cut,
-    Fill,
-    Join,
-    Lowering,
-    Shifts,
-    Through,
-)
+from tfmot_sapp.export.lowering import Lowering
 from tfmot_sapp.export.packed_layers import packed_layer_class
+from tfmot_sapp.export.piecewise import Channelwise, Shifts, Through
 from tfmot_sapp.export.planning import Plan, linear_arrays, linear_lowering
 
 

@@ -64,14 +64,18 @@ class Window:
         strides: One integer per spatial axis.
         padding: "valid", "same" or "causal".
         dilation: One integer per spatial axis.
+        transposed: Whether it's a transposed convolution.
     """
 
     strides: tuple[int, ...]
     padding: str
     dilation: tuple[int, ...]
+    transposed: bool = False
 
     def covers_constants(self, taps: tuple[int, ...]) -> bool:
         """Whether a constant channel stays constant: nothing is padded."""
+        if self.transposed:
+            return False
         return self.padding == "valid" or math.prod(taps) == 1
 
 

@@ -36,7 +36,7 @@ import numbers
 from collections.abc import Iterator
 from typing import Any
 
-from tfmot_sapp.export.channels import analyse_channels
+from tfmot_sapp.export.channels import analyse_channels, whole_channels
 from tfmot_sapp.export.choosing import Chooser
 from tfmot_sapp.export.cost import Machine
 from tfmot_sapp.export.emit import emit
@@ -73,7 +73,8 @@ def pack_blocks(
         batch_size: The batch that the result should be fast for, at least 1.
             It takes any.
         tune: `None` to choose by a cost model, the same on every machine; or a
-            `Tuning` to time candidates on this one.
+            `Tuning` to time candidates on this one. The dense model is one of
+            them, so that the result isn't slower than it.
 
     Returns:
         A Functional model of the same Keras with the same inputs and outputs.
@@ -100,11 +101,23 @@ def pack_blocks(
         model = _traced(model, keras)
     if tune is None:
         return _packed(model, keras, batch_size, Machine())
-    candidates = (
+    candidates = [
         _packed(model, keras, batch_size, machine)
         for machine in tune.machines()
-    )
-    return fastest(list(candidates), batch_size, tune)
+    ]
+    return fastest([_dense(model, keras), *candidates], batch_size, tune)
+
+
+def _dense(model: Any, keras: Any) -> Any:
+    """The model as it is, but for folded batch norms."""
+    graph = read_graph(model, take_apart=False)
+    fold_scales(graph)
+    fuse_steps(graph)
+    plan = Plan(whole_channels(graph))
+    machine = Machine(pieces_allowed=False)
+    Chooser(graph, plan, 1, machine).run()
+    write_rows(graph, plan, lambda node: "the whole model is dense")
+    return _written(model, keras, graph, plan)
 
 
 def _packed(model: Any, keras: Any, batch_size: int, machine: Machine) -> Any:

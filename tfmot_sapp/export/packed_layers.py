@@ -24,7 +24,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
+from tfmot_sapp.export.emission import current_emission
 from tfmot_sapp.export.lowerings import lowering_from_config
 
 
@@ -40,6 +42,9 @@ class PackedComputation:
         core_inputs: How many of the inputs the lowering takes.
         row: What a report says about the layer.
     """
+
+    name: str
+    _step_layers: list[Any]
 
     def _set_up(
         self,
@@ -74,7 +79,13 @@ class PackedComputation:
         # tf_keras hands over a list of one tensor as the tensor.
         several = isinstance(inputs, list | tuple)
         tensors = list(inputs) if several else [inputs]
-        weights = [self._tensor(weight) for weight in self._weight_list]
+        weights: list[Any]
+        if current_emission().constants:
+            # Outside of the graph that is being traced, where they have values.
+            with tf.init_scope():
+                weights = [self._tensor(w).numpy() for w in self._weight_list]
+        else:
+            weights = [self._tensor(w) for w in self._weight_list]
         outputs = []
         pieces = tensors[: self.core_inputs]
         for j, y in enumerate(self.lowering.outputs(weights, pieces)):

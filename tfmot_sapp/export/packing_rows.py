@@ -14,8 +14,11 @@
 # ==============================================================================
 """What a packed model says about itself: one row for each layer."""
 
+import dataclasses
 import math
 from typing import Any
+
+import numpy as np
 
 from tfmot_sapp.export.graph import Graph, Linear, Packable
 from tfmot_sapp.export.packed_layers import PackedComputation
@@ -37,6 +40,7 @@ def packing_of(model: Any) -> list[dict[str, Any]]:
         - `layer`: names of the layers it was made from, joined by " + ";
         - `lowering`: "list", "sum", "dense", "group", "gather_matmul" or
           "unchanged";
+        - `shape`: of the kernel, with the channels last, or `None`;
         - `block_size`: (in, out) as found, or `None`;
         - `kept_blocks`, `blocks`: of that size;
         - `parameters`, `parameters_before`: weights that are stored;
@@ -65,6 +69,7 @@ def packing_of(model: Any) -> list[dict[str, Any]]:
                 {
                     "layer": layer.name,
                     "lowering": "unchanged",
+                    "shape": None,
                     "block_size": None,
                     "kept_blocks": None,
                     "blocks": None,
@@ -103,31 +108,17 @@ def _row(node: Packable, plan: Plan, why: str) -> dict[str, Any]:
         if name.startswith("kernel")
     )
     before = core.kernel.size // core.groups
-    positions = node.output.positions(1)
-    rows, columns = (
-        core.kernel.shape[-2:]
-        if node.shared is not None
-        else uniform_block(node, plan)
-    )
-    blocks = math.ceil(core.kernel.shape[-2] / rows) * math.ceil(
-        core.kernel.shape[-1] / columns
-    )
-    used = core.by_tap().any(axis=0)
-    kept = 0
-    if node.shared is None:
-        ins = plan.live_channels(node.inputs[0])
-        outs = plan.live_channels(node.output)
-        live = used[ins[:, None], outs]
-        live = live.reshape(len(ins) // rows, rows, -1, columns)
-        kept = int(live.any(axis=(1, 3)).sum())
-    else:
-        kept = 1
+    is_transposed = core.window and core.window.transposed
+    multiplied = node.inputs[0] if is_transposed else node.output
+    positions = multiplied.positions(1)
+    found = _found_blocks(node, plan)
     return {
         "layer": " + ".join(node.sources),
         "lowering": choice.lowering,
-        "block_size": [int(rows), int(columns)],
-        "kept_blocks": kept,
-        "blocks": int(blocks),
+        "shape": [int(n) for n in core.kernel.shape],
+        "block_size": None if found is None else list(found.block),
+        "kept_blocks": None if found is None else found.kept,
+        "blocks": None if found is None else found.blocks,
         "parameters": int(stored),
         "parameters_before": int(before),
         "macs": int(stored * positions),
@@ -136,3 +127,31 @@ def _row(node: Packable, plan: Plan, why: str) -> dict[str, Any]:
         "mac_density": stored / before,
         "why": why,
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Blocks:
+    block: tuple[int, int]
+    blocks: int
+    kept: int
+
+
+def _found_blocks(node: Packable, plan: Plan) -> _Blocks | None:
+    """The blocks of a Linear, where its channels are cut at all."""
+    core = node.core
+    assert isinstance(core, Linear)
+    values = (node.inputs[0], node.output)
+    if node.shared is not None or all(
+        len(plan.channels[value].edges) < 3 for value in values
+    ):
+        return None
+    rows, columns = uniform_block(node, plan)
+    ins, outs = map(plan.live_channels, values)
+    used = np.asarray(core.by_tap().any(axis=0))[ins[:, None], outs]
+    used = used.reshape(len(ins) // rows, rows, -1, columns)
+    given, made = core.kernel.shape[-2:]
+    return _Blocks(
+        (int(rows), int(columns)),
+        math.ceil(given / rows) * math.ceil(made / columns),
+        int(used.any(axis=(1, 3)).sum()),
+    )

@@ -126,6 +126,7 @@ def split_taps(graph: Graph) -> None:
             and isinstance(node.core, Linear)
             and node.shared is None
             and math.prod(node.core.taps) > 1
+            and not (node.core.window and node.core.window.transposed)
             and _taps_differ(node.core)
         ):
             taps = _taps_of(node)

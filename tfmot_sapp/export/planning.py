@@ -25,15 +25,10 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.export.channels import Channels
+from tfmot_sapp.export.gathered import GatherMatmul, Group, equal_counts
 from tfmot_sapp.export.graph import Linear, Packable, Value
-from tfmot_sapp.export.lowerings import (
-    WIDEST_CONCAT,
-    GatherMatmul,
-    Group,
-    Lowering,
-    Products,
-    chunks,
-)
+from tfmot_sapp.export.lowering import WIDEST_CONCAT, Lowering, chunks
+from tfmot_sapp.export.products import Products
 
 PIECES, WHOLE = "pieces", "whole"
 
@@ -98,7 +93,7 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     window: tuple[Any, ...] = ()
     if core.window is not None:
         w = core.window
-        window = (w.strides, w.padding, w.dilation)
+        window = (w.strides, w.padding, w.dilation, w.transposed)
     if node.shared is not None:
         inputs, outputs = core.kernel.shape[-2:]
         return Products(core.taps, window, (inputs,), (outputs,), (((0,),),))
@@ -114,7 +109,7 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     inputs = tuple(len(piece) for piece in in_pieces)
     widths = tuple(len(piece) for piece in out_pieces)
     mask = _piece_mask(node, plan, choice)
-    reads = []
+    groups: list[tuple[tuple[int, ...], ...]] = []
     most = 1 if choice.lowering == "sum" else WIDEST_CONCAT
     for j in range(len(out_pieces)):
         read = np.flatnonzero(mask[:, j]).tolist()
@@ -123,12 +118,12 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
         # A piece that reads nothing still needs a shape.
         read = read or [0]
         if len(read) > most and (most == 1 or mask.shape[1] > 1):
-            reads.append(tuple(tuple(c) for c in chunks(read, most)))
+            groups.append(tuple(tuple(c) for c in chunks(read, most)))
         else:
-            reads.append((tuple(read),))
+            groups.append((tuple(read),))
     if core.border is not None:
         inputs = (*inputs, 1)
-    return Products(core.taps, window, inputs, widths, tuple(reads))
+    return Products(core.taps, window, inputs, widths, tuple(groups))
 
 
 def _piece_mask(node: Packable, plan: Plan, choice: Choice) -> np.ndarray:
@@ -195,34 +190,28 @@ def linear_arrays(
         return _products_arrays(core, node, choice, plan, lowering)
     assert isinstance(lowering, Group | GatherMatmul)
     ins, outs = _uniform_pieces(node, plan)
-    computed = range(len(outs))
+    computed = list(range(len(outs)))
     if isinstance(lowering, Group):
-        computed = np.argsort(lowering.order)
+        computed = np.argsort(lowering.order).tolist()
     kernels = [
         core.kernel[
             ..., np.concatenate([ins[i] for i in read])[:, None], outs[j]
         ]
         for read, j in zip(lowering.reads, computed)
     ]
-    biases = [core.bias[outs[j]] for j in computed]
+    bias = core.bias[np.concatenate(outs)]
     if isinstance(lowering, GatherMatmul):
         columns = lowering.block[1]
         kernel = np.concatenate([k.reshape(-1, columns) for k in kernels])
-        return [kernel, np.concatenate(biases)]
-    arrays: list[np.ndarray] = []
-    first = 0
-    for count in _runs_of_counts(lowering.reads):
-        part = slice(first, first + count)
-        arrays.append(np.concatenate(kernels[part], axis=-1))
-        arrays.append(np.concatenate(biases[part]))
-        first += count
-    return arrays
-
-
-def _runs_of_counts(reads: tuple[tuple[int, ...], ...]) -> list[int]:
-    counts = [len(read) for read in reads]
-    _, sizes = np.unique(counts, return_counts=True)
-    return sizes.tolist()
+        return [kernel, bias]
+    remaining = iter(kernels)
+    return [
+        *(
+            np.stack([next(remaining) for _ in part])
+            for part in equal_counts(lowering.reads)
+        ),
+        bias,
+    ]
 
 
 def _products_arrays(

@@ -26,7 +26,6 @@ from tfmot_sapp.export.graph import (
     Concat,
     Core,
     Graph,
-    Linear,
     Node,
     Opaque,
     Packable,
@@ -37,87 +36,41 @@ from tfmot_sapp.export.keras_calls import (
     OPERATIONS,
     Call,
     calls_of,
+    copy_of,
     is_graph,
     is_nested,
     operation_name,
+    policy_of,
     replace_tensors,
     tensors_of,
 )
-from tfmot_sapp.export.lowerings import Attention
-from tfmot_sapp.export.packed_layers import packed_layer_class
-from tfmot_sapp.export.read_layers import CORES, einsum_core, is_pruned
+from tfmot_sapp.export.layer_kinds import (
+    ACTIVATIONS,
+    AT_INFERENCE_NOTHING,
+    STEPS,
+)
+from tfmot_sapp.export.read_layers import CORES
+from tfmot_sapp.export.read_projections import (
+    flattened_einsum,
+    read_attention,
+    reshaped,
+)
 from tfmot_sapp.frameworks import keras_of
 
-# Functions of one value, by the name under which every Keras has them.
-_ACTIVATIONS = frozenset(
-    {
-        "relu",
-        "relu6",
-        "sigmoid",
-        "tanh",
-        "elu",
-        "selu",
-        "softplus",
-        "softsign",
-        "silu",
-        "swish",
-        "gelu",
-        "exponential",
-        "hard_sigmoid",
-        "hard_silu",
-        "hard_swish",
-        "leaky_relu",
-        "mish",
-    }
-)
-_AT_INFERENCE_NOTHING = frozenset(
-    {
-        "Dropout",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-        "AlphaDropout",
-        "GaussianDropout",
-        "GaussianNoise",
-        "ActivityRegularization",
-    }
-)
-_STEPS = {
-    "ReLU": "map",
-    "LeakyReLU": "map",
-    "ELU": "map",
-    "Add": "add",
-    "Subtract": "merge",
-    "Multiply": "merge",
-    "Average": "merge",
-    "Maximum": "merge",
-    "Minimum": "merge",
-    **{
-        f"{kind}{rank}D": "pool"
-        for kind in (
-            "MaxPooling",
-            "AveragePooling",
-            "GlobalMaxPooling",
-            "GlobalAveragePooling",
-            "Cropping",
-            "UpSampling",
-        )
-        for rank in (1, 2, 3)
-    },
-    **{f"ZeroPadding{rank}D": "frame" for rank in (1, 2, 3)},
-}
 
-
-def read_graph(model: Any) -> Graph:
+def read_graph(model: Any, take_apart: bool = True) -> Graph:
     """Reads a built Functional or Sequential model of either Keras.
 
     Args:
         model: The model. Nothing in it is changed.
+        take_apart: Whether layers that runtimes have operations of their own
+            for, such as a grouped convolution, become products that can be
+            packed. Otherwise they pass through.
 
     Returns:
         A `Graph` that computes what the model computes at inference.
     """
-    reader = _Reader(keras_of(model))
+    reader = _Reader(keras_of(model), take_apart)
     reader.count_calls(model)
     inputs = [Value(tuple(tensor.shape)) for tensor in model.inputs]
     outputs = reader.read_model(model, inputs)
@@ -127,8 +80,9 @@ def read_graph(model: Any) -> Graph:
 class _Reader:
     """Collects the nodes of a model and of the models nested in it."""
 
-    def __init__(self, keras: Any):
+    def __init__(self, keras: Any, take_apart: bool):
         self.keras = keras
+        self.take_apart = take_apart
         self.nodes: list[Node] = []
         self._clones: dict[int, Any] = {}
         self._counts: dict[int, int] = {}
@@ -188,14 +142,14 @@ class _Reader:
         layer, name = call.layer, type(call.layer).__name__
         if not self._is_exactly(layer, name):
             return self._read_operation(call, inputs, shape)
-        if name in _AT_INFERENCE_NOTHING:
+        if name in AT_INFERENCE_NOTHING:
             return inputs[0]
-        if name in _STEPS:
+        if name in STEPS:
             if getattr(layer, "data_format", None) == "channels_first":
                 return None
             if any(value.shape != inputs[0].shape for value in inputs):
                 return None
-            step = Step(self.clone(layer), _STEPS[name], len(inputs) - 1)
+            step = Step(self.clone(layer), STEPS[name], len(inputs) - 1)
             return self._add(layer, inputs, None, [step], shape)
         if name == "Activation":
             return self._read_activation(layer, inputs, shape)
@@ -211,10 +165,12 @@ class _Reader:
                 return None
             step = Step(self.clone(layer), "pool")
             return self._add(layer, inputs, None, [step], shape)
+        if not self.take_apart and _is_taken_apart(layer, name):
+            return None
         if name == "EinsumDense" and len(inputs) == 1:
             return self._read_einsum(layer, inputs, shape)
-        if name == "MultiHeadAttention":
-            return self._read_attention(call, inputs, shape)
+        if name == "MultiHeadAttention" and self._counts[id(layer)] == 1:
+            return read_attention(call, inputs, shape, self.keras, self.nodes)
         read = CORES.get(name)
         if read is None or len(inputs) != 1:
             return None
@@ -229,7 +185,7 @@ class _Reader:
         name = self._activation_name(layer.activation)
         if name == "linear":
             return inputs[0]
-        if name not in _ACTIVATIONS:
+        if name not in ACTIVATIONS:
             return None
         step = Step(self.clone(layer), "map")
         return self._add(layer, inputs, None, [step], shape)
@@ -272,10 +228,10 @@ class _Reader:
         if name == "linear":
             return self._add(layer, [value], cores[-1], [], shape)
         step_layer = self.keras.layers.Activation(
-            activation, name=f"{layer.name}_{name}", dtype=_policy(layer)
+            activation, name=f"{layer.name}_{name}", dtype=policy_of(layer)
         )
         value = self._add(layer, [value], cores[-1], [], shape)
-        if name in _ACTIVATIONS:
+        if name in ACTIVATIONS:
             step = Step(step_layer, "map")
             return self._add(layer, [value], None, [step], shape, owned=False)
         output = Value(shape)
@@ -291,119 +247,15 @@ class _Reader:
     def _read_einsum(
         self, layer: Any, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
-        core = einsum_core(layer, len(inputs[0].shape))
-        if core is None or not is_pruned(core):
+        found = flattened_einsum(layer, inputs[0], self.keras, self.nodes)
+        if found is None:
             return None
-        given, made = core.kernel.shape
-        value = self._reshaped(inputs[0], given, f"{layer.name}_in")
-        if value is None:
-            return None
+        core, value = found
+        made = core.kernel.shape[1]
         flat = (*shape[: len(value.shape) - 1], made)
         value = self._linear(layer, [value], [core], flat)
-        if value.shape == shape:
-            return value
-        return self._reshape(value, shape, f"{layer.name}_out")
-
-    def _reshaped(self, value: Value, channels: int, name: str) -> Value | None:
-        """The value with its last axes merged to this many channels."""
-        merged, rank = 1, len(value.shape)
-        while merged < channels and rank > 1:
-            rank -= 1
-            merged *= value.shape[rank] or 0
-        if merged != channels:
-            return None
-        shape = (*value.shape[:rank], channels)
-        if shape == value.shape:
-            return value
-        return self._reshape(value, shape, name)
-
-    def _reshape(
-        self, value: Value, shape: tuple[int | None, ...], name: str
-    ) -> Value | None:
-        target = tuple(-1 if n is None else n for n in shape[1:])
-        if target.count(-1) > 1:
-            return None
-        layer = self.keras.layers.Reshape(target, name=name)
-        output = Value(shape)
-
-        def call(tensors: list[Any]) -> list[Any]:
-            return [layer(tensors[0])]
-
-        self.nodes.append(Opaque(name, [value], [output], call, layer))
-        return output
-
-    def _read_attention(
-        self, call: Call, inputs: list[Value], shape: tuple[int | None, ...]
-    ) -> Value | None:
-        """Takes a MultiHeadAttention apart if its projections are pruned."""
-        layer = call.layer
-        tensors = tensors_of((call.args, call.kwargs))
-        named = dict(zip(("query", "value", "key"), call.args)) | call.kwargs
-        extra = set(named) - {"query", "value", "key", "training"}
-        asked = [named[key] for key in extra if named[key] not in (None, False)]
-        masked = any(
-            getattr(tensor, "_keras_mask", None) is not None
-            for tensor in tensors
-        )
-        values = dict(zip(map(id, tensors), inputs))
-        query, value = named.get("query"), named.get("value")
-        key = named.get("key")
-        key = value if key is None else key
-        if asked or masked or len(shape) != 3 or self._counts[id(layer)] > 1:
-            return None
-        parts = [
-            (layer._query_dense, values[id(query)]),
-            (layer._key_dense, values[id(key)]),
-            (layer._value_dense, values[id(value)]),
-            (layer._output_dense, None),
-        ]
-        cores = [einsum_core(part, 3 + (v is None)) for part, v in parts]
-        if any(core is None for core in cores):
-            return None
-        if not any(is_pruned(core) for core in cores):
-            return None
-        names = ("query", "key", "value", "output")
-        made = []
-        for name, core, (_, source) in zip(names[:3], cores, parts):
-            flat = (*source.shape[:-1], core.kernel.shape[1])
-            made.append(
-                self._projection(
-                    f"{layer.name}_{name}", layer, source, core, flat
-                )
-            )
-        heads = layer._num_heads
-        lowering = Attention(heads, layer._key_dim**-0.5)
-        mixed = Value((*made[0].shape[:-1], cores[3].kernel.shape[0]))
-        attention = packed_layer_class(self.keras)(
-            lowering.get_config(),
-            core_inputs=3,
-            name=f"{layer.name}_attention",
-            dtype=_policy(layer),
-        )
-
-        def mix(tensors: list[Any]) -> list[Any]:
-            outputs = attention(list(tensors))
-            several = isinstance(outputs, list | tuple)
-            return list(outputs) if several else [outputs]
-
-        self.nodes.append(Opaque(attention.name, made, [mixed], mix, attention))
-        return self._projection(
-            f"{layer.name}_output", layer, mixed, cores[3], shape
-        )
-
-    def _projection(
-        self,
-        name: str,
-        layer: Any,
-        value: Value,
-        core: Linear,
-        shape: tuple[int | None, ...],
-    ) -> Value:
-        output = Value(shape)
-        self.nodes.append(
-            Packable(name, [value], [output], core, [], [name], _policy(layer))
-        )
-        return output
+        name = f"{layer.name}_out"
+        return reshaped(value, shape, name, self.keras, self.nodes)
 
     def _activation_name(self, activation: Any) -> str:
         if activation is None:
@@ -429,7 +281,7 @@ class _Reader:
             core,
             steps,
             [layer.name] if owned else [],
-            _policy(layer),
+            policy_of(layer),
             made_from=layer if core is not None else None,
         )
         self.nodes.append(node)
@@ -457,29 +309,10 @@ class _Reader:
         if not self._is_layer(layer):
             return layer
         if id(layer) not in self._clones:
-            self._clones[id(layer)] = _copy(self.keras, layer)
+            self._clones[id(layer)] = copy_of(self.keras, layer)
         return self._clones[id(layer)]
 
 
-def _copy(keras: Any, layer: Any) -> Any:
-    if is_nested(layer) and is_graph(layer):
-        copy = keras.models.clone_model(layer)
-        copy.set_weights(layer.get_weights())
-        return copy
-    try:
-        copy = type(layer).from_config(layer.get_config())
-        if layer.weights:
-            if hasattr(layer, "get_build_config"):
-                copy.build_from_config(layer.get_build_config() or {})
-            if len(copy.weights) != len(layer.weights):
-                return layer
-            copy.set_weights(layer.get_weights())
-    except (TypeError, ValueError, NotImplementedError, AttributeError):
-        # Without a usable config it can't be copied; it is used as it is.
-        return layer
-    return copy
-
-
-def _policy(layer: Any) -> Any:
-    policy = getattr(layer, "dtype_policy", None)
-    return getattr(policy, "name", None)
+def _is_taken_apart(layer: Any, name: str) -> bool:
+    several = ("EinsumDense", "MultiHeadAttention")
+    return name in several or getattr(layer, "groups", 1) > 1

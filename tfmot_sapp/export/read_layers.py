@@ -53,7 +53,8 @@ def _read_dense(layer: Any) -> list[Core] | None:
 
 
 def is_pruned(core: Linear) -> bool:
-    return np.count_nonzero(core.kernel) < _PRUNED * core.kernel.size
+    """Whether a kernel has zeros enough for its layer to be taken apart."""
+    return bool(np.count_nonzero(core.kernel) < _PRUNED * core.kernel.size)
 
 
 def einsum_core(layer: Any, rank: int) -> Linear | None:
@@ -99,6 +100,25 @@ def _read_conv(layer: Any) -> list[Core] | None:
         Linear(
             _ungrouped(kernel, layer.groups), bias, window, None, layer.groups
         )
+    ]
+
+
+def _read_transposed(layer: Any) -> list[Core] | None:
+    """A transposed convolution; its kernel is (*taps, outputs, inputs)."""
+    dilation = tuple(layer.dilation_rate)[-layer.rank :]
+    if (
+        layer.data_format == "channels_first"
+        or layer.output_padding is not None
+        or layer.padding not in ("same", "valid")
+        or set(dilation) != {1}
+        or getattr(layer, "groups", 1) != 1
+    ):
+        return None
+    kernel = np.swapaxes(_array(layer.kernel), -1, -2)
+    bias = _bias(layer, kernel.shape[-1], kernel.dtype)
+    strides = tuple(layer.strides)[-layer.rank :]
+    return [
+        Linear(kernel, bias, Window(strides, layer.padding, dilation, True))
     ]
 
 
@@ -170,6 +190,9 @@ CORES: dict[str, Callable[[Any], list[Core] | None]] = {
     "Conv1D": _read_conv,
     "Conv2D": _read_conv,
     "Conv3D": _read_conv,
+    "Conv1DTranspose": _read_transposed,
+    "Conv2DTranspose": _read_transposed,
+    "Conv3DTranspose": _read_transposed,
     "DepthwiseConv1D": _read_depthwise,
     "DepthwiseConv2D": _read_depthwise,
     "SeparableConv1D": _read_separable,

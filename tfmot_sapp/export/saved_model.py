@@ -33,6 +33,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export import representative, verify
+from tfmot_sapp.export.emission import Emission
 from tfmot_sapp.export.placing import check_path, placed_directory
 from tfmot_sapp.export.quiet import quiet
 from tfmot_sapp.export.serving import (
@@ -113,7 +114,12 @@ def export_saved_model(
     inputs = _inputs(serving, representative_data)
     expected = verify.source_outputs(serving, inputs)
     with placed_directory(target) as folder:
-        write_saved_model(serving, folder, jit_compile=jit_compile or None)
+        write_saved_model(
+            serving,
+            folder,
+            Emission("tensorflow"),
+            jit_compile=jit_compile or None,
+        )
         found, ops = _run(folder, inputs)
         difference = verify.check_exact(serving, expected, found)
         size = directory_size(folder)

@@ -21,6 +21,7 @@ in any nesting.
 """
 
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -28,10 +29,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmot_sapp.export.emission import Emission, emitting
+from tfmot_sapp.export.packed_layers import PackedComputation
 from tfmot_sapp.export.quiet import quiet
 from tfmot_sapp.frameworks import is_model, keras_of
 
 SIGNATURE = "serving_default"
+
+# A graph can't hold more than 2 GiB.
+_MOST_CONSTANT_BYTES = 1 << 30
 
 # Wrappers that exist during training only, by class name, with what removes
 # them.
@@ -86,6 +92,7 @@ def check_model(model: Any) -> None:
             f"Received: model={model!r} of type {type(model).__name__}."
         )
     keras = keras_of(model)
+    assert keras is not None
     if keras.__name__ == "keras" and keras.backend.backend() != "tensorflow":
         raise ValueError(
             "`model` must run on Keras's TensorFlow backend. Received: a model "
@@ -143,16 +150,23 @@ def serving_of(
 
 
 def write_saved_model(
-    serving: Serving, folder: str | os.PathLike, **options: Any
+    serving: Serving,
+    folder: str | os.PathLike,
+    emission: Emission,
+    **options: Any,
 ) -> None:
     """Writes a model as a SavedModel with the signature `serving_default`.
 
     Args:
         serving: The model.
         folder: An existing, empty directory.
+        emission: The runtime and data type that packed layers are written for.
+            Their weights become constants, unless they are too large.
         **options: Arguments of `tf.function`, such as `jit_compile`.
     """
-    with quiet():
+    fits = _packed_bytes(serving.model) <= _MOST_CONSTANT_BYTES
+    emission = dataclasses.replace(emission, constants=fits)
+    with quiet(), emitting(emission):
         function = serving.trace(**options)
         module = tf.Module()
         # What the function captured, and no more: the optimizer's and the
@@ -162,6 +176,15 @@ def write_saved_model(
         tf.saved_model.save(
             module, os.fspath(folder), signatures={SIGNATURE: function}
         )
+
+
+def _packed_bytes(model: Any) -> int:
+    return sum(
+        math.prod(weight.shape) * tf.as_dtype(weight.dtype).size
+        for layer in model._flatten_layers()
+        if isinstance(layer, PackedComputation)
+        for weight in layer.weights
+    )
 
 
 def _resources(model: Any) -> list[Any]:

@@ -41,6 +41,7 @@ from rich import console, progress
 from tensorflow.lite.python import convert
 
 from tfmot_sapp.export import ranges, representative, verify
+from tfmot_sapp.export.emission import Emission
 from tfmot_sapp.export.flatbuffer import count_ops, read_graph
 from tfmot_sapp.export.packed_layers import PackedComputation
 from tfmot_sapp.export.placing import check_path, place_file
@@ -260,7 +261,7 @@ def _convert(
 ) -> bytes:
     """Converts a model to the bytes of a file."""
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(serving, folder)
+        write_saved_model(serving, folder, Emission("litert", quantize))
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             converter = tf.lite.TFLiteConverter.from_saved_model(

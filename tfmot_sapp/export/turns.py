@@ -31,6 +31,7 @@ from rich import progress
 # resolution and a single interrupt don't count.
 _ROUND_SECONDS = 0.002
 _WARM_UP = 3
+_FEWEST_ROUNDS, _MOST_ROUNDS = 5, 500
 
 
 def interleave(
@@ -64,6 +65,26 @@ def interleave(
                 call()
             times[name].append((time.perf_counter() - start) / count)
     return times
+
+
+def interleave_for(
+    calls: Mapping[str, Callable[[], Any]], seconds: float, seed: int = 0
+) -> dict[str, list[float]]:
+    """Times functions in turn for about as long as is asked for.
+
+    Args:
+        calls: Functions by name.
+        seconds: Time to spend, positive; a few rounds are run in any case.
+        seed: Seed of the orders.
+
+    Returns:
+        Dictionary from names to the seconds of one call in every round.
+    """
+    start = time.perf_counter()
+    interleave(calls, 1, seed)
+    taken = time.perf_counter() - start
+    rounds = int(np.clip(seconds / taken, _FEWEST_ROUNDS, _MOST_ROUNDS))
+    return interleave(calls, rounds, seed)
 
 
 def _repeats(call: Callable[[], Any]) -> int:
