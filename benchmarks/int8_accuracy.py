@@ -228,12 +228,11 @@ def make_cnn(shape: tuple[int, ...], classes: int) -> Any:
     """Returns a residual network of 64 to 256 channels."""
     layers = keras.layers
     x = inputs = layers.Input(shape, name="image")
-    for filters, stride in ((64, 2), (128, 1), (256, 2)):
+    for filters, stride in ((64, 2), (128, 2), (256, 1)):
         x = _convolution(x, filters, stride)
         x = layers.ReLU()(x)
-    for _ in range(2):
-        y = layers.ReLU()(_convolution(x, 256, 1))
-        x = layers.ReLU()(layers.Add()([x, _convolution(y, 256, 1)]))
+    y = layers.ReLU()(_convolution(x, 256, 1))
+    x = layers.ReLU()(layers.Add()([x, _convolution(y, 256, 1)]))
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(classes)(x))
 
