@@ -31,6 +31,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import app, flags
 from csv_rows import append_row, read_rows
 from undisturbed import undisturbed
@@ -77,6 +78,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_list("seeds", ["0"], "Seeds.")
     flags.DEFINE_integer("epochs", 0, "Epochs; by default 4, digits 30.")
+    flags.DEFINE_integer("threads", 0, "Threads to train with; 0 for all.")
     flags.DEFINE_integer("images", 60_000, "Images to train on at most.")
     flags.DEFINE_integer("width", 1024, "Units of the MLP's hidden layers.")
     flags.DEFINE_integer("rounds", 40, "Rounds of turns.", 3)
@@ -86,6 +88,7 @@ def main(argv: list[str]) -> None:
     """Measures what is missing, then prints everything."""
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}.")
+    tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
     path = pathlib.Path(FLAGS.output_dir) / "int8_accuracy.csv"
     done = {tuple(row[k] for k in KEY) for row in read_rows(path, COLUMNS)}
     for seed in FLAGS.seeds:
@@ -225,12 +228,11 @@ def make_cnn(shape: tuple[int, ...], classes: int) -> Any:
     """Returns a residual network of 64 to 256 channels."""
     layers = keras.layers
     x = inputs = layers.Input(shape, name="image")
-    for filters, stride in ((64, 2), (128, 1), (256, 2)):
+    for filters, stride in ((64, 2), (128, 2), (256, 1)):
         x = _convolution(x, filters, stride)
         x = layers.ReLU()(x)
-    for _ in range(2):
-        y = layers.ReLU()(_convolution(x, 256, 1))
-        x = layers.ReLU()(layers.Add()([x, _convolution(y, 256, 1)]))
+    y = layers.ReLU()(_convolution(x, 256, 1))
+    x = layers.ReLU()(layers.Add()([x, _convolution(y, 256, 1)]))
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(classes)(x))
 

@@ -28,7 +28,6 @@ import tensorflow as tf
 
 from tfmot_sapp.export.flatbuffer import count_ops
 from tfmot_sapp.export.quiet import quiet
-from tfmot_sapp.export.serving import SIGNATURE, serving_of, write_saved_model
 
 
 def write_sparse_encoding(
@@ -37,21 +36,28 @@ def write_sparse_encoding(
     """Writes a stripped model with TFLite's sparse encoding, in float32.
 
     Args:
-        model: A stripped model.
+        model: A stripped model of Keras 3.
         path: The file to write.
         batch_size: The batch size to fix.
 
     Returns:
         How many kernels the runtime unpacks.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(serving_of(model, batch_size, None), folder)
-        with quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            converter = tf.lite.TFLiteConverter.from_saved_model(
-                folder, signature_keys=[SIGNATURE]
-            )
-            converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-            content = converter.convert()
+    inputs = [
+        tf.TensorSpec((batch_size, *tensor.shape[1:]), tensor.dtype)
+        for tensor in model.inputs
+    ]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        quiet(),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        model.export(folder, input_signature=inputs, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=["serving_default"]
+        )
+        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        content = converter.convert()
     path.write_bytes(content)
     return count_ops(content).get("DENSIFY", 0)
