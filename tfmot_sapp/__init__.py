@@ -38,6 +38,7 @@ from tfmot_sapp.export.tflite import export_tflite
 from tfmot_sapp.export.tuning import Tuning
 from tfmot_sapp.flops import count_flops
 from tfmot_sapp.hard_concrete import HardConcrete
+from tfmot_sapp.keep_zeros import KeepZeros
 from tfmot_sapp.keras_wrapper import PruneBlocks
 from tfmot_sapp.learned_sparsity import LearnedSparsity
 from tfmot_sapp.magnitude import Magnitude
@@ -100,6 +101,7 @@ __all__ = [
     "GroupPower",
     "HardConcrete",
     "ISpaSP",
+    "KeepZeros",
     "KernelView",
     "LearnedSparsity",
     "Magnitude",

@@ -43,7 +43,7 @@ class KeepZeros(keras.callbacks.Callback):
     Example:
 
     >>> import keras, numpy as np, tfmot_sapp
-    >>> from tfmot_sapp.keep_zeros import KeepZeros
+    >>> from tfmot_sapp import KeepZeros
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     >>> model.layers[0].kernel.assign(np.eye(4))  # doctest: +ELLIPSIS
     <...>
