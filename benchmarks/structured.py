@@ -16,6 +16,7 @@
 
     python benchmarks/structured.py cost
     python benchmarks/structured.py quality --data_dir=...
+    python benchmarks/structured.py alone --data_dir=...
     python benchmarks/structured.py decay
     python benchmarks/structured.py latency
 
@@ -302,6 +303,7 @@ def main(argv: list[str]) -> None:
     parts = {
         "cost": cost,
         "quality": structured_quality.quality,
+        "alone": structured_quality.alone,
         "decay": decay,
         "latency": latency,
     }

@@ -25,6 +25,7 @@ and several can share the work by flags.
 """
 
 import csv
+import itertools
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -95,7 +96,7 @@ def quality() -> None:
         groups = {group.name: group for group in find_groups(model).groups}
         if network == "resnet20":
             # The hidden filters: between the two convolutions of a block.
-            groups = {k: g for k, g in groups.items() if k.endswith("conv1")}
+            groups = {k: g for k, g in groups.items() if k.endswith(".conv1")}
         batches = [data[i : i + 64] for i in range(0, len(data), 64)]
         statistics = collect(model, groups.values(), batches, True)
         for weights, keep, label in _cells():
@@ -131,6 +132,52 @@ def quality() -> None:
             )
             _append(path, key, smaller, test, wanted, lost)
         print(table(_rows(path), network))
+
+
+def alone() -> None:
+    """Halves one block of ResNet-20 at a time, all else being whole.
+
+    What is lost by the best units at their best outgoing weights bounds what a
+    choice of units can do. Where there are few enough, all subsets are tried.
+    """
+    model, data, test = _resnet()
+    rows = [["dense", "", "", _accuracy(model, test)]]
+    batches = [data[i : i + 64] for i in range(0, len(data), 64)]
+    groups = [
+        group
+        for group in find_groups(model).groups
+        if group.name.endswith(".conv1")
+    ]
+    statistics = collect(model, groups, batches, True)
+    for group in groups:
+        found, keep = statistics[group.name], group.units // 2
+        best = ""
+        if group.units <= 16:
+            subsets = itertools.combinations(range(group.units), keep)
+            best = f"{min(_residual(found, s, False) for s in subsets):.3f}"
+        chosen = sapp.OSSCAR().select(found, keep)
+        smaller = sapp.prune_structured(
+            model,
+            data,
+            {group.name: 0.5},
+            sapp.OSSCAR(),
+            refit=True,
+            verbose=False,
+        )
+        residual = f"{_residual(found, chosen, False):.3f}"
+        rows.append([group.name, residual, best, _accuracy(smaller, test)])
+        print(*rows[-1], flush=True)
+    head = ["block", "residual", "of the best subset", "accuracy, %"]
+    print(render(head, rows, numeric=(1, 2, 3)))
+    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    path = os.path.join(FLAGS.output_dir, "structured_alone.csv")
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+
+
+def _accuracy(model: Any, test: tuple[np.ndarray, np.ndarray]) -> str:
+    found = model.predict(test[0], batch_size=250, verbose=0).argmax(-1)
+    return f"{100 * np.mean(found == test[1]):.2f}"
 
 
 def _cells() -> Iterator[tuple[str, float, str]]:

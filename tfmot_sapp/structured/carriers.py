@@ -135,11 +135,16 @@ def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
 def _check_norm(
     layer: Any, shape: tuple[int | None, ...], repeats: int
 ) -> None:
-    axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-    if axis not in (-1, len(shape) - 1) or repeats > 1:
+    if not norms_last_axis(layer, len(shape)) or repeats > 1:
         raise LeftAloneError(
             f"`{layer.name}` norms another axis than the units'"
         )
+
+
+def norms_last_axis(layer: Any, rank: int) -> bool:
+    """Whether a batch norm norms the last axis of tensors of some rank."""
+    axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
+    return axis in (-1, rank - 1)
 
 
 def _check_depthwise(layer: Any) -> None:

@@ -41,6 +41,7 @@ from tfmot_sapp.structured.carriers import (
     check_activation,
     check_channels,
     has_own_weights,
+    norms_last_axis,
 )
 from tfmot_sapp.structured.heads import (
     ATTENTION,
@@ -348,7 +349,9 @@ class _Reader:
         call = self._only_reader(tensor)
         if call is None or type(call.layer).__name__ != "BatchNormalization":
             return None
-        return None if id(call.layer) in self.shared else call
+        is_alone = id(call.layer) not in self.shared
+        is_last = norms_last_axis(call.layer, len(tensor.shape))
+        return call if is_alone and is_last else None
 
     def _total(self, tensor: Any) -> Any:
         """Returns the sum that a tensor alone goes into, if it does."""

@@ -160,28 +160,26 @@ def _hold(
     batches: Iterable[Any],
 ) -> list[_Fit]:
     """Runs both models over the data."""
-    wanted = groups[group.name].consumers
-    here = [group.source]
-    here += [t for c in group.consumers for t in _sum(c)]
-    runner = Runner(model, [here])
-    target = Runner(original, [[t for c in wanted for t in _sum(c, True)]])
+    sums = [_total_and_result(consumer) for consumer in group.consumers]
+    aims = [
+        consumer.result if consumer.total is None else consumer.total
+        for consumer in groups[group.name].consumers
+    ]
+    runner = Runner(model, [[group.source], *sums])
+    target = Runner(original, [aims])
     rows: list[list[np.ndarray]] = []
     for batch in batches:
-        (inputs, *sums), aims = runner(batch)[0], target(batch)[0]
-        row, ours, theirs = [inputs.numpy()], iter(sums), iter(aims)
-        for consumer in group.consumers:
-            if consumer.total is None:
-                row += [np.float32([0] * len(inputs)), next(theirs).numpy()]
-            else:
-                row.append((next(ours) - next(ours)).numpy())
-                row.append(next(theirs).numpy())
+        ((inputs,), *values), (wanted,) = runner(batch), target(batch)
+        row = [inputs.numpy()]
+        for (total, *result), aim in zip(values, wanted):
+            # Nothing is added where there is no sum.
+            shortcut = total - result[0] if result else 0 * total
+            row += [shortcut.numpy(), aim.numpy()]
         rows.append(row)
     inputs, *others = (np.concatenate(column) for column in zip(*rows))
     fits = []
     for index, consumer in enumerate(group.consumers):
         shortcut, aim = others[2 * index : 2 * index + 2]
-        if consumer.total is None:
-            shortcut = shortcut.reshape((-1,) + (1,) * (aim.ndim - 1))
         scale = 1 / max(float(np.mean(np.square(aim))), 1e-12)
         fits.append(
             _Fit(
@@ -196,11 +194,11 @@ def _hold(
     return fits
 
 
-def _sum(consumer: Consumer, is_wanted: bool = False) -> list[Any]:
-    """Returns the symbolic sum and its branch, or what is wanted of them."""
-    if is_wanted:
-        return [consumer.result if consumer.total is None else consumer.total]
-    return [] if consumer.total is None else [consumer.total, consumer.result]
+def _total_and_result(consumer: Consumer) -> list[Any]:
+    """Returns the sum and the branch in it, or the result where it is none."""
+    if consumer.total is None:
+        return [consumer.result]
+    return [consumer.total, consumer.result]
 
 
 def _tensor_of(layer: Any, variable: Any) -> tf.Variable:
