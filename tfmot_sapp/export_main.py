@@ -33,10 +33,11 @@ import rich.console
 import rich.table
 from absl import app, flags
 
+from tfmot_sapp.export.formats import QUANTIZE
 from tfmot_sapp.export.loading import load_model
 from tfmot_sapp.export.pack import Tuning, pack_blocks, packing_of
 from tfmot_sapp.export.saved_model import export_saved_model
-from tfmot_sapp.export.tflite import QUANTIZE, ExportResult, export_tflite
+from tfmot_sapp.export.tflite import ExportResult, export_tflite
 
 FLAGS = flags.FLAGS
 

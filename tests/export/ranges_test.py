@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfmot_sapp.export import ranges, runtime, tflite
+from tfmot_sapp.export import conversion, ranges, runtime
 from tfmot_sapp.export.flatbuffer import Graph, Op, read_graph
 from tfmot_sapp.export.pack import pack_blocks
 from tfmot_sapp.export.tflite import export_tflite
@@ -127,7 +127,7 @@ def test_pieces_used_in_several_places_need_no_rescaling(tmp_path, monkeypatch):
     assert count_rescalings(model, path) > 0
 
     # As if the pieces came from packing.
-    monkeypatch.setattr(tflite, "PackedComputation", layers.Layer)
+    monkeypatch.setattr(conversion, "PackedComputation", layers.Layer)
 
     assert count_rescalings(model, path) == 0
 

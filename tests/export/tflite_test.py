@@ -23,7 +23,9 @@ import tensorflow as tf
 
 from tfmot_sapp.export import noise, runtime, serving, tflite, verify
 from tfmot_sapp.export.benchmark import benchmark
+from tfmot_sapp.export.conversion import convert
 from tfmot_sapp.export.flatbuffer import read_graph
+from tfmot_sapp.export.formats import QUANTIZE
 from tfmot_sapp.export.pack import pack_blocks
 from tfmot_sapp.export.tflite import export_tflite
 
@@ -67,7 +69,7 @@ def images(count=12):
     return np.random.default_rng(1).normal(size=shape).astype("float32")
 
 
-@pytest.mark.parametrize("quantize", tflite.QUANTIZE)
+@pytest.mark.parametrize("quantize", QUANTIZE)
 def test_every_format_is_close_to_its_source(framework, tmp_path, quantize):
     model = small_cnn(framework)
     path = tmp_path / "deep" / "model.tflite"
@@ -108,7 +110,7 @@ def test_formats_shrink_the_file(tmp_path):
     assert sizes[3] < 0.29 * sizes[0]
 
 
-@pytest.mark.parametrize("quantize", tflite.QUANTIZE)
+@pytest.mark.parametrize("quantize", QUANTIZE)
 def test_packed_models_in_every_format(framework, tmp_path, quantize):
     model = sparse_mlp(framework, block=(32, 32))
     packed = pack_blocks(model)
@@ -305,10 +307,8 @@ def test_a_failing_check_keeps_the_file_that_was_there(tmp_path, monkeypatch):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"before")
     wrong = sparse_mlp(keras, sparsity=0.5)
-    content = tflite._convert(
-        serving.serving_of(wrong, 1), None, None, "float32", None
-    )
-    monkeypatch.setattr(tflite, "_convert", lambda *_: content)
+    content = convert(serving.serving_of(wrong, 1), None, None, "float32", None)
+    monkeypatch.setattr(tflite, "convert", lambda *_: content)
 
     with pytest.raises(ValueError, match="doesn't compute what `model`"):
         export_tflite(model, path)
@@ -320,7 +320,7 @@ def test_a_failing_check_keeps_the_file_that_was_there(tmp_path, monkeypatch):
 def test_the_check_catches_dynamic_int8_with_the_sparse_encoding(tmp_path):
     model = sparse_mlp(importlib.import_module("keras"))
     served = serving.serving_of(model, 1)
-    content = tflite._convert(served, "dynamic_int8", "sparse", "float32", None)
+    content = convert(served, "dynamic_int8", "sparse", "float32", None)
     inputs = [
         {"x": np.random.default_rng(0).normal(size=(1, 256)).astype("float32")}
     ]
@@ -330,7 +330,7 @@ def test_the_check_catches_dynamic_int8_with_the_sparse_encoding(tmp_path):
         verify.check_quantized(content, inputs, expected)
 
     # Without the sparse encoding the same format passes.
-    content = tflite._convert(served, "dynamic_int8", None, "float32", None)
+    content = convert(served, "dynamic_int8", None, "float32", None)
     verify.check_quantized(content, inputs, expected)
 
 
@@ -416,7 +416,7 @@ def test_derived_noise_explains_the_measured_error(tmp_path):
     data = [{"image": images(12)[i : i + 1]} for i in range(12)]
     expected = verify.source_outputs(served, data)
     for quantize in ("float16", "dynamic_int8", "int8"):
-        content = tflite._convert(served, quantize, None, "float32", data)
+        content = convert(served, quantize, None, "float32", data)
         found = runtime.run(content, data)
         measured = np.sqrt(
             np.mean(
@@ -459,7 +459,7 @@ def test_axes_that_are_left_open(framework, tmp_path):
 def test_float32_files_have_no_rounding_noise(tmp_path):
     model = small_cnn(importlib.import_module("keras"))
     served = serving.serving_of(model, 1)
-    content = tflite._convert(served, None, None, "float32", None)
+    content = convert(served, None, None, "float32", None)
 
     (found,) = noise.output_noise(content, {"image": images(1)}).values()
 

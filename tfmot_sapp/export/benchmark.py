@@ -42,12 +42,12 @@ import tensorflow as tf
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.benchmark_plot import draw_bars
 from tfmot_sapp.export.flatbuffer import count_ops
+from tfmot_sapp.export.formats import check_count
 from tfmot_sapp.export.placing import check_path, place_file
 from tfmot_sapp.export.quiet import quiet
 from tfmot_sapp.export.representative import OPEN_AXIS
 from tfmot_sapp.export.saved_model import directory_size
 from tfmot_sapp.export.serving import SIGNATURE
-from tfmot_sapp.export.tflite import check_count
 from tfmot_sapp.export.turns import interleave
 
 

@@ -28,6 +28,7 @@ from tfmot_sapp.export.lowering import (
     Weight,
     blocked,
     flat_rows,
+    join,
     like,
     transposed,
     unblocked,
@@ -109,9 +110,10 @@ class Group(Lowering):
             # with the convolution, and then refuse it for being grouped.
             flat = tf.reshape(y, (-1, y.shape[-1]))
             made.append(like(tf.nn.bias_add(flat, offset), y))
-        whole = tf.concat(made, -1) if len(made) > 1 else made[0]
         if self._in_order:
-            return whole
+            return join(made)
+        # Beside a gather, outside of the delegate, one copy is enough.
+        whole = tf.concat(made, -1) if len(made) > 1 else made[0]
         return unblocked(
             tf.gather(blocked(whole, columns), self.order, axis=-2)
         )

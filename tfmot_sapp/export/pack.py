@@ -44,7 +44,12 @@ from tfmot_sapp.export.graph import Graph
 from tfmot_sapp.export.keras_calls import is_graph
 from tfmot_sapp.export.packed_layers import PackedComputation
 from tfmot_sapp.export.packing_rows import packing_of, write_rows
-from tfmot_sapp.export.passes import fold_scales, fuse_steps, split_taps
+from tfmot_sapp.export.passes import (
+    fold_scales,
+    fuse_steps,
+    sort_blocks,
+    split_taps,
+)
 from tfmot_sapp.export.planning import Plan
 from tfmot_sapp.export.read_keras import read_graph
 from tfmot_sapp.export.tuning import Tuning, fastest
@@ -124,6 +129,7 @@ def _packed(model: Any, keras: Any, batch_size: int, machine: Machine) -> Any:
     graph = read_graph(model)
     fold_scales(graph)
     fuse_steps(graph)
+    sort_blocks(graph)
     split_taps(graph)
     plan = Plan(analyse_channels(graph))
     chooser = Chooser(graph, plan, batch_size, machine)

@@ -19,6 +19,7 @@ the rounding of folded batch norms.
 """
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -29,6 +30,7 @@ from tfmot_sapp.export.graph import (
     Depthwise,
     Graph,
     Linear,
+    Node,
     Packable,
     Scale,
     Taps,
@@ -112,6 +114,52 @@ def _absorb(
     before.sources = before.sources + node.sources
     graph.nodes.remove(before)
     graph.nodes[graph.nodes.index(node)] = before
+
+
+def sort_blocks(graph: Graph) -> None:
+    """Puts the blocks between two layers in the order of what they read.
+
+    Nobody sees the order of channels between a layer and the only layer that
+    reads it. With blocks that read equally many others side by side, a grouped
+    product gives its output in place.
+    """
+    consumers = graph.consumers()
+    for node in graph.nodes:
+        readers = consumers.get(node.outputs[0], [])
+        if len(readers) != 1 or node.outputs[0] in graph.outputs:
+            continue
+        (reader,) = readers
+        core, reading = _own_linear(node), _own_linear(reader)
+        if (
+            core is None
+            or reading is None
+            or reader.inputs[0] is not node.output
+            or any(step.kind != "map" for step in getattr(node, "steps", []))
+        ):
+            continue
+        order = _by_reads(core, reading)
+        if order is not None:
+            core.kernel, core.bias = core.kernel[..., order], core.bias[order]
+            reading.kernel = reading.kernel[..., order, :]
+
+
+def _own_linear(node: Node) -> Linear | None:
+    if isinstance(node, Packable) and node.shared is None:
+        return node.core if isinstance(node.core, Linear) else None
+    return None
+
+
+def _by_reads(core: Linear, reading: Linear) -> np.ndarray | None:
+    given = block_structure(reading.by_tap() != 0)
+    made = block_structure(core.by_tap() != 0)
+    shapes = (*made.block_shape, *given.block_shape)
+    if min(shapes) < NARROWEST_BLOCK:
+        return None
+    edges = sorted({*made.out_edges, *given.in_edges})
+    read = np.asarray((core.by_tap() != 0).any(axis=0))
+    runs = [np.arange(a, b) for a, b in itertools.pairwise(edges)]
+    counts = [int(read[:, run].any(axis=1).sum()) for run in runs]
+    return np.concatenate([runs[i] for i in np.argsort(counts, kind="stable")])
 
 
 def split_taps(graph: Graph) -> None:

@@ -27,36 +27,22 @@ in place.
 """
 
 import dataclasses
-import numbers
 import os
 import pathlib
-import tempfile
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from rich import console, progress
-from tensorflow.lite.python import convert
 
-from tfmot_sapp.export import ranges, representative, verify
-from tfmot_sapp.export.emission import Emission
+from tfmot_sapp.export import representative, verify
+from tfmot_sapp.export.conversion import convert
 from tfmot_sapp.export.flatbuffer import count_ops, read_graph
-from tfmot_sapp.export.packed_layers import PackedComputation
-from tfmot_sapp.export.placing import check_path, place_file
-from tfmot_sapp.export.quiet import quiet
-from tfmot_sapp.export.serving import (
-    SIGNATURE,
-    Serving,
-    check_model,
-    serving_of,
-    write_saved_model,
+from tfmot_sapp.export.formats import (
+    check_count,
+    check_options,
+    check_tolerance,
 )
-
-QUANTIZE = (None, "float16", "dynamic_int8", "int8")
-ENCODINGS = (None, "sparse")
-IO_DTYPES = ("float32", "int8")
+from tfmot_sapp.export.placing import check_path, place_file
+from tfmot_sapp.export.serving import Serving, check_model, serving_of
 
 # Calls with which a file is compared with its source.
 _CHECKS = 3
@@ -151,10 +137,10 @@ def export_tflite(
     {'FULLY_CONNECTED': 1}
     """
     check_model(model)
-    _check_options(quantize, encoding, io_dtype)
+    check_options(quantize, encoding, io_dtype)
     check_count("batch_size", 1 if batch_size is None else batch_size)
     check_count("max_samples", max_samples)
-    _check_tolerance(tolerance)
+    check_tolerance(tolerance)
     target = check_path(path, "file")
     if quantize == "int8" and representative_data is None:
         raise ValueError(
@@ -169,7 +155,7 @@ def export_tflite(
                 representative_data, serving, batch_size or 1, max_samples
             )
         )
-    content = _convert(serving, quantize, encoding, io_dtype, data)
+    content = convert(serving, quantize, encoding, io_dtype, data)
     if encoding == "sparse":
         _check_encoding(content)
     difference = _compare(serving, content, quantize, data, tolerance)
@@ -182,176 +168,6 @@ def export_tflite(
         tolerance=difference.tolerance,
         ops=count_ops(content),
     )
-
-
-def _check_options(quantize: Any, encoding: Any, io_dtype: Any) -> None:
-    for name, value, allowed in (
-        ("quantize", quantize, QUANTIZE),
-        ("encoding", encoding, ENCODINGS),
-        ("io_dtype", io_dtype, IO_DTYPES),
-    ):
-        if value is not None and not isinstance(value, str):
-            raise TypeError(
-                f"`{name}` must be one of {allowed}. Received: "
-                f"{name}={value!r} of type {type(value).__name__}."
-            )
-        if value not in allowed:
-            raise ValueError(
-                f"`{name}` must be one of {allowed}. "
-                f"Received: {name}={value!r}."
-            )
-    if io_dtype == "int8" and quantize != "int8":
-        raise ValueError(
-            '`io_dtype="int8"` needs `quantize="int8"`. '
-            f"Received: quantize={quantize!r}."
-        )
-    if encoding == "sparse" and quantize in ("float16", "dynamic_int8"):
-        raise ValueError(
-            '`encoding="sparse"` can\'t be had with '
-            f'quantize="{quantize}": the runtime computes wrong numbers for '
-            "that combination under its default delegate. Use "
-            "`pack_blocks(model)` without `encoding`, or "
-            f'another `quantize`. Received: quantize="{quantize}".'
-        )
-
-
-def _check_tolerance(tolerance: Any) -> None:
-    if tolerance is None:
-        return
-    if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real):
-        raise TypeError(
-            "`tolerance` must be a number. "
-            f"Received: tolerance={tolerance!r} of type "
-            f"{type(tolerance).__name__}."
-        )
-    if not tolerance > 0:
-        raise ValueError(
-            f"`tolerance` must be positive. Received: tolerance={tolerance}."
-        )
-
-
-def check_count(name: str, value: Any) -> None:
-    """Checks that an argument is a positive integer.
-
-    Args:
-        name: The argument's name, for the error.
-        value: What was received.
-
-    Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is below 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r} "
-            f"of type {type(value).__name__}."
-        )
-    if value < 1:
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value}."
-        )
-
-
-def _convert(
-    serving: Serving,
-    quantize: str | None,
-    encoding: str | None,
-    io_dtype: str,
-    data: list[dict[str, np.ndarray]] | None,
-) -> bytes:
-    """Converts a model to the bytes of a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(serving, folder, Emission("litert", quantize))
-        with quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            converter = tf.lite.TFLiteConverter.from_saved_model(
-                folder, signature_keys=[SIGNATURE]
-            )
-        _set_quantization(converter, quantize, io_dtype, data)
-        # In 8 bits the encoding comes after the rounding.
-        if encoding == "sparse" and quantize != "int8":
-            converter.optimizations = [
-                *converter.optimizations,
-                tf.lite.Optimize.EXPERIMENTAL_SPARSITY,
-            ]
-        try:
-            with quiet(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                if quantize == "int8":
-                    return _calibrated_and_quantized(
-                        converter, serving.model, encoding
-                    )
-                return converter.convert()
-        except Exception as error:
-            raise ValueError(_why_not_converted(error)) from error
-
-
-def _set_quantization(
-    converter: Any,
-    quantize: str | None,
-    io_dtype: str,
-    data: list[dict[str, np.ndarray]] | None,
-) -> None:
-    if quantize is None:
-        return
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantize == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if quantize == "int8":
-        converter.target_spec.supported_ops = [
-            tf.lite.OpsSet.TFLITE_BUILTINS_INT8
-        ]
-        converter.representative_dataset = lambda: _with_progress(data or [])
-        dtype = tf.int8 if io_dtype == "int8" else tf.float32
-        converter.inference_input_type = dtype
-        converter.inference_output_type = dtype
-
-
-def _calibrated_and_quantized(
-    converter: Any, model: Any, encoding: str | None
-) -> bytes:
-    """Does what the converter does for int8, with the ranges mended between."""
-    converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
-    is_packed = any(
-        isinstance(layer, PackedComputation)
-        for layer in model._flatten_layers()
-    )
-    content = convert.mlir_quantize(
-        ranges.mend(calibrated, is_packed),
-        input_data_type=converter.inference_input_type,
-        output_data_type=converter.inference_output_type,
-    )
-    if encoding == "sparse":
-        content = convert.mlir_sparsify(content)
-    return bytes(content)
-
-
-def _with_progress(
-    data: list[dict[str, np.ndarray]],
-) -> Iterator[dict[str, np.ndarray]]:
-    # A console of its own, so that it may run inside another progress bar.
-    yield from progress.track(data, "Calibrating", console=console.Console())
-
-
-def _why_not_converted(error: Exception) -> str:
-    text = "\n".join([str(error), *getattr(error, "__notes__", [])])
-    if "Flex" in text or "SELECT_TF_OPS" in text or "TF Select" in text:
-        return (
-            "`model` needs TensorFlow operators that the runtime doesn't have "
-            "(they would be Flex operators, which stock LiteRT can't run). "
-            "Replace the layers that make them (in float32, if theirs is half "
-            "precision), or use `export_saved_model`. "
-            f"Received: {_flex_ops(text)}."
-        )
-    return f"`model` can't be converted to TFLite. Received: {text[-2000:]}"
-
-
-def _flex_ops(text: str) -> str:
-    for line in text.splitlines():
-        if line.startswith(("Flex ops:", "TF Select ops:")):
-            return line.partition(":")[2].strip()
-    return text[-500:]
 
 
 def _check_encoding(content: bytes) -> None:
