@@ -50,7 +50,7 @@ from layer_shapes import (
     held_out,
     pruned_model,
 )
-from layers_report import COLUMNS, KEY, draw, losing, summary, untuned
+from layers_report import COLUMNS, KEY, draw, losing, overview, summary, untuned
 from rich import progress
 from sparse_encoding import write_sparse_encoding
 from undisturbed import undisturbed
@@ -99,15 +99,16 @@ def main(arguments: Sequence[str]) -> None:
             if float(row["speed_up"]) < FLAGS.below
         }
         cells = [c for c in cells if cell_key(c)[:4] in slow]
-    console = rich.console.Console(width=132)
+    console = rich.console.Console()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(pathlib.Path(folder))
         for cell in progress.track(cells, "Layers", console=console):
             append_row(path, COLUMNS, bench.measure(cell))
     rows = read_rows(path, COLUMNS)
     if rows:
-        console.print(summary(rows))
-        console.print(losing(rows))
+        print(overview(rows))
+        print(summary(rows))
+        print(losing(rows))
         draw(rows, path.with_suffix(".png"))
 
 

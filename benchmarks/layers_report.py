@@ -21,9 +21,10 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
-import rich.table
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from tfmot_sapp.tables import render
 
 COLUMNS = (
     "layer",
@@ -45,6 +46,9 @@ COLUMNS = (
     "lowering",
 )
 KEY = ("layer", "batch", "block", "sparsity", "threads", "tuned")
+
+# A ratio within 3 % of 1 is as fast as dense.
+LOSS = 0.97
 
 Rows = Sequence[dict[str, str]]
 
@@ -72,75 +76,116 @@ def _mean(rows: Rows, column: str) -> float:
     return geometric_mean([float(row[column]) for row in rows])
 
 
-def summary(rows: Rows) -> rich.table.Table:
-    """Tabulates geometric means by network, block and sparsity.
+def overview(rows: Rows) -> str:
+    """Tabulates geometric means over all layers, by block and sparsity.
 
-    The sparse encoding's mean is over the Dense layers that it has a kernel
-    for; "-" where there are none. Sparsities of held-out layers are put
-    together.
+    The sparse encoding's mean is over the layers that the runtime has a sparse
+    kernel for. Sparsities of held-out layers are put together.
+
+    Args:
+        rows: Rows as in the CSV file.
+
+    Returns:
+        A table as text.
     """
-    table = rich.table.Table(title="Geometric means over layers")
-    for column in (
-        "layers of",
-        "block",
-        "sparsity",
+    return _means(rows, ["block", "sparsity"])
+
+
+def summary(rows: Rows) -> str:
+    """Tabulates geometric means like `overview`, for each network by itself.
+
+    Args:
+        rows: Rows as in the CSV file.
+
+    Returns:
+        A table as text.
+    """
+    return _means(rows, ["layers of", "block", "sparsity"])
+
+
+def _means(rows: Rows, by: list[str]) -> str:
+    head = [
+        *by,
+        "layers",
         "ideal",
         "packed",
         "of ideal",
         "sparse encoding",
-        "file",
+        "smaller file",
         "slower than dense",
         "slowest",
-        "slowest when tuned",
-    ):
-        table.add_column(column, justify="right")
+        "when tuned",
+    ]
     by_tuning = tuned(rows)
-    groups: dict[tuple[str, int, str], list[dict[str, str]]] = {}
-    for row in untuned(rows):
-        network = row["layer"].partition("/")[0]
-        sparsity = "85-90 %"
-        if network != "held-out":
-            sparsity = f"{100 * float(row['sparsity']):g} %"
-        key = (network, int(row["block"]), sparsity)
-        groups.setdefault(key, []).append(row)
-    for (network, block, sparsity), group in sorted(groups.items()):
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in sorted(untuned(rows), key=_place):
+        names = _names(row)
+        groups.setdefault(tuple(names[k] for k in by), []).append(row)
+    if "layers of" in by:
+        groups = dict(sorted(groups.items(), key=lambda item: item[0][0]))
+    lines = []
+    for names, group in groups.items():
         encoded = [r for r in group if r["encoded_runs_sparse"] == "yes"]
         slowest = min(float(row["speed_up"]) for row in group)
         best = min(
             float(by_tuning.get(_cell(row), row)["speed_up"]) for row in group
         )
-        table.add_row(
-            network,
-            f"{block}x{block}",
-            sparsity,
-            f"{_mean(group, 'ideal'):.2f}x",
-            f"{_mean(group, 'speed_up'):.2f}x",
-            f"{_mean(group, 'of_ideal'):.2f}",
-            f"{_mean(encoded, 'encoded_speed_up'):.2f}x" if encoded else "-",
-            f"{_mean(group, 'size_ratio'):.1f}x",
-            f"{sum(float(r['speed_up']) < 1 for r in group)} of {len(group)}",
-            f"{slowest:.2f}x",
-            f"{best:.2f}x",
+        lines.append(
+            [
+                *names,
+                str(len(group)),
+                f"{_mean(group, 'ideal'):.2f}x",
+                f"{_mean(group, 'speed_up'):.2f}x",
+                f"{_mean(group, 'of_ideal'):.2f}",
+                f"{_mean(encoded, 'encoded_speed_up'):.2f}x" if encoded else "",
+                f"{_mean(group, 'size_ratio'):.1f}x",
+                str(sum(float(r["speed_up"]) < LOSS for r in group)),
+                f"{slowest:.2f}x",
+                f"{best:.2f}x",
+            ]
         )
-    return table
+    return render(head, lines, numeric=range(len(by), len(head)))
 
 
-def losing(rows: Rows) -> rich.table.Table:
-    """Tabulates the cells in which packing is 3 % slower than dense or more."""
-    table = rich.table.Table(title="Slower than dense by 3 % or more")
-    columns = ("layer", "batch", "block", "sparsity", "lowering")
-    for column in (*columns, "packed", "tuned"):
-        table.add_column(column)
+def _place(row: dict[str, str]) -> tuple[int, float]:
+    return int(row["block"]), float(row["sparsity"])
+
+
+def _names(row: dict[str, str]) -> dict[str, str]:
+    network = row["layer"].partition("/")[0]
+    sparsity = f"{100 * float(row['sparsity']):g} %"
+    if network == "held-out":
+        sparsity = "85-90 %"
+    return {
+        "layers of": _NAMES[network],
+        "block": f"{row['block']}x{row['block']}",
+        "sparsity": sparsity,
+    }
+
+
+def losing(rows: Rows) -> str:
+    """Tabulates the cells in which packing is slower than dense.
+
+    Args:
+        rows: Rows as in the CSV file.
+
+    Returns:
+        A table as text, the slowest first.
+    """
+    columns = ["layer", "batch", "block", "sparsity", "lowering"]
     by_tuning = tuned(rows)
+    lines = []
     for row in sorted(untuned(rows), key=lambda row: float(row["speed_up"])):
-        if float(row["speed_up"]) < 0.97:
+        if float(row["speed_up"]) < LOSS:
             other = by_tuning.get(_cell(row))
-            table.add_row(
-                *(row[k] for k in columns),
-                f"{float(row['speed_up']):.2f}x",
-                f"{float(other['speed_up']):.2f}x" if other else "-",
+            lines.append(
+                [
+                    *(row[k] for k in columns),
+                    f"{float(row['speed_up']):.2f}x",
+                    f"{float(other['speed_up']):.2f}x" if other else "",
+                ]
             )
-    return table
+    return render([*columns, "packed", "tuned"], lines, numeric=(1, 2, 3, 5, 6))
 
 
 _COLOURS = {
