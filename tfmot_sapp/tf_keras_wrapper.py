@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras
+from tf_keras.src.engine import base_layer_utils
 from tf_keras.src.mixed_precision import autocast_variable
 
 from tfmot_sapp.allocation import Allocation
@@ -77,6 +78,13 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         # tf_keras reads the signature of `call` while it initializes, and puts
         # functions of its own there while it saves a SavedModel.
         self.call = call_like(layer, self._call)
+        parameters = inspect.signature(layer.call).parameters
+        self._takes_training = "training" in parameters
+        self._named = tuple(
+            name
+            for name, parameter in parameters.items()
+            if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        )
         super().__init__(layer, **kwargs)
         self.supports_masking = layer.supports_masking
         self._configure(
@@ -94,16 +102,34 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         # Variables of one name in two layers do not go into one h5 file.
         with tf.name_scope(self.name):
             super().build(input_shape)
+            if not self.layer.weights:
+                # Loading a SavedModel, tf_keras knows the first input's shape
+                # only, and would go on without this layer's masks.
+                raise ValueError(
+                    f"The layer `{self.layer.name}` in `{self.name}` cannot be "
+                    "built from the shape of its first input alone. Received: "
+                    f"input_shape={input_shape}. Call it instead; to save a "
+                    "wrapped model with such a layer use the `.keras` or the "
+                    "`.h5` format, or `strip_pruning` first."
+                )
             self._make_variables()
 
     def get_build_config(self) -> None:
         """Returns nothing: a model that is loaded builds it by a call."""
 
-    def _call(self, *args: Any, training: Any = None, **kwargs: Any) -> Any:
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        # To save a SavedModel tf_keras hands everything over by position, which
+        # not all layers take: the `__call__` of an RNN has another order.
+        if len(args) <= len(self._named):
+            kwargs.update(zip(self._named[1:], args[1:]))
+            args = args[:1]
+        training = kwargs.pop("training", None)
         if training:
-            self._require_driver()
+            # To save a SavedModel is to trace training, and not to train.
+            if not base_layer_utils.call_context().saving:
+                self._require_driver()
             self._add_penalties()
-        if "training" in inspect.signature(self.layer.call).parameters:
+        if self._takes_training:
             kwargs["training"] = training
         with autocast_variable.enable_auto_cast_variables(None):
             kernels = self._effective_kernels(bool(training))
