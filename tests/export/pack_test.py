@@ -334,6 +334,21 @@ def test_stores_only_kept_blocks():
     assert row["kept_blocks"] == kept / 64**2
 
 
+def test_blocks_between_layers_are_computed_in_place():
+    """The order of hidden channels is free: those of equal counts together."""
+    inputs = keras3.Input((512,))
+    hidden = keras3.layers.Dense(1024, activation="relu")(inputs)
+    model = keras3.Model(inputs, keras3.layers.Dense(512)(hidden))
+    prune(model, (32, 32), 0.85, every_output=True)
+    packed = pack_blocks(model)
+
+    first, second = [layer.lowering for layer in packed_layers(packed)]
+    assert (first.kind, second.kind) == ("group", "group")
+    assert list(first.order) == sorted(first.order)
+    assert list(second.order) != sorted(second.order)
+    assert_same(model, packed)
+
+
 def test_unread_channels_vanish_backwards():
     layers = keras3.layers
     inputs = keras3.Input((8, 8, 32))

@@ -21,9 +21,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmot_sapp.export import saved_model
+from tfmot_sapp.export import saved_model, serving
 from tfmot_sapp.export.pack import pack_blocks
 from tfmot_sapp.export.saved_model import export_saved_model
+from tfmot_sapp.export.tflite import export_tflite
 
 
 @pytest.fixture(params=["keras", "tf_keras"])
@@ -83,6 +84,25 @@ def test_xla_compiles_the_signature(framework, tmp_path):
         for function in graph.library.function
     ]
     assert any(attributes)
+
+
+@pytest.mark.parametrize("largest", [0, 1 << 30])
+def test_packed_weights_are_constants_if_they_fit(
+    framework, tmp_path, monkeypatch, largest
+):
+    model = pruned_mlp(framework)
+    monkeypatch.setattr(serving, "_MOST_CONSTANT_BYTES", largest)
+    packed = pack_blocks(model)
+
+    result = export_saved_model(packed, tmp_path / "model")
+    loaded = tf.saved_model.load(os.fspath(result.path))
+    variables = loaded.signatures["serving_default"].variables
+    for quantize in (None, "dynamic_int8"):
+        file = tmp_path / "model.tflite"
+        assert export_tflite(packed, file, quantize).size < 130_000
+
+    assert len(variables) == (0 if largest else len(packed.weights))
+    assert result.max_error < 1e-5
 
 
 def test_names_of_inputs_and_outputs(framework, tmp_path):

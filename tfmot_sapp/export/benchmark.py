@@ -132,9 +132,9 @@ class BenchmarkResult:
         return table
 
     def __str__(self) -> str:
-        console = rich.console.Console(file=io.StringIO(), width=100)
-        console.print(self.table())
-        return console.file.getvalue().rstrip()
+        stream = io.StringIO()
+        rich.console.Console(file=stream, width=100).print(self.table())
+        return stream.getvalue().rstrip()
 
     def plot(self, path: str | os.PathLike) -> None:
         """Draws latency and size as bars.

@@ -120,7 +120,8 @@ def _typical(edges: tuple[int, ...]) -> int:
 def _without_chance_zeros(nonzero: np.ndarray) -> np.ndarray:
     zero = ~nonzero
     pruned = _opening(zero, _SQUARE, _SQUARE)
-    rows, columns = zero.all(axis=1), zero.all(axis=0)
+    rows = np.asarray(zero.all(axis=1))
+    columns = np.asarray(zero.all(axis=0))
     if rows.mean() > _MANY_CHANNELS:
         pruned |= rows[:, np.newaxis]
     if columns.mean() > _MANY_CHANNELS:

@@ -264,7 +264,7 @@ def _fold_into(
             core.border = given[..., np.newaxis, :].astype(dtype)
         core.kernel = core.kernel.copy()
         core.kernel[..., constant, :] = 0
-    silent = ~core.by_tap().any(axis=(0, 1))
+    silent = ~np.asarray(core.by_tap().any(axis=(0, 1)))
     if core.border is not None:
         border = core.border.reshape(-1, core.border.shape[-1])
         silent &= ~border.any(axis=0)

@@ -157,13 +157,14 @@ def gathered_cost(shape: Shape, batched: bool, machine: Machine) -> float:
     parts = len(np.unique(counts))
     copies = machine.copy(shape.rows_in, gathered, int(counts.sum()))
     if shape.rows_in > 1:
-        copies *= 2 if batched else 3
+        copies *= 4
     reorder = machine.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
     narrow = machine.product(shape.rows_multiplied, shape.taps, kept / 32, 32)
     cost = narrow + machine.gathered * copies
     if batched:
-        # A transposition before and one after; a sum where counts differ.
-        cost += machine.outside + 3 * machine.operation
+        # A transposition before and one after; a sum where counts differ; and
+        # a product that is no match for a convolution.
+        cost += 3 * machine.outside + 3 * machine.operation
         if parts > 1:
             summed = (shape.outs * counts).sum()
             sums = machine.copy(shape.rows_out, summed, int(counts.sum()))

@@ -29,6 +29,7 @@ from tfmot_sapp.export.channels import Channels
 from tfmot_sapp.export.forms import Cut, Fill, Join
 from tfmot_sapp.export.graph import (
     Concat,
+    Depthwise,
     Graph,
     Linear,
     Opaque,
@@ -349,6 +350,7 @@ def _channelwise(
     core = node.core
     if core is None:
         return Through(), []
+    assert isinstance(core, Scale | Depthwise)
     widths = tuple(len(each) for each in index)
     if isinstance(core, Scale):
         kernel, bias = core.factor, core.offset

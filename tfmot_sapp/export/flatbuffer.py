@@ -164,7 +164,7 @@ def _read_tensor(model, tensor) -> Tensor:
         zero_points = quantization.ZeroPointAsNumpy()
         channel_axis = quantization.QuantizedDimension()
     is_sparse = tensor.Sparsity() is not None
-    data = None
+    data: np.ndarray | None = None
     stored = model.Buffers(tensor.Buffer()).DataAsNumpy()
     if isinstance(stored, np.ndarray) and dtype in _NUMPY:
         data = stored.view(_NUMPY[dtype])

@@ -84,7 +84,7 @@ def check_tolerance(tolerance: Any) -> None:
             f"Received: tolerance={tolerance!r} of type "
             f"{type(tolerance).__name__}."
         )
-    if not tolerance > 0:
+    if not float(tolerance) > 0:
         raise ValueError(
             f"`tolerance` must be positive. Received: tolerance={tolerance}."
         )

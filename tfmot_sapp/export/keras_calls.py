@@ -32,11 +32,12 @@ class Call:
 
 def is_graph(model: Any) -> bool:
     """Whether a model's graph can be read: a Functional or Sequential one."""
-    keras = keras_of(model)
+    keras: Any = keras_of(model)
     if isinstance(model, keras.Sequential):
         return bool(model.built) and bool(getattr(model, "inputs", None))
     # A subclass of Functional may compute something else in its call.
-    return _is_functional(model) and type(model).call is _functional_call(model)
+    cls: Any = type(model)
+    return _is_functional(model) and cls.call is _functional_call(model)
 
 
 def _is_functional(model: Any) -> bool:
@@ -46,15 +47,17 @@ def _is_functional(model: Any) -> bool:
 
 
 def _functional_call(model: Any) -> Any:
-    for cls in type(model).__mro__:
-        if cls.__name__ == "Functional":
-            return cls.call
+    base: Any
+    for base in type(model).__mro__:
+        if base.__name__ == "Functional":
+            return base.call
     return None
 
 
 def is_nested(layer: Any) -> bool:
     """Whether a layer is itself a model."""
-    return isinstance(layer, keras_of(layer).Model)
+    keras: Any = keras_of(layer)
+    return isinstance(layer, keras.Model)
 
 
 def calls_of(model: Any) -> list[Call]:

@@ -177,7 +177,7 @@ def _start(tensor: Tensor, stored: np.ndarray) -> _Values:
         # apart; their mean square does for a mean square.
         scale = float(np.mean(np.square(_scales(tensor))))
         total = float(np.sum(np.square(stored.astype(np.float64))))
-        power, span = scale * total / np.prod(tensor.shape), 0.0
+        power, span = scale * total / float(np.prod(tensor.shape)), 0.0
     else:
         real = _real(tensor, stored)
         power = float(np.mean(np.square(real)))

@@ -176,7 +176,7 @@ def _traced(model: Any, keras: Any) -> Any:
     shapes = getattr(model, "_build_shapes_dict", None) or {}
     shape = next(iter(shapes.values()), None) if len(shapes) == 1 else None
     reason = "its input shape isn't known"
-    if keras.__name__ == "keras" and _is_shape(shape):
+    if keras.__name__ == "keras" and shape is not None and _is_shape(shape):
         inputs = keras.Input((*shape[1:],))
         try:
             return keras.Model(inputs, model.call(inputs), name=model.name)

@@ -44,6 +44,7 @@ class PackedComputation:
     """
 
     name: str
+    weights: list[Any]
     _step_layers: list[Any]
 
     def _set_up(
@@ -80,7 +81,9 @@ class PackedComputation:
         several = isinstance(inputs, list | tuple)
         tensors = list(inputs) if several else [inputs]
         weights: list[Any]
-        if current_emission().constants:
+        # One that is called several times keeps one set of weights.
+        several = len(getattr(self, "_inbound_nodes", ())) > 1
+        if current_emission().constants and not several:
             # Outside of the graph that is being traced, where they have values.
             with tf.init_scope():
                 weights = [self._tensor(w).numpy() for w in self._weight_list]

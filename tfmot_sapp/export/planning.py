@@ -129,9 +129,9 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
 def _piece_mask(node: Packable, plan: Plan, choice: Choice) -> np.ndarray:
     mask = run_mask(node, plan)
     if choice.in_form == WHOLE:
-        mask = mask.any(axis=0, keepdims=True)
+        mask = np.any(mask, axis=0, keepdims=True)
     if choice.out_form == WHOLE:
-        mask = mask.any(axis=1, keepdims=True)
+        mask = np.any(mask, axis=1, keepdims=True)
     return mask
 
 

@@ -56,6 +56,7 @@ def random_inputs(
     top = min(sizes, default=2)
     made = {}
     for name, spec in serving.specs.items():
+        values: np.ndarray
         batch, *rest = spec.shape
         shape = [batch or samples, *(n or OPEN_AXIS for n in rest)]
         if spec.dtype.is_floating:
