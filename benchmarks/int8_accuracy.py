@@ -241,7 +241,7 @@ def _convolution(x: Any, filters: int, stride: int) -> Any:
     x = keras.layers.Conv2D(
         filters, 3, strides=stride, padding="same", use_bias=False
     )(x)
-    return keras.layers.BatchNormalization()(x)
+    return keras.layers.BatchNormalization(momentum=0.9)(x)
 
 
 def load(name: str) -> tuple[Split, Split]:
