@@ -15,9 +15,19 @@
 """What all tests share."""
 
 import importlib
+import os
 from types import ModuleType
 
 import pytest
+
+# As it is before a test imports anything that writes to it.
+_ENVIRONMENT = dict(os.environ)
+
+
+@pytest.fixture(scope="session")
+def fresh_environment() -> dict[str, str]:
+    """The environment as a new process would find it."""
+    return _ENVIRONMENT
 
 
 @pytest.fixture(params=["keras", "tf_keras"])

@@ -45,10 +45,12 @@ for name in {order!r}:
     before = dict(os.environ)
     importlib.import_module(name)
     if name == "tfmot_sapp":
-        assert dict(os.environ) == before, "the environment has changed"
+        changed = set(before.items()) ^ set(os.environ.items())
+imported = dict(os.environ)
 import keras, numpy as np, tensorflow as tf, tf_keras
 import tfmot_sapp as sapp
-found = {{"tf.keras": tf.keras.__name__}}
+found = {{"tf.keras": tf.keras.__name__, "environment": imported,
+         "changed": sorted({{name for name, _ in changed}})}}
 for owner in (keras, tf_keras):
     model = owner.Sequential([owner.Input((16,)), owner.layers.Dense(16)])
     model = sapp.prune_blocks(
@@ -60,22 +62,30 @@ for owner in (keras, tf_keras):
               callbacks=[sapp.UpdatePruningStep()])
     (row,) = sapp.report(sapp.strip_pruning(model)).pruned
     found[owner.__name__] = row.kept
+assert dict(os.environ) == imported, "pruning has changed the environment"
 print(json.dumps(found))
 """
 
-# What `tf.keras` is when the project is not imported at all.
+# What it is like when the project is not imported at all.
 WITHOUT = """
-import importlib, json
+import importlib, json, os
+start = dict(os.environ)
 for name in {order!r}:
     importlib.import_module(name)
+imported = dict(os.environ)
 import tensorflow as tf
-print(json.dumps(tf.keras.__name__))
+print(json.dumps({{"tf.keras": tf.keras.__name__, "environment": imported,
+    "changed": sorted(name for name in imported
+                      if imported[name] != start.get(name))}}))
 """
 
 
-def run(program: str) -> object:
+def run(program: str, environment: dict[str, str]) -> dict:
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -88,10 +98,23 @@ def test_the_orders_hold_every_pair_both_ways():
     assert pairs == set(itertools.permutations(MODULES, 2))
 
 
+@pytest.fixture(scope="module")
+def set_by_tensorflow(fresh_environment):
+    """What TensorFlow and Keras 3 set themselves when they are imported."""
+    order = ("tensorflow", "keras")
+    return set(run(WITHOUT.format(order=order), fresh_environment)["changed"])
+
+
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: "-".join(order))
-def test_both_keras_prune_in_every_order(order):
-    found = run(PROGRAM.format(order=order))
+def test_both_keras_prune_in_every_order(
+    order, fresh_environment, set_by_tensorflow
+):
+    found = run(PROGRAM.format(order=order), fresh_environment)
 
     assert found["keras"] == found["tf_keras"] == 4
+    assert set(found["changed"]) <= set_by_tensorflow
+    assert "TF_USE_LEGACY_KERAS" not in found["changed"]
     others = tuple(name for name in order if name != "tfmot_sapp")
-    assert found["tf.keras"] == run(WITHOUT.format(order=others))
+    without = run(WITHOUT.format(order=others), fresh_environment)
+    assert found["tf.keras"] == without["tf.keras"]
+    assert found["environment"] == without["environment"]

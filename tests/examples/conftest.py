@@ -57,7 +57,7 @@ def _start(name, *flags, before="", mock=True, environment=None):
 
 def _finish(process, code=0):
     """Waits for a recipe, and returns what it printed."""
-    output, errors = process.communicate(timeout=400)
+    output, errors = process.communicate(timeout=900)
     assert process.returncode == code, errors[-3000:]
     return output
 
