@@ -73,7 +73,7 @@ class Row:
     def sparsity(self) -> float:
         """Fraction of the blocks that are removed, or of the weights."""
         if self.blocks:
-            return 1.0 - self.kept / self.blocks
+            return 1.0 - (self.kept or 0) / self.blocks
         return 1.0 - self.kept_weights / max(1, self.weights)
 
 
@@ -109,8 +109,8 @@ class Report:
             weights = sum(row.weights for row in self.pruned)
             kept = sum(row.kept_weights for row in self.pruned)
             return 1.0 - kept / weights if weights else 0.0
-        blocks = sum(row.blocks for row in known)
-        return 1.0 - sum(row.kept for row in known) / blocks
+        blocks = sum(row.blocks or 0 for row in known)
+        return 1.0 - sum(row.kept or 0 for row in known) / blocks
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as plain values.

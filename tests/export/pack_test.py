@@ -477,14 +477,16 @@ def test_dense_wins_unless_it_loses_twice(second, monkeypatch):
     prune(model, (32, 32), 0.9, every_output=True)
     measured = iter([2.0, second])
 
-    def gains(contents, tuning_):
-        del tuning_
+    def gains(contents, _):
         gain = next(measured)
-        return [tuning._Gain(1, 1)] + [tuning._Gain(gain, gain)] * (
-            len(contents) - 1
-        )
+        rising = [gain + i / 1000 for i in range(1, len(contents))]
+        return [tuning._Gain(each, each) for each in (1, *rising)]
+
+    def contents(candidates, *_):
+        return [bytes([i]) for i in range(len(candidates))]
 
     monkeypatch.setattr(tuning, "_gains", gains)
+    monkeypatch.setattr(tuning, "_contents", contents)
     packed = pack_blocks(model, tune=Tuning())
 
     (row,) = packing_of(packed)

@@ -482,13 +482,28 @@ def test_the_runtime_is_chosen_in_one_place(monkeypatch):
     assert runtime.schema_module().__name__.startswith("tensorflow.")
 
 
-def test_keras_exports_packed_models_to_onnx(tmp_path):
+def sparse_cnn(framework):
+    layers = framework.layers
+    inputs = framework.Input((9, 9, 128), name="image")
+    x = layers.Conv2D(128, 3, padding="same", activation="relu")(inputs)
+    x = layers.Conv2DTranspose(64, 3, strides=2, padding="same")(x)
+    model = framework.Model(inputs, x)
+    generator = np.random.default_rng(0)
+    for layer in model.layers[1:]:
+        cells = [n // 32 for n in layer.kernel.shape[-2:]]
+        mask = np.kron(generator.random(cells) < 0.3, np.ones((32, 32)))
+        layer.kernel.assign(layer.kernel.numpy() * mask)
+    return model
+
+
+@pytest.mark.parametrize("make", [sparse_mlp, sparse_cnn])
+def test_keras_exports_packed_models_to_onnx(tmp_path, make):
     pytest.importorskip("tf2onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    keras = importlib.import_module("keras")
-    model = sparse_mlp(keras, block=(32, 32))
+    model = make(importlib.import_module("keras"))
     path = os.fspath(tmp_path / "model.onnx")
-    x = np.random.default_rng(0).normal(size=(3, 256)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(3, *model.input_shape[1:]))
+    x = x.astype("float32")
     packed = pack_blocks(model)
     packed(x)  # Keras exports only what was called once.
 
