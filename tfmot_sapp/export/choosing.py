@@ -94,6 +94,9 @@ class Chooser:
             self._improve()
             results.append((self.total(), dict(self.plan.choices)))
         self.plan.choices = min(results, key=lambda result: result[0])[1]
+        for node in self._nodes:
+            if self._is_dense_at_the_end(node):
+                self._compute_constants(node)
 
     def total(self) -> float:
         """Cost of the plan as it stands."""
@@ -115,6 +118,46 @@ class Chooser:
             f"estimated cost {chosen:.0f}, dense {dense:.0f}, "
             f"from {choice.in_form} to {choice.out_form}"
         )
+
+    # --- constants of outputs -------------------------------------------------
+
+    def _is_dense_at_the_end(self, node: Packable) -> bool:
+        """Whether all channels of a dense product go to where all are asked."""
+        choice = self.plan.choices[node]
+        readers = self._consumers.get(node.output, [])
+        return (
+            isinstance(node.core, Linear)
+            and node.shared is None
+            and (choice.lowering, choice.out_form) == ("dense", WHOLE)
+            and all(step.operands == 0 for step in node.steps)
+            and not any(isinstance(n, Packable | Concat) for n in readers)
+        )
+
+    def _compute_constants(self, node: Packable) -> None:
+        """Computes constant channels where that is cheaper than filling in.
+
+        Left out of a dense product, they are put between its channels again
+        afterwards, which copies everything.
+        """
+        channels = self.plan.channels[node.output]
+        runs = len(channels.constant)
+        if len(channels.live) == runs:
+            return
+        rows = self._rows(node.output)
+        shape = self._shape(node)
+        filled = dense_cost(shape, False, self.machine)
+        # Cutting and filling cost half of what joining pieces does
+        # (`benchmarks/layers.py`).
+        for widths, pieces in (
+            (shape.outs.sum(), len(shape.outs)),
+            (int(channels.edges[-1]), runs),
+        ):
+            filled += self.machine.join(rows, widths, pieces) / 2
+        before = channels.constant, channels.needed
+        channels.constant = np.zeros(runs, bool)
+        channels.needed = np.ones(runs, bool)
+        if dense_cost(self._shape(node), False, self.machine) > filled:
+            channels.constant, channels.needed = before
 
     # --- search ---------------------------------------------------------------
 
