@@ -15,10 +15,17 @@
 """Recipes that were stopped go on, and several workers train like one."""
 
 import json
+import pathlib
 import socket
+import sys
 
 import h5py
+import keras
 import numpy as np
+
+import tfmot_sapp as sapp
+
+EXAMPLES = pathlib.Path(__file__).resolve().parent.parent.parent / "examples"
 
 CRITEO = ["--batch_size=32", "--buckets=512"]
 
@@ -136,3 +143,57 @@ def test_two_workers_prune_as_one_and_the_chief_alone_writes(
         if array.dtype == bool:
             np.testing.assert_array_equal(array, expected[name])
             assert array.sum() == 156
+
+
+def test_random_numbers_go_on_too(tmp_path, capsys):
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        from checkpoints import Checkpoints, SaveEachEpoch
+    finally:
+        sys.path.pop(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(16, 8)).astype(np.float32)
+    checkpoints = Checkpoints(str(tmp_path / "kept"), {"rate": (1, 2)})
+
+    def train(end, *callbacks, restored=None):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [
+                keras.Input((8,)),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(8),
+            ]
+        )
+        model = sapp.prune_blocks(
+            model,
+            sapp.ConstantSparsity(0.75, 0),
+            (2, 2),
+            pruning_policy=sapp.MinimumBlocks(1),
+        )
+        model.compile("adam", "mse")
+        first = restored.restore(model) if restored else 0
+        model.fit(
+            x,
+            x,
+            batch_size=4,
+            initial_epoch=first,
+            epochs=end,
+            shuffle=False,
+            verbose=0,
+            callbacks=[sapp.UpdatePruningStep(), *callbacks],
+        )
+        return model.get_weights(), first
+
+    whole, _ = train(4)
+    train(2, SaveEachEpoch(checkpoints))
+    parted, first = train(4, restored=checkpoints)
+    other = Checkpoints(str(tmp_path / "kept"), {"rate": (1, 3)})
+    afresh, begin = train(4, restored=other)
+
+    assert (first, begin) == (2, 0)
+    assert "made with other settings" in capsys.readouterr().out
+    for mine, theirs, again in zip(parted, whole, afresh):
+        np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(again, theirs)
+    names = sorted(path.name for path in (tmp_path / "kept").iterdir())
+    assert names == ["epoch_2.weights.h5", "state.json"]
