@@ -69,7 +69,7 @@ def test_a_layer_beside_dense_and_again_for_nothing(tmp_path):
     written = path.read_bytes()
     assert written.count(b"\n") == 2
     assert (tmp_path / "layers.png").stat().st_size > 10_000
-    assert "criteo" in run("layers.py", *options)
+    assert "Criteo MLP" in run("layers.py", *options)
     assert path.read_bytes() == written
 
     from csv_rows import read_rows
