@@ -73,6 +73,7 @@ from tfmot_sapp.structured.gram_criteria import (
 from tfmot_sapp.structured.groups import find_groups
 from tfmot_sapp.structured.keep import FlopsBudget, ParameterBudget
 from tfmot_sapp.structured.prune_structured import prune_structured
+from tfmot_sapp.structured.reconstruct import Reconstruct
 from tfmot_sapp.summaries import PruningSummaries
 from tfmot_sapp.tfmot_schedules import (
     ConstantSparsity,
@@ -115,6 +116,7 @@ __all__ = [
     "PruneBlocks",
     "PruningSchedule",
     "PruningSummaries",
+    "Reconstruct",
     "Scorer",
     "SecondMoment",
     "SequentialAttention",
