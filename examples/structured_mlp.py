@@ -69,7 +69,7 @@ def main(_: list[str]) -> None:
     def accuracy(model: keras.Model) -> str:
         return f"{recipe.accuracy(model, test):.2f}"
 
-    inputs = training.element_spec[0].shape[1]
+    inputs = test.element_spec[0].shape[1]
     dense = train(
         keras.Sequential(
             [

@@ -30,13 +30,10 @@ MODULES = (
 )
 
 # Each comes before and behind each other at least once.
-ORDERS = tuple(
-    order
-    for rotation in range(len(MODULES))
-    for order in (
-        MODULES[rotation:] + MODULES[:rotation],
-        tuple(reversed(MODULES[rotation:] + MODULES[:rotation])),
-    )
+# Each module first once, and every pair both ways.
+ORDERS = (
+    *(MODULES[i:] + MODULES[:i] for i in range(len(MODULES))),
+    tuple(reversed(MODULES)),
 )
 
 PROGRAM = """
