@@ -29,7 +29,6 @@ MODULES = (
     "tensorflow",
 )
 
-# Each comes before and behind each other at least once.
 # Each module first once, and every pair both ways.
 ORDERS = (
     *(MODULES[i:] + MODULES[:i] for i in range(len(MODULES))),
