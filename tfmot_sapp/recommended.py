@@ -16,7 +16,6 @@
 
 from typing import Any
 
-from tfmot_sapp.connected_allocation import ConnectedAllocation
 from tfmot_sapp.early_ramp import EarlyRamp
 from tfmot_sapp.magnitude import Magnitude
 from tfmot_sapp.second_moment import SecondMoment
@@ -29,12 +28,12 @@ def recommended(
     """Returns the arguments of `prune_blocks` that do best in our comparison.
 
     Attention that trains with the weights, times what the optimizer knows of
-    each block's worth, under one early and steep ramp, without blocks that
-    nothing reads or feeds. The figures, and where it does not win, are in
-    `benchmarks/RESULTS.md`; the phases of the paper (arXiv 2402.17902) are
-    `SequentialAttentionSchedule` and its presets. It wants a learning rate of
-    two to four times the dense one's, high for half of the training (see
-    `EarlyRamp`).
+    each block's worth, under one early and steep ramp. The figures, and where
+    it does not win, are in `benchmarks/RESULTS.md`; the phases of the paper
+    (arXiv 2402.17902) are `SequentialAttentionSchedule` and its presets. It
+    wants a learning rate of two to four times the dense one's, high for half
+    of the training (see `EarlyRamp`). Where a layer keeps a handful of blocks,
+    add `allocation=ConnectedAllocation()`.
 
     Args:
         target_sparsity: Fraction of the blocks to remove, in [0, 1).
@@ -44,7 +43,7 @@ def recommended(
             place and the logits move more slowly.
 
     Returns:
-        Dictionary of `pruning_schedule`, `scorer` and `allocation`.
+        Dictionary of `pruning_schedule` and `scorer`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -64,5 +63,4 @@ def recommended(
     return {
         "pruning_schedule": EarlyRamp(target_sparsity, end_step),
         "scorer": scorer,
-        "allocation": ConnectedAllocation(),
     }
