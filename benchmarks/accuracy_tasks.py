@@ -55,6 +55,12 @@ class Task:
     higher_is_better: bool
     prunable: str
 
+    def with_validation(self) -> "Task":
+        """Returns the task that trains on the rows to choose by too."""
+        pairs = zip(self.training, self.validation)
+        inputs, labels = map(np.concatenate, pairs)
+        return dataclasses.replace(self, training=(inputs, labels))
+
     def evaluate(self, model: Any, split: Split) -> float:
         """Returns the figure: accuracy in percent, or log loss."""
         outputs = model.predict(split[0], batch_size=1000, verbose=0)

@@ -45,7 +45,12 @@ flags.DEFINE_multi_enum(
     ["diff_prune", "diff_prune_sigmoid", "hard_concrete"],
     "Kinds of gates.",
 )
-flags.DEFINE_float("penalty", 0.1, "Weight of the expected density.")
+flags.DEFINE_float(
+    "penalty",
+    0.1,
+    "Weight of a weight that stays, over the number of training images; "
+    "lambda in the papers.",
+)
 
 # An extent that covers any axis.
 ALL = 1 << 20
@@ -64,15 +69,48 @@ PUBLISHED = {
 }
 
 
-def make_scorer(gates: str) -> sapp.Scorer:
-    """Returns the gates."""
+def make_scorer(
+    gates: str, weights: int, images: int, is_first: bool
+) -> sapp.Scorer:
+    """Returns the gates of a layer.
+
+    Args:
+        gates: Their kind.
+        weights: Number of weights of the layer: a scorer's penalty is on the
+            layer's density, the papers' on the weights of all layers.
+        images: Number of training images.
+        is_first: Whether the images are the layer's input, most of which is
+            background.
+    """
+    penalty = FLAGS.penalty * weights / images
+    drop_rate = 0.2 if is_first and FLAGS.network == "lenet_300_100" else 0.5
     return {
-        "diff_prune": lambda: sapp.DiffPrune(penalty=FLAGS.penalty),
+        "diff_prune": lambda: sapp.DiffPrune(penalty=penalty),
         "diff_prune_sigmoid": lambda: sapp.DiffPrune(
-            "sigmoid", penalty=FLAGS.penalty
+            "sigmoid", penalty=penalty
         ),
-        "hard_concrete": lambda: sapp.HardConcrete(FLAGS.penalty),
+        "hard_concrete": lambda: sapp.HardConcrete(penalty, drop_rate),
     }[gates]()
+
+
+def add_gates(
+    model: keras.Model, gates: str, steps: int, images: int
+) -> keras.Model:
+    """Returns the network with gates of a kind in each layer with weights."""
+    gated = [keras.layers.Input(model.input_shape[1:])]
+    is_first = True
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            weights = int(np.prod(layer.kernel.shape))
+            layer = sapp.prune_blocks(
+                layer,
+                sapp.LearnedSparsity(steps),
+                (ALL, 1) if layer.name.startswith("conv") else (1, ALL),
+                make_scorer(gates, weights, images, is_first),
+            )
+            is_first = False
+        gated.append(layer)
+    return keras.Sequential(gated)
 
 
 def prepare(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -122,6 +160,7 @@ def main(_: list[str]) -> None:
     training = recipe.load("mnist", "train", prepare, cache=True)
     test = recipe.load("mnist", "test", prepare, cache=True)
     steps = recipe.count_steps(training)
+    images = training.steps * FLAGS.batch_size
 
     def train(name: str, model: keras.Model) -> keras.Model:
         return recipe.fit_classifier(name, model, training, test)
@@ -136,13 +175,7 @@ def main(_: list[str]) -> None:
         rows.append(["dense", error(dense), units_kept(dense)])
     for gates in FLAGS.gates:
         with strategy.scope():
-            wrapped = sapp.prune_blocks(
-                make_model(),
-                sapp.LearnedSparsity(steps),
-                {"conv_*": (ALL, 1), "dense_*": (1, ALL)},
-                make_scorer(gates),
-                pruning_policy=sapp.MinimumBlocks(1),
-            )
+            wrapped = add_gates(make_model(), gates, steps, images)
             wrapped = train(gates, wrapped)
         stripped = sapp.strip_pruning(wrapped)
         rows.append([gates, error(stripped), units_kept(stripped)])
