@@ -108,7 +108,15 @@ class Allocation(Registered):
         growth: np.ndarray,
         count: int,
     ) -> np.ndarray:
-        return swap_blocks(score, growth, mask, count)
+        return swap_blocks(
+            score, growth, mask, count, self._unswappable(score, mask)
+        )
+
+    def _unswappable(
+        self, score: np.ndarray, mask: np.ndarray
+    ) -> np.ndarray | None:
+        """Returns which kept blocks must stay, `None` if none must."""
+        return None
 
     def connect(
         self,
@@ -209,17 +217,12 @@ class UniformAllocation(Allocation):
         span = 1.0 + float(np.ptp(finite)) if finite.size else 1.0
         return score + span * reserved, count, alive | reserved
 
-    def _swap(
-        self,
-        score: np.ndarray,
-        mask: np.ndarray,
-        growth: np.ndarray,
-        count: int,
-    ) -> np.ndarray:
-        keep = None
-        if self.keep_readers and score.ndim > 1:
-            keep = readers(score, mask) & mask
-        return swap_blocks(score, growth, mask, count, keep)
+    def _unswappable(
+        self, score: np.ndarray, mask: np.ndarray
+    ) -> np.ndarray | None:
+        if not self.keep_readers or score.ndim < 2:
+            return None
+        return readers(score, mask) & mask
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal allocation."""

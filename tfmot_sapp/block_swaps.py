@@ -28,7 +28,7 @@ from tfmot_sapp.schedule import (
     validate_schedule,
     validate_step,
 )
-from tfmot_sapp.serialization import deserialize, serialize
+from tfmot_sapp.serialization import serialize
 
 
 class BlockSwaps(SteppedSchedule):
@@ -128,11 +128,3 @@ class BlockSwaps(SteppedSchedule):
             "frequency": self.frequency,
             "last_swap": self.last_swap,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "BlockSwaps":
-        """Makes a schedule from what `get_config` returned."""
-        config = dict(config)
-        if isinstance(config.get("pruning_schedule"), dict):
-            config["pruning_schedule"] = deserialize(config["pruning_schedule"])
-        return cls(**config)

@@ -25,7 +25,7 @@ from tfmot_sapp.allocation import (
     validate_allocation,
 )
 from tfmot_sapp.connections import Connection, reconnected
-from tfmot_sapp.serialization import deserialize, serialize
+from tfmot_sapp.serialization import serialize
 
 
 class ConnectedAllocation(Allocation):
@@ -103,11 +103,3 @@ class ConnectedAllocation(Allocation):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal allocation."""
         return {"allocation": serialize(self.allocation)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "ConnectedAllocation":
-        """Makes an allocation from what `get_config` returned."""
-        config = dict(config)
-        if isinstance(config.get("allocation"), dict):
-            config["allocation"] = deserialize(config["allocation"])
-        return cls(**config)

@@ -57,7 +57,7 @@ class Update(NamedTuple):
     swap: float = 0.0
 
 
-class SteppedSchedule(PruningSchedule, Registered):
+class SteppedSchedule(Registered, PruningSchedule):
     """A schedule that is a list of updates.
 
     Subclasses return the list from `_make_updates` and their constructor's

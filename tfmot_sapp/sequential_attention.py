@@ -32,7 +32,7 @@ from tfmot_sapp.scorer import (
     StateSpec,
     validate_scorer,
 )
-from tfmot_sapp.serialization import deserialize, serialize
+from tfmot_sapp.serialization import serialize
 from tfmot_sapp.trained_products import scale_trained
 
 
@@ -162,11 +162,3 @@ class SequentialAttention(Scorer):
             "per_output": self.per_output,
             "times": None if self.times is None else serialize(self.times),
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "SequentialAttention":
-        """Makes a scorer from what `get_config` returned."""
-        config = dict(config)
-        if isinstance(config.get("times"), dict):
-            config["times"] = deserialize(config["times"])
-        return cls(**config)

@@ -47,8 +47,17 @@ class Registered:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Makes an object from what `get_config` returned."""
-        return cls(**config)
+        """Makes an object from what `get_config` returned.
+
+        Values that `serialize` made, such as the schedule that a schedule
+        changes, are made objects again.
+        """
+        return cls(
+            **{
+                name: deserialize(value) if _is_serialized(value) else value
+                for name, value in config.items()
+            }
+        )
 
 
 def serialize(obj: Any) -> dict[str, Any]:
@@ -98,6 +107,14 @@ def deserialize(config: dict[str, Any]) -> Any:
     if hasattr(cls, "from_config"):
         return cls.from_config(settings)
     return cls(**settings)
+
+
+def _is_serialized(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {
+        "module",
+        "class_name",
+        "config",
+    }
 
 
 def _find_class(module: str, name: str) -> type:
