@@ -16,10 +16,13 @@
 
 from typing import Any
 
-import keras
-
 from tfmot_sapp.frameworks import host_value, is_model
-from tfmot_sapp.mask_update import PruningGroup, pruned_layers, pruning_groups
+from tfmot_sapp.mask_update import (
+    PruningGroup,
+    forgotten_steps,
+    pruned_layers,
+    pruning_groups,
+)
 from tfmot_sapp.optimizer_state import (
     continue_schedule,
     iterations,
@@ -27,9 +30,10 @@ from tfmot_sapp.optimizer_state import (
     slots_of,
 )
 from tfmot_sapp.pruned_kernel import PrunedKernel
+from tfmot_sapp.training_callback import TrainingCallback
 
 
-class UpdatePruningStep(keras.callbacks.Callback):
+class UpdatePruningStep(TrainingCallback):
     """Updates the masks of a pruned model while it is trained.
 
     After every training batch it asks the schedules of the model's pruned
@@ -78,14 +82,9 @@ class UpdatePruningStep(keras.callbacks.Callback):
     4
     """
 
-    # What tf_keras's list of callbacks asks of its members.
-    _supports_tf_logs = True
-    _chief_worker_only = False
-
     def __init__(self, optimizer: Any = None):
         super().__init__()
         self._given_optimizer = optimizer
-        self._pruned_model: Any = None
         self._groups: list[PruningGroup] | None = None
         self._own_step = 0
         self._offset = 0
@@ -97,23 +96,22 @@ class UpdatePruningStep(keras.callbacks.Callback):
             model: A model of either Keras with pruned layers.
         """
         super().set_model(model)
-        self._pruned_model = model
         self._groups = None
         for layer in pruned_layers(model):
             layer.drive()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Makes the updates that are due before the first batch."""
-        if not pruned_layers(self._pruned_model):
+        if not pruned_layers(self._trained):
             raise ValueError(
                 "`UpdatePruningStep` needs a model with pruned layers. "
-                f"Received: {_describe(self._pruned_model)}. Call "
+                f"Received: {_describe(self._trained)}. Call "
                 "`tfmot_sapp.prune_blocks(model, ...)` first and compile and "
                 "fit what it returns."
             )
         self._groups = None
         if self._optimizer is not None and self._resets():
-            continue_schedule(self._optimizer, self._forgotten_steps())
+            continue_schedule(self._optimizer, self._restored_steps())
         if not self._built():
             # A model without an input shape gets its layers at the first batch.
             return
@@ -155,41 +153,36 @@ class UpdatePruningStep(keras.callbacks.Callback):
 
     def _find_groups(self) -> list[PruningGroup]:
         if self._groups is None:
-            layers = pruned_layers(self._pruned_model)
-            self._groups = pruning_groups(self._pruned_model)
+            layers = pruned_layers(self._trained)
+            self._groups = pruning_groups(self._trained)
             for layer in layers:
                 layer.drive()
-            self._offset = max(
-                (int(host_value(layer.step_offset)) for layer in layers),
-                default=0,
-            )
+            self._offset = forgotten_steps(layers)
         return self._groups
 
     def _built(self) -> bool:
-        return all(layer.built for layer in pruned_layers(self._pruned_model))
+        return all(layer.built for layer in pruned_layers(self._trained))
 
     @property
     def _optimizer(self) -> Any:
         if self._given_optimizer is not None:
             return self._given_optimizer
-        return getattr(self._pruned_model, "optimizer", None)
+        return getattr(self._trained, "optimizer", None)
 
     def _resets(self) -> bool:
         return any(
             getattr(layer.pruning_schedule, "reset_optimizer", False)
-            for layer in pruned_layers(self._pruned_model)
+            for layer in pruned_layers(self._trained)
         )
 
-    def _forgotten_steps(self) -> int:
-        """Returns how many steps the optimizer has made but does not count.
+    def _restored_steps(self) -> int:
+        """Returns how many steps a restored optimizer does not count.
 
         A checkpoint of weights holds the layers' variables and the optimizer's,
         and nothing of its learning-rate schedule.
         """
-        layers = [x for x in pruned_layers(self._pruned_model) if x.built]
-        offset = max(
-            (int(host_value(x.step_offset)) for x in layers), default=0
-        )
+        layers = [x for x in pruned_layers(self._trained) if x.built]
+        offset = forgotten_steps(layers)
         step = max((int(host_value(x.pruning_step)) for x in layers), default=0)
         if iterations(self._optimizer) == 0 and step != offset:
             # Not restored right behind a reset, but new: it forgot nothing.
@@ -213,24 +206,14 @@ class UpdatePruningStep(keras.callbacks.Callback):
         if self._optimizer is None:
             return
         done = reset_optimizer(
-            self._optimizer, self._pruned_model.trainable_variables
+            self._optimizer, self._trained.trainable_variables
         )
         self._offset += done
-        for layer in pruned_layers(self._pruned_model):
+        for layer in pruned_layers(self._trained):
             layer.step_offset.assign(self._offset)
 
     def _slots_of(self, kernel: PrunedKernel) -> Any:
         return slots_of(self._optimizer, kernel)
-
-    # tf_keras skips the hooks of callbacks that do not implement them.
-    def _implements_train_batch_hooks(self) -> bool:
-        return True
-
-    def _implements_test_batch_hooks(self) -> bool:
-        return False
-
-    def _implements_predict_batch_hooks(self) -> bool:
-        return False
 
 
 def _phase(group: PruningGroup) -> str | None:

@@ -16,15 +16,15 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.frameworks import host_value
 from tfmot_sapp.mask_update import pruned_layers
+from tfmot_sapp.training_callback import TrainingCallback
 
 
-class KeepZeros(keras.callbacks.Callback):
+class KeepZeros(TrainingCallback):
     """Keeps what is zero in a model's kernels at zero while it is trained.
 
     For what comes behind `strip_pruning`: fine-tuning the plain model, or
@@ -54,19 +54,9 @@ class KeepZeros(keras.callbacks.Callback):
     4
     """
 
-    # What tf_keras's list of callbacks asks of its members.
-    _supports_tf_logs = True
-    _chief_worker_only = False
-
     def __init__(self) -> None:
         super().__init__()
-        self._trained: Any = None
         self._kept: list[tuple[Any, tf.Tensor]] = []
-
-    def set_model(self, model: Any) -> None:
-        """Sets the model that is trained."""
-        super().set_model(model)
-        self._trained = model
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Notes where the zeros are."""
@@ -96,13 +86,3 @@ class KeepZeros(keras.callbacks.Callback):
         for variable, nonzero in self._kept:
             value = tf.convert_to_tensor(variable)
             variable.assign(tf.where(nonzero, value, tf.zeros_like(value)))
-
-    # tf_keras skips the hooks of callbacks that do not implement them.
-    def _implements_train_batch_hooks(self) -> bool:
-        return True
-
-    def _implements_test_batch_hooks(self) -> bool:
-        return False
-
-    def _implements_predict_batch_hooks(self) -> bool:
-        return False

@@ -67,6 +67,18 @@ def flatten_layers(model: Any) -> Iterator[Any]:
             yield from flatten_layers(layer)
 
 
+def forgotten_steps(layers: Iterable[PruneBlocksMixin]) -> int:
+    """Returns how many steps the optimizer has made but does not count.
+
+    A schedule that resets the optimizer sets its iterations back, and the
+    layers remember by how much.
+
+    Args:
+        layers: Built pruned layers.
+    """
+    return max((int(host_value(x.step_offset)) for x in layers), default=0)
+
+
 class PruningGroup:
     """Pruned layers with one schedule and one allocation.
 

@@ -17,19 +17,23 @@
 import os
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.frameworks import host_value
-from tfmot_sapp.mask_update import PruningGroup, pruned_layers, pruning_groups
+from tfmot_sapp.mask_update import (
+    PruningGroup,
+    forgotten_steps,
+    pruned_layers,
+    pruning_groups,
+)
 from tfmot_sapp.optimizer_state import iterations
 from tfmot_sapp.pruned_kernel import PrunedKernel
+from tfmot_sapp.training_callback import TrainingCallback
 
 _PHASES = ("dense", "sparsification", "sparse")
 
 
-class PruningSummaries(keras.callbacks.Callback):
+class PruningSummaries(TrainingCallback):
     """Writes sparsity, phase, attention and masks for TensorBoard.
 
     At the end of each epoch it writes, for every pruned kernel, the sparsity
@@ -54,7 +58,6 @@ class PruningSummaries(keras.callbacks.Callback):
     >>> summaries = PruningSummaries(tempfile.mkdtemp())
     """
 
-    _supports_tf_logs = True
     _chief_worker_only = True
 
     def __init__(
@@ -73,14 +76,8 @@ class PruningSummaries(keras.callbacks.Callback):
             )
         self.log_dir = os.fspath(log_dir)
         self.update_freq = update_freq
-        self._pruned_model: Any = None
         self._writer: Any = None
         self._batches = 0
-
-    def set_model(self, model: Any) -> None:
-        """Sets the model that is summarised."""
-        super().set_model(model)
-        self._pruned_model = model
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the event file."""
@@ -105,11 +102,9 @@ class PruningSummaries(keras.callbacks.Callback):
         self._writer.close()
 
     def _write(self) -> None:
-        optimizer = getattr(self._pruned_model, "optimizer", None)
-        layers = pruned_layers(self._pruned_model)
-        offset = max(
-            (int(host_value(layer.step_offset)) for layer in layers), default=0
-        )
+        optimizer = getattr(self._trained, "optimizer", None)
+        layers = pruned_layers(self._trained)
+        offset = forgotten_steps(layers)
         step = self._batches if optimizer is None else iterations(optimizer)
         with self._writer.as_default(step=step + offset):
             for index, group in enumerate(pruning_groups(layers)):
@@ -120,12 +115,6 @@ class PruningSummaries(keras.callbacks.Callback):
 
     def _implements_train_batch_hooks(self) -> bool:
         return self.update_freq != "epoch"
-
-    def _implements_test_batch_hooks(self) -> bool:
-        return False
-
-    def _implements_predict_batch_hooks(self) -> bool:
-        return False
 
 
 def _write_schedule(group: PruningGroup, index: int, step: int) -> None:
