@@ -21,7 +21,6 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tfmot_sapp.tables import render
@@ -300,7 +299,4 @@ def draw(rows: Rows, path: pathlib.Path) -> None:
         "its model",
         fontsize=11,
     )
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
-    temporary.replace(path)
+    figure.savefig(path)

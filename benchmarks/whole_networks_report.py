@@ -22,7 +22,6 @@ import pathlib
 import statistics
 from collections.abc import Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from networks import NETWORKS
 
@@ -292,7 +291,4 @@ def draw(rows: Rows, path: pathlib.Path) -> None:
         "said; lines: range over masks",
         fontsize=11,
     )
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
-    temporary.replace(path)
+    figure.savefig(path)

@@ -19,6 +19,7 @@ import types
 import numpy as np
 import pytest
 
+import tfmot_sapp as sapp
 from tfmot_sapp.frameworks import host_value
 
 
@@ -234,3 +235,26 @@ def models():
         hidden_and_weights=hidden_and_weights,
         kept_of=kept_of,
     )
+
+
+CRITERIA = [
+    sapp.ISpaSP(),
+    sapp.TopActivation(),
+    sapp.UnitMagnitude(),
+    sapp.GreedyForward(),
+    sapp.ThiNet(),
+    sapp.OSSCAR(),
+    sapp.CoSaMP(),
+]
+
+
+@pytest.fixture(params=CRITERIA, ids=lambda criterion: type(criterion).__name__)
+def criterion(request):
+    """Each criterion in turn."""
+    return request.param
+
+
+@pytest.fixture(params=TOPOLOGIES)
+def topology(request):
+    """The name of each network in turn."""
+    return request.param

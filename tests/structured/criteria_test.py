@@ -24,35 +24,7 @@ from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.gram_criteria import least_squares_loss
 from tfmot_sapp.structured.groups import find_groups
 
-CRITERIA = [
-    sapp.ISpaSP(),
-    sapp.TopActivation(),
-    sapp.UnitMagnitude(),
-    sapp.GreedyForward(),
-    sapp.ThiNet(),
-    sapp.OSSCAR(),
-    sapp.CoSaMP(),
-]
 
-
-def name_of(criterion):
-    return type(criterion).__name__
-
-
-TOPOLOGIES = [
-    "mlp",
-    "two_readers",
-    "residual",
-    "inverted_residual",
-    "flattened",
-    "one_dimension",
-    "three_dimensions",
-    "transformer",
-]
-
-
-@pytest.mark.parametrize("criterion", CRITERIA, ids=name_of)
-@pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_every_criterion_prunes_every_topology(models, topology, criterion):
     import keras
 

@@ -256,19 +256,6 @@ def test_masked_heads_are_removed_and_refitted(rng, keras, kind):
     assert errors[1] < errors[0]
 
 
-@pytest.mark.parametrize(
-    "criterion",
-    [
-        sapp.ISpaSP(),
-        sapp.TopActivation(),
-        sapp.UnitMagnitude(),
-        sapp.GreedyForward(),
-        sapp.ThiNet(),
-        sapp.OSSCAR(),
-        sapp.CoSaMP(),
-    ],
-    ids=lambda criterion: type(criterion).__name__,
-)
 def test_both_keras_keep_and_solve_alike(rng, criterion):
     import keras
     import tf_keras
