@@ -87,6 +87,7 @@ METHODS = {
     "power": Method(sapp.PowerPropagation(), habit),
     "power-early": Method(sapp.PowerPropagation(), early),
     "sa++": Method(attention(), sapp.SequentialAttentionSchedule),
+    "sa++-2": Method(attention(2.0), sapp.SequentialAttentionSchedule),
     "sa++-paper": Method(
         attention(20.0), sapp.SequentialAttentionSchedule.imagenet
     ),

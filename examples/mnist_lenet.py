@@ -45,11 +45,11 @@ flags.DEFINE_multi_enum(
     ["diff_prune", "diff_prune_sigmoid", "hard_concrete"],
     "Kinds of gates.",
 )
-flags.DEFINE_float(
+flags.DEFINE_multi_float(
     "penalty",
-    0.1,
-    "Weight of a weight that stays, over the number of training images; "
-    "lambda in the papers.",
+    [0.1],
+    "What each weight that stays costs, over the number of training images "
+    "(lambda in the papers): one for all layers, or one for each.",
 )
 
 # An extent that covers any axis.
@@ -59,7 +59,7 @@ ALL = 1 << 20
 # Table 1; the error of DiffPrune is from its abstract).
 PUBLISHED = {
     "lenet_300_100": [
-        ["hard concrete, published", "1.8 %", "266-88-33"],
+        ["hard concrete, published", "1.6-1.8 %", "266-88-33"],
     ],
     "lenet_5": [
         ["hard concrete, published", "0.9 %", "20-25-45-462"],
@@ -69,21 +69,8 @@ PUBLISHED = {
 }
 
 
-def make_scorer(
-    gates: str, weights: int, images: int, is_first: bool
-) -> sapp.Scorer:
-    """Returns the gates of a layer.
-
-    Args:
-        gates: Their kind.
-        weights: Number of weights of the layer: a scorer's penalty is on the
-            layer's density, the papers' on the weights of all layers.
-        images: Number of training images.
-        is_first: Whether the images are the layer's input, most of which is
-            background.
-    """
-    penalty = FLAGS.penalty * weights / images
-    drop_rate = 0.2 if is_first and FLAGS.network == "lenet_300_100" else 0.5
+def make_scorer(gates: str, penalty: float, drop_rate: float) -> sapp.Scorer:
+    """Returns the gates of a layer."""
     return {
         "diff_prune": lambda: sapp.DiffPrune(penalty=penalty),
         "diff_prune_sigmoid": lambda: sapp.DiffPrune(
@@ -96,19 +83,42 @@ def make_scorer(
 def add_gates(
     model: keras.Model, gates: str, steps: int, images: int
 ) -> keras.Model:
-    """Returns the network with gates of a kind in each layer with weights."""
+    """Returns the network with gates of a kind in each layer with weights.
+
+    Args:
+        model: The network.
+        gates: Their kind.
+        steps: Number of steps of the training.
+        images: Number of training images.
+    """
+    with_weights = [x for x in model.layers if hasattr(x, "kernel")]
+    penalties = FLAGS.penalty
+    if len(penalties) == 1:
+        penalties = penalties * len(with_weights)
+    if len(penalties) != len(with_weights):
+        raise app.UsageError(
+            f"--penalty wants one number or {len(with_weights)}, one for each "
+            f"layer with weights. Received: {FLAGS.penalty}."
+        )
     gated = [keras.layers.Input(model.input_shape[1:])]
-    is_first = True
     for layer in model.layers:
-        if hasattr(layer, "kernel"):
+        if layer in with_weights:
+            index = with_weights.index(layer)
+            is_convolution = layer.name.startswith("conv")
+            # Most of an image is background.
+            is_images = index == 0 and not is_convolution
+            # A scorer's penalty is on the density of its own layer.
             weights = int(np.prod(layer.kernel.shape))
             layer = sapp.prune_blocks(
                 layer,
                 sapp.LearnedSparsity(steps),
-                (ALL, 1) if layer.name.startswith("conv") else (1, ALL),
-                make_scorer(gates, weights, images, is_first),
+                (ALL, 1) if is_convolution else (1, ALL),
+                make_scorer(
+                    gates,
+                    penalties[index] * weights / images,
+                    drop_rate=0.2 if is_images else 0.5,
+                ),
             )
-            is_first = False
         gated.append(layer)
     return keras.Sequential(gated)
 
