@@ -216,7 +216,8 @@ def _fit(
         )
         callbacks = [sapp.UpdatePruningStep()]
     loss = getattr(keras.losses, task.loss)(from_logits=True)
-    model.compile(optimizers[run.optimizer](), loss)
+    # Masks change every 20 steps or less often.
+    model.compile(optimizers[run.optimizer](), loss, steps_per_execution=20)
     model.fit(
         *task.training,
         batch_size=batch_size,

@@ -146,7 +146,7 @@ def plot(chosen: Mapping[Any, Mapping[str, Any]], path: str) -> None:
     figures = collect(chosen)
     cells = sorted(figures)
     methods = list(dict.fromkeys(run.method for run in chosen))
-    columns = min(4, len(cells))
+    columns = len({sparsity for _, _, sparsity in cells})
     lines = -(-len(cells) // columns)
     figure = Figure(
         (3.4 * columns, lines * (0.9 + 0.24 * len(methods))),

@@ -87,8 +87,12 @@ def load(dataset: str, model: str, data_dir: str) -> Task:
         _digits() if dataset == "digits" else _images(dataset, data_dir)
     )
     cut = len(training[0]) - min(_VALIDATION, len(training[0]) // 6)
+    # Pixels that are seldom lit get the largest weights from Adam if they are
+    # zero elsewhere, and norms of blocks would be about them.
+    mean = np.mean(training[0])
+    test = test[0] - mean, test[1]
     order = np.random.default_rng(0).permutation(len(training[0]))
-    x, y = training[0][order], training[1][order]
+    x, y = training[0][order] - mean, training[1][order]
     flat = model == "mlp"
     if flat:
         x, test = (

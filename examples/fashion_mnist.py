@@ -52,6 +52,10 @@ METHODS: dict[str, tuple[sapp.Scorer, Any]] = {
         sapp.SequentialAttentionSchedule,
     ),
     "attention, early ramp": (sapp.SequentialAttention(), sapp.EarlyRamp),
+    "attention times second moment": (
+        sapp.SequentialAttention(times=sapp.SecondMoment()),
+        sapp.EarlyRamp,
+    ),
     "magnitude, early ramp": (sapp.Magnitude(), sapp.EarlyRamp),
     "magnitude, TF-MOT's ramp": (sapp.Magnitude(), ramp),
     "magnitude, one shot": (sapp.Magnitude(), sapp.OneShot),
@@ -71,9 +75,13 @@ flags.DEFINE_multi_enum(
 
 
 def prepare(example: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns a flat image in [0, 1] and its label."""
-    image = tf.cast(tf.reshape(example["image"], (784,)), tf.float32) / 255
-    return image, example["label"]
+    """Returns a flat image in [-1, 1] and its label.
+
+    With a background of 0 the pixels that are seldom lit would get the largest
+    weights from Adam, and norms of blocks would be about them.
+    """
+    image = tf.cast(tf.reshape(example["image"], (784,)), tf.float32)
+    return image / 127.5 - 1, example["label"]
 
 
 def make_model() -> keras.Model:
