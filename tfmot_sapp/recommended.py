@@ -16,6 +16,7 @@
 
 from typing import Any
 
+from tfmot_sapp.connected_allocation import ConnectedAllocation
 from tfmot_sapp.early_ramp import EarlyRamp
 from tfmot_sapp.magnitude import Magnitude
 from tfmot_sapp.second_moment import SecondMoment
@@ -28,12 +29,12 @@ def recommended(
     """Returns the arguments of `prune_blocks` that do best in our comparison.
 
     Attention that trains with the weights, times what the optimizer knows of
-    each block's worth, under one early and steep ramp. The figures, and where
-    it does not win, are in `benchmarks/RESULTS.md`; the phases of the paper
-    (arXiv 2402.17902) are `SequentialAttentionSchedule` and its presets. It
-    wants a learning rate of two to four times the dense one's, high for half
-    of the training (see `EarlyRamp`). Where a layer keeps a handful of blocks,
-    add `allocation=ConnectedAllocation()`.
+    each block's worth, under one early and steep ramp, with no block that
+    nothing reads or feeds. The figures, and where it does not win, are in
+    `benchmarks/RESULTS.md`; the phases of the paper (arXiv 2402.17902) are
+    `SequentialAttentionSchedule` and its presets. It wants a learning rate of
+    two to three times the dense one's, high for half of the training (see
+    `EarlyRamp`), and inputs around zero.
 
     Args:
         target_sparsity: Fraction of the blocks to remove, in [0, 1).
@@ -43,7 +44,7 @@ def recommended(
             place and the logits move more slowly.
 
     Returns:
-        Dictionary of `pruning_schedule` and `scorer`.
+        Dictionary of `pruning_schedule`, `scorer` and `allocation`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -63,4 +64,5 @@ def recommended(
     return {
         "pruning_schedule": EarlyRamp(target_sparsity, end_step),
         "scorer": scorer,
+        "allocation": ConnectedAllocation(),
     }
