@@ -114,6 +114,9 @@ METHODS = {
     "sa-early-c4": Method(attention(), attention_early),
     "sa-early-norm": Method(attention(times=sapp.Magnitude()), early),
     "sa-early-norm-2": Method(attention(2.0, times=sapp.Magnitude()), early),
+    "sa-early-norm-2-connected": Method(
+        attention(2.0, times=sapp.Magnitude()), early, connected
+    ),
     "sa-early-norm-1": Method(attention(1.0, times=sapp.Magnitude()), early),
     "sa-early-obd": Method(attention(times=sapp.SecondMoment()), early),
     "sa-early-obd-2": Method(attention(2.0, times=sapp.SecondMoment()), early),
