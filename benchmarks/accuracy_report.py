@@ -134,6 +134,19 @@ def differences(chosen: Mapping[Any, Mapping[str, Any]]) -> str:
     return render(head, rows, numeric=(2, 3, 4))
 
 
+def _mean(seeds: Mapping[int, float]) -> float:
+    return float(np.mean(list(seeds.values())))
+
+
+def _limits(means: Sequence[float]) -> tuple[float, float]:
+    """Returns where an axis ends that shows what most methods differ in."""
+    middle = np.median(means)
+    reach = 5 * np.median(np.abs(means - middle)) or 1.0
+    low, high = max(min(means), middle - reach), min(max(means), middle + reach)
+    margin = 0.15 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
 def plot(chosen: Mapping[Any, Mapping[str, Any]], path: str) -> None:
     """Draws every method's figure in each cell, with error bars.
 
@@ -149,21 +162,35 @@ def plot(chosen: Mapping[Any, Mapping[str, Any]], path: str) -> None:
     columns = len({sparsity for _, _, sparsity in cells})
     lines = -(-len(cells) // columns)
     figure = Figure(
-        (3.4 * columns, lines * (0.9 + 0.24 * len(methods))),
+        (max(5, 3.6 * columns), 0.4 + lines * (0.7 + 0.24 * len(methods))),
         layout="constrained",
     )
     axes = np.ravel(figure.subplots(lines, columns, squeeze=False, sharey=True))
     for axis in axes[len(cells) :]:
         axis.remove()
     for axis, cell in zip(axes, cells):
+        low, high = _limits([*map(_mean, figures[cell].values())])
+        axis.set_xlim(low, high)
         for place, method in enumerate(methods):
             seeds = figures[cell].get(method)
             if not seeds:
                 continue
-            values = list(seeds.values())
+            mean = _mean(seeds)
             color = "#b5401f" if method.startswith("sa") else "#2c5f86"
+            if not low <= mean <= high:
+                axis.annotate(
+                    f"{mean:.{_digits(figures)}f}",
+                    (low if mean < low else high, place),
+                    (12 if mean < low else -42, -3),
+                    textcoords="offset points",
+                    arrowprops={"arrowstyle": "->", "color": color},
+                    color=color,
+                    fontsize=8,
+                )
+                continue
+            values = list(seeds.values())
             axis.errorbar(
-                np.mean(values),
+                mean,
                 place,
                 xerr=np.std(values, ddof=1) if len(values) > 1 else None,
                 fmt="o",
@@ -180,7 +207,7 @@ def plot(chosen: Mapping[Any, Mapping[str, Any]], path: str) -> None:
     task = next(iter(chosen))
     figure.supxlabel(
         f"{task.dataset}, {task.model}, {task.optimizer}, {task.epochs} "
-        "epochs: test figure, mean and deviation over seeds",
+        "epochs\ntest figure: mean and deviation over seeds",
         fontsize=9,
     )
     figure.savefig(path, dpi=150)
