@@ -17,6 +17,7 @@
 A new scorer or schedule is one line in `SCORERS` or `SCHEDULES`.
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -44,6 +45,9 @@ SCORERS = {
 }
 
 STEPS, PER_EPOCH = 16, 2
+EPOCHS = STEPS // PER_EPOCH
+# Ends of epochs in the dense, the sparsification and the sparse phase.
+SAVED = 1, 4, 7
 SCHEDULES = {
     "constant": lambda s: sapp.ConstantSparsity(s, 3, frequency=2),
     "polynomial": lambda s: sapp.PolynomialDecay(0.0, s, 2, 12, frequency=3),
@@ -103,7 +107,7 @@ def make_model(keras, scorer, schedule, sparsity=SPARSITY, **compiling):
     return dense, model
 
 
-def fit(model, begin=0, end=STEPS // PER_EPOCH, callbacks=()):
+def fit(model, begin=0, end=EPOCHS, callbacks=()):
     x, y = make_data()
     model.fit(
         x,
@@ -125,15 +129,43 @@ def check_exact(model):
         assert row.kept == kept_blocks(row.blocks, SPARSITY)
 
 
-def saver(keras, folder):
-    """Returns a callback that saves the model in some phases."""
+def assert_equal(some, others):
+    """Asserts that two lists hold the same arrays, to the bit."""
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one, other)
 
-    class Save(keras.callbacks.Callback):
+
+def state(model):
+    """Returns all that training changes, as arrays."""
+    variables = (*model.weights, *model.optimizer.variables)
+    return [variable.numpy() for variable in variables]
+
+
+def observer(keras, folder=None):
+    """Returns a callback that notes states, and saves the model to `folder`."""
+
+    class Observe(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.states = {}
+
         def on_epoch_end(self, epoch, logs=None):
-            if epoch in (0, 3, 6):
+            self.states[epoch + 1] = state(self.model)
+            if folder is not None and epoch + 1 in SAVED:
                 self.model.save(folder / f"{epoch + 1}.keras")
 
-    return Save()
+    return Observe()
+
+
+@functools.cache
+def trained_dense(keras):
+    """Returns the weights that the same training gives the dense model."""
+    dense = make_dense(keras)
+    dense.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)
+    x, y = make_data()
+    size = len(x) // PER_EPOCH
+    dense.fit(x, y, batch_size=size, epochs=EPOCHS, shuffle=False, verbose=0)
+    return dense.get_weights()
 
 
 @pytest.mark.parametrize("keras, scorer, schedule", PAIRS, indirect=["keras"])
@@ -141,7 +173,8 @@ def test_training_stops_resumes_and_strips(keras, scorer, schedule, tmp_path):
     _, model = make_model(keras, scorer, schedule, run_eagerly=True)
     x, _ = make_data()
 
-    fit(model, callbacks=[saver(keras, tmp_path)])
+    whole = observer(keras, tmp_path)
+    fit(model, callbacks=[whole])
 
     check_exact(model)
     outputs = model.predict(x, verbose=0)
@@ -155,31 +188,27 @@ def test_training_stops_resumes_and_strips(keras, scorer, schedule, tmp_path):
         ]
         zero = np.repeat(np.repeat(~row.mask, 4, 0), 3, 1)
         assert not np.any(kernel[zero[: kernel.shape[0], : kernel.shape[1]]])
-    for epoch in (1, 4, 7):
-        resumed = keras.models.load_model(tmp_path / f"{epoch}.keras")
+    for begin, end in itertools.pairwise((*SAVED, EPOCHS)):
+        resumed = keras.models.load_model(tmp_path / f"{begin}.keras")
         resumed.run_eagerly = True
-        fit(resumed, begin=epoch)
-        for mine, theirs in zip(resumed.get_weights(), model.get_weights()):
-            np.testing.assert_array_equal(mine, theirs)
+        again = observer(keras)
+        fit(resumed, begin, end, [again])
+        assert_equal(again.states[end], whole.states[end])
+    assert_equal(state(resumed), state(model))
 
 
 @pytest.mark.parametrize("keras, scorer, schedule", PAIRS, indirect=["keras"])
 def test_zero_sparsity_is_the_dense_model_to_the_bit(keras, scorer, schedule):
-    dense, model = make_model(keras, scorer, schedule, 0.0, run_eagerly=True)
-    dense.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)
-    x, y = make_data()
+    _, model = make_model(keras, scorer, schedule, 0.0, run_eagerly=True)
     for layer in model.layers:
         # A schedule that resets the optimizer does so at any sparsity.
         if getattr(layer, "pruned_kernels", None):
             layer.pruning_schedule.reset_optimizer = False
     fit(model)
-    epochs = STEPS // PER_EPOCH
-    dense.fit(x, y, batch_size=4, epochs=epochs, shuffle=False, verbose=0)
 
     stripped = sapp.strip_pruning(model)
 
-    for mine, theirs in zip(stripped.get_weights(), dense.get_weights()):
-        np.testing.assert_array_equal(mine, theirs)
+    assert_equal(stripped.get_weights(), trained_dense(keras))
 
 
 @pytest.mark.parametrize("scorer, schedule", SOME)
@@ -252,7 +281,7 @@ def test_distributed(keras, scorer, schedule):
         data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
     model.fit(
         data,
-        epochs=STEPS // PER_EPOCH,
+        epochs=EPOCHS,
         shuffle=False,
         verbose=0,
         callbacks=[sapp.UpdatePruningStep()],
