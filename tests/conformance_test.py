@@ -107,7 +107,7 @@ def make_model(keras, scorer, schedule, sparsity=SPARSITY, **compiling):
     return dense, model
 
 
-def fit(model, begin=0, end=EPOCHS, callbacks=()):
+def train(model, begin=0, end=EPOCHS, callbacks=()):
     x, y = make_data()
     model.fit(
         x,
@@ -117,9 +117,13 @@ def fit(model, begin=0, end=EPOCHS, callbacks=()):
         epochs=end,
         shuffle=False,
         verbose=0,
-        callbacks=[sapp.UpdatePruningStep(), *callbacks],
+        callbacks=list(callbacks),
     )
     return model
+
+
+def fit(model, begin=0, end=EPOCHS, callbacks=()):
+    return train(model, begin, end, [sapp.UpdatePruningStep(), *callbacks])
 
 
 def check_exact(model):
@@ -162,10 +166,7 @@ def trained_dense(keras):
     """Returns the weights that the same training gives the dense model."""
     dense = make_dense(keras)
     dense.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)
-    x, y = make_data()
-    size = len(x) // PER_EPOCH
-    dense.fit(x, y, batch_size=size, epochs=EPOCHS, shuffle=False, verbose=0)
-    return dense.get_weights()
+    return train(dense).get_weights()
 
 
 @pytest.mark.parametrize("keras, scorer, schedule", PAIRS, indirect=["keras"])
