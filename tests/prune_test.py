@@ -253,27 +253,6 @@ def test_a_layer_and_a_list_are_wrapped_themselves(keras):
     assert second is layers[1]
 
 
-def test_block_sizes_by_pattern_and_function(keras):
-    model = keras.Sequential(
-        [
-            keras.Input((16,)),
-            keras.layers.Dense(16, name="wide_1"),
-            keras.layers.Dense(16, name="other"),
-        ]
-    )
-
-    by_name = prune(model, block_size={"wide*": (2, 8)})
-    by_function = prune(model, block_size=lambda layer: (8, 2))
-
-    assert [row.block for row in sapp.report(by_name).pruned] == [(2, 8)]
-    assert sapp.report(by_name).skipped == {
-        "other": "no block size given for it"
-    }
-    assert [row.block for row in sapp.report(by_function).pruned] == 2 * [
-        (8, 2)
-    ]
-
-
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -354,57 +333,6 @@ def test_prunable_layers_say_themselves_what_to_prune(keras, tmp_path):
     _, report = check_whole_path(model, *data((16,), 16), tmp_path=tmp_path)
 
     assert [(row.name, row.kept) for row in report.pruned] == [("bilinear", 4)]
-
-
-class OnlyConvolutions:
-    """A policy of TF-MOT's protocol."""
-
-    def allow_pruning(self, layer):
-        return type(layer).__name__ == "Conv2D"
-
-    def ensure_model_supports_pruning(self, model):
-        if not model.built:
-            raise ValueError("Unbuilt models are not supported currently.")
-
-
-def test_a_policy_decides_which_layers_are_pruned(keras):
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 8)),
-            keras.layers.Conv2D(8, 3, name="conv"),
-            keras.layers.Flatten(),
-            keras.layers.Dense(8, name="dense"),
-        ]
-    )
-
-    report = sapp.report(prune(model, pruning_policy=OnlyConvolutions()))
-
-    assert [row.name for row in report.pruned] == ["conv"]
-    assert report.skipped == {"dense": "not allowed by OnlyConvolutions"}
-
-
-def test_a_policy_may_refuse_a_model(keras):
-    model = keras.Sequential([keras.layers.Dense(8)])
-
-    with pytest.raises(ValueError, match="Unbuilt"):
-        prune(model, pruning_policy=OnlyConvolutions())
-
-
-def test_the_latency_friendly_block_size(keras):
-    model = keras.Sequential(
-        [
-            keras.Input((16, 16, 256)),
-            keras.layers.Conv2D(1024, 1, name="wide"),
-            keras.layers.Conv2D(128, 1, name="narrow"),
-            keras.layers.Conv2D(64, 1, name="small"),
-        ]
-    )
-
-    report = sapp.report(prune(model, block_size=sapp.latency_block_size))
-
-    blocks = {row.name: row.block for row in report.pruned}
-    assert blocks == {"wide": (1, 1, 32, 128), "narrow": (1, 1, 32, 16)}
-    assert report.skipped == {"small": "no block size given for it"}
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["plain", "reset"])

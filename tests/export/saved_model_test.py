@@ -27,18 +27,13 @@ from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite import export_tflite
 
 
-@pytest.fixture(params=["keras", "tf_keras"])
-def framework(request):
-    return importlib.import_module(request.param)
-
-
-def pruned_mlp(framework):
+def pruned_mlp(keras):
     generator = np.random.default_rng(0)
-    inputs = framework.Input((128,), name="x")
-    hidden = framework.layers.Dense(256, activation="relu", name="a")(inputs)
-    hidden = framework.layers.BatchNormalization()(hidden)
-    outputs = framework.layers.Dense(10, name="logits")(hidden)
-    model = framework.Model(inputs, outputs)
+    inputs = keras.Input((128,), name="x")
+    hidden = keras.layers.Dense(256, activation="relu", name="a")(inputs)
+    hidden = keras.layers.BatchNormalization()(hidden)
+    outputs = keras.layers.Dense(10, name="logits")(hidden)
+    model = keras.Model(inputs, outputs)
     kernel, bias = model.get_layer("a").get_weights()
     mask = np.kron(generator.random((4, 8)) < 0.3, np.ones((32, 32)))
     model.get_layer("a").set_weights([kernel * mask, bias])
@@ -52,8 +47,8 @@ def served(path, x):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("pack", [False, True])
-def test_it_serves_any_batch(framework, tmp_path, pack, jit_compile):
-    model = pruned_mlp(framework)
+def test_it_serves_any_batch(keras, tmp_path, pack, jit_compile):
+    model = pruned_mlp(keras)
     exported = pack_blocks(model) if pack else model
 
     result = export_saved_model(
@@ -72,10 +67,8 @@ def test_it_serves_any_batch(framework, tmp_path, pack, jit_compile):
         assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
 
 
-def test_xla_compiles_the_signature(framework, tmp_path):
-    export_saved_model(
-        pruned_mlp(framework), tmp_path / "model", jit_compile=True
-    )
+def test_xla_compiles_the_signature(keras, tmp_path):
+    export_saved_model(pruned_mlp(keras), tmp_path / "model", jit_compile=True)
 
     loaded = tf.saved_model.load(os.fspath(tmp_path / "model"))
     graph = loaded.signatures["serving_default"].graph.as_graph_def()
@@ -88,9 +81,9 @@ def test_xla_compiles_the_signature(framework, tmp_path):
 
 @pytest.mark.parametrize("largest", [0, 1 << 30])
 def test_packed_weights_are_constants_if_they_fit(
-    framework, tmp_path, monkeypatch, largest
+    keras, tmp_path, monkeypatch, largest
 ):
-    model = pruned_mlp(framework)
+    model = pruned_mlp(keras)
     monkeypatch.setattr(serving, "_MOST_CONSTANT_BYTES", largest)
     packed = pack_blocks(model)
 
@@ -105,8 +98,8 @@ def test_packed_weights_are_constants_if_they_fit(
     assert result.max_error < 1e-5
 
 
-def test_names_of_inputs_and_outputs(framework, tmp_path):
-    export_saved_model(pruned_mlp(framework), tmp_path / "model")
+def test_names_of_inputs_and_outputs(keras, tmp_path):
+    export_saved_model(pruned_mlp(keras), tmp_path / "model")
 
     (name,) = served(tmp_path / "model", np.zeros((1, 128), "float32"))
     loaded = tf.saved_model.load(os.fspath(tmp_path / "model"))
@@ -117,8 +110,8 @@ def test_names_of_inputs_and_outputs(framework, tmp_path):
     assert signature.structured_input_signature[1]["x"].shape[0] is None
 
 
-def test_the_optimizer_stays_behind(framework, tmp_path):
-    model = pruned_mlp(framework)
+def test_the_optimizer_stays_behind(keras, tmp_path):
+    model = pruned_mlp(keras)
     export_saved_model(model, tmp_path / "before")
     model.compile("adam", "mse")
     model.fit(np.ones((4, 128)), np.ones((4, 10)), verbose=0)
@@ -141,12 +134,12 @@ def test_lookup_tables_are_saved(tmp_path):
     assert next(iter(outputs.values())).shape == (1, 1, 3)
 
 
-def test_a_directory_is_replaced_whole(framework, tmp_path):
+def test_a_directory_is_replaced_whole(keras, tmp_path):
     path = tmp_path / "model"
     path.mkdir()
     (path / "old").write_text("old")
 
-    export_saved_model(pruned_mlp(framework), path)
+    export_saved_model(pruned_mlp(keras), path)
 
     assert not (path / "old").exists()
     assert (path / "saved_model.pb").exists()
@@ -196,12 +189,12 @@ def test_representative_data_is_compared_with(tmp_path):
     assert result.max_error < 1e-5
 
 
-def test_half_precision_is_allowed_its_own_rounding(framework, tmp_path):
-    inputs = framework.Input((16,), name="x")
-    outputs = framework.layers.Dense(4, dtype="mixed_bfloat16")(inputs)
+def test_half_precision_is_allowed_its_own_rounding(keras, tmp_path):
+    inputs = keras.Input((16,), name="x")
+    outputs = keras.layers.Dense(4, dtype="mixed_bfloat16")(inputs)
 
     result = export_saved_model(
-        framework.Model(inputs, outputs), tmp_path / "model"
+        keras.Model(inputs, outputs), tmp_path / "model"
     )
 
     assert 1e-5 < result.tolerance < 1
