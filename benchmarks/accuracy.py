@@ -47,7 +47,10 @@ flags.DEFINE_multi_float("sparsity", [0.95, 0.98], "Sparsities.")
 flags.DEFINE_multi_string("method", None, "Methods; all by default.")
 flags.DEFINE_multi_float("rate", [1e-3, 2e-3, 4e-3], "Learning rates.")
 flags.DEFINE_multi_enum(
-    "shape", ["cosine", "late"], ["cosine", "late"], "Shapes of the rate."
+    "shape",
+    ["cosine", "late"],
+    ["cosine", "late", "raised"],
+    "Shapes of the rate.",
 )
 flags.DEFINE_enum("optimizer", "adam", ["adam", "sgd"], "Optimizer.")
 flags.DEFINE_integer("epochs", 8, "Epochs.")

@@ -49,6 +49,11 @@ def early(sparsity: float, steps: int) -> Any:
     return sapp.EarlyRamp(sparsity, steps)
 
 
+def early_one_shot(sparsity: float, steps: int) -> Any:
+    """Pruning at once, after a fifth of the training."""
+    return sapp.OneShot(sparsity, steps, dense_fraction=0.2)
+
+
 def short_acdc(sparsity: float, steps: int) -> Any:
     """AC/DC with three cycles and 30 % final phase."""
     return sapp.ACDCSchedule(
@@ -81,8 +86,11 @@ attention = sapp.SequentialAttention
 connected = sapp.ConnectedAllocation()
 METHODS = {
     "one-shot": Method(sapp.Magnitude(), sapp.OneShot),
+    "one-shot-early": Method(sapp.Magnitude(), early_one_shot),
     "acdc": Method(sapp.Magnitude(), sapp.ACDCSchedule),
     "acdc-3-cycles": Method(sapp.Magnitude(), short_acdc),
+    "one-shot-connected": Method(sapp.Magnitude(), early_one_shot, connected),
+    "acdc-connected": Method(sapp.Magnitude(), short_acdc, connected),
     "gradual": Method(sapp.Magnitude(), habit),
     "power": Method(sapp.PowerPropagation(), habit),
     "power-early": Method(sapp.PowerPropagation(), early),
@@ -131,8 +139,9 @@ def learning_rate(shape: str, rate: float, steps: int) -> Any:
     """Returns a learning rate schedule.
 
     Args:
-        shape: "cosine" from the start, or "late": flat for half of the
-            training, then a cosine.
+        shape: "cosine" from the start; "late": flat for half of the
+            training, then a cosine; "raised": the same, from 40 % of the
+            training, where the early ramp ends, twice as high.
         rate: The highest rate.
         steps: Number of steps of the training.
     """
@@ -140,7 +149,38 @@ def learning_rate(shape: str, rate: float, steps: int) -> Any:
     if shape == "cosine":
         return decay(rate, steps)
     half = steps // 2
-    return decay(rate, steps - half, warmup_target=rate, warmup_steps=half)
+    late = decay(rate, steps - half, warmup_target=rate, warmup_steps=half)
+    if shape == "late":
+        return late
+    return Raised(late, 2 * steps // 5, 2.0)
+
+
+class Raised(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that is higher from some step on.
+
+    Args:
+        schedule: The learning rate schedule before.
+        begin_step: Where its rate begins to be multiplied.
+        factor: What by.
+    """
+
+    def __init__(self, schedule: Any, begin_step: int, factor: float):
+        self.schedule = schedule
+        self.begin_step = begin_step
+        self.factor = factor
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate at a step."""
+        raised = keras.ops.cast(step, "float32") >= self.begin_step
+        return self.schedule(step) * keras.ops.where(raised, self.factor, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
+        return {
+            "schedule": self.schedule,
+            "begin_step": self.begin_step,
+            "factor": self.factor,
+        }
 
 
 class FixedMask(sapp.Scorer):

@@ -184,6 +184,20 @@ def test_late_rate_is_flat_for_half_of_the_training():
     assert float(cosine(50)) == pytest.approx(1e-3)
 
 
+def test_raised_rate_is_twice_the_late_one_once_the_early_ramp_is_over():
+    import accuracy_methods
+
+    late, raised = (
+        accuracy_methods.learning_rate(shape, 2e-3, 100)
+        for shape in ("late", "raised")
+    )
+    for step, factor in ((0, 1), (39, 1), (40, 2), (75, 2)):
+        assert float(raised(step)) == pytest.approx(factor * float(late(step)))
+    settings = raised.get_config()
+    again = accuracy_methods.Raised(**settings)
+    assert float(again(60)) == float(raised(60))
+
+
 def test_validation_and_test_images_are_not_trained_on():
     import accuracy_tasks
 

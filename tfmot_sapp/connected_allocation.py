@@ -38,7 +38,9 @@ class ConnectedAllocation(Allocation):
     the other allocation. What follows what is read from the model's graph:
     Dense and convolution layers behind each other, through activations, norms,
     pooling and flattening; channels that meet others in an addition count as
-    read.
+    read. Schedules that choose all blocks at once, `OneShot` and
+    `ACDCSchedule`, need it most: at 98 % they often end without it in a network
+    that nothing passes through (`benchmarks/RESULTS.md`).
 
     Args:
         allocation: The allocation that says how many blocks each kernel keeps.

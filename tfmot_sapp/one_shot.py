@@ -28,6 +28,8 @@ from tfmot_sapp.schedule import (
 class OneShot(SteppedSchedule):
     """Trains dense, prunes once, and fine-tunes what is left.
 
+    Above 90 % take it with `ConnectedAllocation`.
+
     Args:
         target_sparsity: Fraction of the blocks to remove, in [0, 1).
         end_step: Number of steps of the whole training.
