@@ -64,20 +64,12 @@ def test_sparse_encoding_of_what_the_runtime_has_a_kernel_for(
 ):
     model = sparse_mlp(keras)
     data = np.random.default_rng(0).normal(size=(8, 256)).astype("float32")
+    options = {"quantize": quantize, "representative_data": data}
 
     result = export_tflite(
-        model,
-        tmp_path / "sparse.tflite",
-        quantize=quantize,
-        representative_data=data,
-        encoding="sparse",
+        model, tmp_path / "sparse.tflite", **options, encoding="sparse"
     )
-    dense = export_tflite(
-        model,
-        tmp_path / "dense.tflite",
-        quantize=quantize,
-        representative_data=data,
-    )
+    dense = export_tflite(model, tmp_path / "dense.tflite", **options)
 
     assert result.size < 0.3 * dense.size
     assert "DENSIFY" not in result.ops

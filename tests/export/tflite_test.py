@@ -95,19 +95,10 @@ def test_packed_models_in_every_format(sparse_mlp, keras, tmp_path, quantize):
     model = sparse_mlp(keras, block=(32, 32))
     packed = pack_blocks(model)
     data = np.random.default_rng(0).normal(size=(8, 256)).astype("float32")
+    options = {"quantize": quantize, "representative_data": data}
 
-    result = export_tflite(
-        packed,
-        tmp_path / "packed.tflite",
-        quantize=quantize,
-        representative_data=data,
-    )
-    dense = export_tflite(
-        model,
-        tmp_path / "dense.tflite",
-        quantize=quantize,
-        representative_data=data,
-    )
+    result = export_tflite(packed, tmp_path / "packed.tflite", **options)
+    dense = export_tflite(model, tmp_path / "dense.tflite", **options)
 
     assert result.size < 0.5 * dense.size
     found = runtime.run(result.path.read_bytes(), [{"x": data[:1]}])[0]
