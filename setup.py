@@ -45,11 +45,13 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["tfmot_sapp", "tfmot_sapp.*"]),
+    package_data={"tfmot_sapp": ["*.pyi"]},
     python_requires=">=3.10",
     install_requires=[
         "absl-py",
         "ai-edge-litert",
         "keras>=3.9",
+        "lazy_loader",
         "matplotlib",
         "numpy",
         "rich",

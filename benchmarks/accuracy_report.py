@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 # By (stage, block, sparsity), then by method, then by seed.
 Figures = dict[tuple[str, int, float], dict[str, dict[int, float]]]

@@ -37,8 +37,8 @@ from csv_rows import append_row, read_rows
 from undisturbed import undisturbed
 
 import tfmot_sapp as sapp
+from tfmot_sapp.base.tables import render
 from tfmot_sapp.export.runtime import run
-from tfmot_sapp.tables import render
 
 FLAGS = flags.FLAGS
 COLUMNS = (

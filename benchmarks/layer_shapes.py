@@ -25,8 +25,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from tfmot_sapp.block_grid import BlockGrid, expand
-from tfmot_sapp.selection import kept_blocks
+from tfmot_sapp.blocks.grid import BlockGrid, expand
+from tfmot_sapp.blocks.selection import kept_blocks
 
 
 @dataclasses.dataclass(frozen=True)

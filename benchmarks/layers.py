@@ -56,7 +56,7 @@ from sparse_encoding import write_sparse_encoding
 from undisturbed import undisturbed
 
 import tfmot_sapp as sapp
-from tfmot_sapp.export.pack import Tuning, packing_of
+from tfmot_sapp.verbs.pack import Tuning, packing_of
 
 FLAGS = flags.FLAGS
 # Where a speed-up is this close to 1, it's timed for longer.

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 COLUMNS = (
     "layer",

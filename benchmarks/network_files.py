@@ -32,7 +32,7 @@ from networks import NETWORKS, prune_at_random
 from sparse_encoding import write_sparse_encoding
 
 import tfmot_sapp as sapp
-from tfmot_sapp.export.pack import Tuning, packing_of
+from tfmot_sapp.verbs.pack import Tuning, packing_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,8 +36,8 @@ from layer_shapes import Cell, Layer, pruned_model
 from undisturbed import undisturbed
 
 import tfmot_sapp as sapp
-from tfmot_sapp.export.pack import packing_of
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
+from tfmot_sapp.verbs.pack import packing_of
 
 FLAGS = flags.FLAGS
 COLUMNS = (

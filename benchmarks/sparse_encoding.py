@@ -26,8 +26,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmot_sapp.export.flatbuffer import count_ops
-from tfmot_sapp.export.quiet import quiet
+from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.export.tflite.flatbuffer import count_ops
 
 
 def write_sparse_encoding(

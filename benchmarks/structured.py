@@ -36,10 +36,10 @@ import structured_quality
 from absl import app, flags
 
 import tfmot_sapp as sapp
+from tfmot_sapp.base.tables import render
 from tfmot_sapp.structured.collect import collect
-from tfmot_sapp.structured.groups import find_groups
 from tfmot_sapp.structured.statistics import Part, Statistics
-from tfmot_sapp.tables import render
+from tfmot_sapp.units.groups import find_groups
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "benchmarks/results", "Where files go.")

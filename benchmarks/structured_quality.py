@@ -37,14 +37,14 @@ import tensorflow as tf
 from absl import flags
 
 import tfmot_sapp as sapp
+from tfmot_sapp.base.tables import render
 from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.gram_criteria import least_squares_loss
-from tfmot_sapp.structured.groups import find_groups
 from tfmot_sapp.structured.keep import kept_units
 from tfmot_sapp.structured.reconstruct import Reconstruct
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.structured.statistics import Statistics
-from tfmot_sapp.tables import render
+from tfmot_sapp.units.groups import find_groups
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Folder of `cifar10_resnet` and `tfds`.")

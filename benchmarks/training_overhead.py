@@ -35,7 +35,7 @@ from absl import app, flags
 from rich.progress import track
 
 import tfmot_sapp as sapp
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 FLAGS = flags.FLAGS
 MLP, CNN = "784-1024-1024-10", "small CNN"

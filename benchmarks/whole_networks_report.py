@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from networks import NETWORKS
 
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 COLUMNS = (
     "network",

@@ -23,7 +23,7 @@ import recipe
 from absl import flags
 
 import tfmot_sapp as sapp
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 FLAGS = flags.FLAGS
 

@@ -32,7 +32,7 @@ import numpy as np
 from absl import app, flags
 
 import tfmot_sapp as sapp
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(

@@ -28,7 +28,7 @@ import tensorflow as tf
 from absl import app, flags
 
 import tfmot_sapp as sapp
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 FLAGS = flags.FLAGS
 recipe.define_flags(

@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import app, flags
 
-from tfmot_sapp.tables import render
+from tfmot_sapp.base.tables import render
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("trials", 40, "Random problems for each point.")

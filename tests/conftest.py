@@ -12,22 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""What all tests share."""
+"""What all tests share: each Keras in turn, and what `fixtures` makes."""
 
 import importlib
-import os
 from types import ModuleType
 
 import pytest
+from environment import fresh_environment
+from sparse_models import sparse_mlp
+from structured_models import criterion, models, topology
 
-# As it is before a test imports anything that writes to it.
-_ENVIRONMENT = dict(os.environ)
-
-
-@pytest.fixture(scope="session")
-def fresh_environment() -> dict[str, str]:
-    """The environment as a new process would find it."""
-    return _ENVIRONMENT
+__all__ = ["criterion", "fresh_environment", "models", "sparse_mlp", "topology"]
 
 
 @pytest.fixture(params=["keras", "tf_keras"])

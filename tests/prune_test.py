@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import tfmot_sapp as sapp
-from tfmot_sapp.frameworks import keras_of
-from tfmot_sapp.selection import kept_blocks
+from tfmot_sapp.blocks.selection import kept_blocks
+from tfmot_sapp.frameworks.which_keras import keras_of
 
 SPARSITY = 0.75
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import tfmot_sapp as sapp
-from tfmot_sapp.selection import kept_blocks
+from tfmot_sapp.blocks.selection import kept_blocks
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])

@@ -27,7 +27,7 @@ from scipy.special import lambertw
 
 import tfmot_sapp as sapp
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, os.fspath(ROOT / "examples"))
 try:
     import theory_group_sparsity as theory
@@ -91,7 +91,7 @@ def test_power_propagation_with_decay_is_a_power(norm, alpha):
     rng = np.random.default_rng(0)
     kernel = rng.normal(size=(3, 4))
     kernel = tf.constant(kernel * norm / np.linalg.norm(kernel), tf.float32)
-    from tfmot_sapp.block_grid import BlockGrid
+    from tfmot_sapp.blocks.grid import BlockGrid
 
     grid = BlockGrid.over((3, 4), (3, 4))
     trained = sapp.PowerPropagation(alpha).initial_kernel(kernel, grid)

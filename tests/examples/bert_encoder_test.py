@@ -19,7 +19,7 @@ import pathlib
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # In a process of its own: the recipes define the same flags.
 PROGRAM = """

@@ -21,7 +21,7 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 PROGRAM = """
 import contextlib, runpy, sys

@@ -21,7 +21,7 @@ import sys
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def check_models(output, folder):
@@ -141,9 +141,9 @@ def test_the_papers_settings_give_its_flops(name, before, after):
     finally:
         sys.path.pop(0)
     from tfmot_sapp import count_flops
-    from tfmot_sapp.structured.groups import find_groups
     from tfmot_sapp.structured.keep import counts_of
     from tfmot_sapp.structured.shrink import shrink
+    from tfmot_sapp.units.groups import find_groups
 
     model = networks.make(name)
     groups = {group.name: group for group in find_groups(model).groups}

@@ -25,7 +25,7 @@ import numpy as np
 
 import tfmot_sapp as sapp
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent.parent.parent / "examples"
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 CRITEO = ["--batch_size=32", "--buckets=512"]
 

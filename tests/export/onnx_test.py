@@ -20,7 +20,7 @@ import os
 import numpy as np
 import pytest
 
-from tfmot_sapp.export.pack import pack_blocks
+from tfmot_sapp.verbs.pack import pack_blocks
 
 
 def sparse_cnn(keras):

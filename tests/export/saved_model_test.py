@@ -22,9 +22,9 @@ import pytest
 import tensorflow as tf
 
 from tfmot_sapp.export import saved_model, serving
-from tfmot_sapp.export.pack import pack_blocks
 from tfmot_sapp.export.saved_model import export_saved_model
-from tfmot_sapp.export.tflite import export_tflite
+from tfmot_sapp.export.tflite.file import export_tflite
+from tfmot_sapp.verbs.pack import pack_blocks
 
 
 def pruned_mlp(keras):

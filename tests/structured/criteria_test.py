@@ -19,10 +19,10 @@ import pytest
 import tensorflow as tf
 
 import tfmot_sapp as sapp
-from tfmot_sapp.frameworks import host_value
+from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.gram_criteria import least_squares_loss
-from tfmot_sapp.structured.groups import find_groups
+from tfmot_sapp.units.groups import find_groups
 
 
 def test_every_criterion_prunes_every_topology(models, topology, criterion):

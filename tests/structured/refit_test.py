@@ -24,10 +24,10 @@ import tfmot_sapp as sapp
 from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.criteria import top
 from tfmot_sapp.structured.gram_criteria import least_squares_loss
-from tfmot_sapp.structured.groups import find_groups
 from tfmot_sapp.structured.reconstruct import Reconstruct
 from tfmot_sapp.structured.refit import aimed, solve_target
 from tfmot_sapp.structured.statistics import Target
+from tfmot_sapp.units.groups import find_groups
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.export.quiet import quiet
+from tfmot_sapp.base.silence import quiet
 
 
 def has_litert() -> bool:

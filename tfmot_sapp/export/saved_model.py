@@ -32,10 +32,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.export import representative, verify
-from tfmot_sapp.export.emission import Emission
-from tfmot_sapp.export.placing import check_path, placed_directory
-from tfmot_sapp.export.quiet import quiet
+from tfmot_sapp.base.files import check_path, placed_directory
+from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.compiler.emission import Emission
+from tfmot_sapp.export import representative_data as representative
+from tfmot_sapp.export import verify
 from tfmot_sapp.export.serving import (
     SIGNATURE,
     Serving,
@@ -43,7 +44,7 @@ from tfmot_sapp.export.serving import (
     serving_of,
     write_saved_model,
 )
-from tfmot_sapp.export.tflite import ExportResult
+from tfmot_sapp.export.tflite.file import ExportResult
 
 # Batch sizes that a SavedModel is compared with its source at.
 _CHECKED_BATCHES = (1, 3)

@@ -29,10 +29,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmot_sapp.export.emission import Emission, emitting
-from tfmot_sapp.export.packed_layers import PackedComputation
-from tfmot_sapp.export.quiet import quiet
-from tfmot_sapp.frameworks import is_model, keras_of
+from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.compiler.emission import Emission, emitting
+from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
+from tfmot_sapp.frameworks.which_keras import is_model, keras_of
 
 SIGNATURE = "serving_default"
 

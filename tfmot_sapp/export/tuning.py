@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.compiler.choose.cost import Machine
 from tfmot_sapp.export import runtime
-from tfmot_sapp.export.cost import Machine
-from tfmot_sapp.export.tflite import export_tflite
-from tfmot_sapp.export.turns import interleave_for
+from tfmot_sapp.export.benchmark.interleave import interleave_for
+from tfmot_sapp.export.tflite.file import export_tflite
 
 # A packed model that isn't faster than dense by this much isn't worth it.
 _LEAST_GAIN = 1.1

@@ -35,8 +35,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export import runtime
-from tfmot_sapp.export.noise import output_noise
 from tfmot_sapp.export.serving import Serving
+from tfmot_sapp.export.tflite.noise import output_noise
 
 EXACT = 1e-5
 

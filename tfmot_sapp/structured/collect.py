@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.frameworks import host_value, keras_of
-from tfmot_sapp.structured.groups import Consumer, Group, slope_of
-from tfmot_sapp.structured.heads import head_outputs
+from tfmot_sapp.frameworks.which_keras import host_value, keras_of
 from tfmot_sapp.structured.statistics import Part, Statistics, Target
+from tfmot_sapp.units.groups import Consumer, Group, slope_of
+from tfmot_sapp.units.heads import head_outputs
 
 
 @dataclasses.dataclass(frozen=True)

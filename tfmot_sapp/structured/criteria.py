@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.schedule import validate_step
+from tfmot_sapp.schedules.schedule import validate_step
 from tfmot_sapp.structured.statistics import Statistics
 
 

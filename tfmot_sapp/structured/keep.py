@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.flops import count_flops
-from tfmot_sapp.structured.groups import Group
+from tfmot_sapp.frameworks.flops import count_flops
 from tfmot_sapp.structured.shrink import shrink
+from tfmot_sapp.units.groups import Group
 
 
 @dataclasses.dataclass(frozen=True)

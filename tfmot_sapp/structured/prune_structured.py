@@ -21,22 +21,17 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
-from tfmot_sapp.kernels import find_kernels
-from tfmot_sapp.mask_update import flatten_layers
-from tfmot_sapp.report import remember_skipped
-from tfmot_sapp.schedule import validate_step
+from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
+from tfmot_sapp.frameworks.pruning_record import record_skipped
+from tfmot_sapp.frameworks.walking import flatten_layers
+from tfmot_sapp.schedules.schedule import validate_step
 from tfmot_sapp.structured.collect import collect
-from tfmot_sapp.structured.criteria import (
-    Criterion,
-    ISpaSP,
-    validate_criterion,
-)
-from tfmot_sapp.structured.groups import Group, find_groups
+from tfmot_sapp.structured.criteria import Criterion, ISpaSP, validate_criterion
 from tfmot_sapp.structured.keep import counts_of, kept_units
 from tfmot_sapp.structured.reconstruct import Reconstruct, reconstructed
 from tfmot_sapp.structured.refit import aimed, refitted
 from tfmot_sapp.structured.shrink import shrink
-from tfmot_sapp.wrapper import kernel_name
+from tfmot_sapp.units.groups import Group, find_groups
 
 
 def prune_structured(
@@ -147,7 +142,7 @@ def prune_structured(
         )
         if fine_tune is not None:
             model = fine_tune(model) or model
-    remember_skipped(model, _reasons_by_kernel(model, found.left_alone))
+    record_skipped(model, _reasons_by_kernel(model, found.left_alone))
     return model
 
 

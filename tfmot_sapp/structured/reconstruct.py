@@ -30,10 +30,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.frameworks import keras_of
-from tfmot_sapp.schedule import validate_step
+from tfmot_sapp.frameworks.which_keras import keras_of
+from tfmot_sapp.schedules.schedule import validate_step
 from tfmot_sapp.structured.collect import Runner
-from tfmot_sapp.structured.groups import Consumer, Group, find_groups
+from tfmot_sapp.units.groups import Consumer, Group, find_groups
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.frameworks import host_value
-from tfmot_sapp.structured.groups import Group, slope_of
+from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.structured.statistics import Part, Statistics, Target
+from tfmot_sapp.units.groups import Group, slope_of
 
 # Share of the mean square that is added to every feature's own.
 EPSILON = 1e-2

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.clone import Cloner, Copy
-from tfmot_sapp.frameworks import host_value
-from tfmot_sapp.structured.groups import Group
-from tfmot_sapp.structured.heads import ATTENTION
+from tfmot_sapp.frameworks.copying import Cloner, Copy
+from tfmot_sapp.frameworks.which_keras import host_value
+from tfmot_sapp.units.groups import Group
+from tfmot_sapp.units.heads import ATTENTION
 
 # The argument that sets the number of a layer's units.
 _SIZES = {"Dense": "units", ATTENTION: "num_heads"}

@@ -1,0 +1,171 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""The latency benchmarks: going on after a stop, masks, tables, pictures."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def import_benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+
+def run(program, *options):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / program), *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_rows_survive_half_a_line(tmp_path):
+    from csv_rows import append_row, read_rows
+
+    path = tmp_path / "folder" / "rows.csv"
+    assert read_rows(path, ("a", "b")) == []
+    append_row(path, ("a", "b"), {"a": 1, "b": "x,y"})
+    with path.open("a") as file:
+        file.write("2")
+    assert read_rows(path, ("a", "b")) == [{"a": "1", "b": "x,y"}]
+    append_row(path, ("a", "b"), {"a": 3, "b": ""})
+    assert path.read_text() == 'a,b\n1,"x,y"\n3,\n'
+    with pytest.raises(ValueError, match="must have the columns"):
+        read_rows(path, ("a", "c"))
+
+
+def test_a_layer_beside_dense_and_again_for_nothing(tmp_path):
+    options = (
+        f"--output_dir={tmp_path}",
+        "--layers=criteo/hidden",
+        "--blocks=64",
+        "--sparsities=0.9",
+        "--rounds=3",
+    )
+    run("layers.py", *options)
+    path = tmp_path / "layers.csv"
+    written = path.read_bytes()
+    assert written.count(b"\n") == 2
+    assert (tmp_path / "layers.png").stat().st_size > 10_000
+    assert "Criteo MLP" in run("layers.py", *options)
+    assert path.read_bytes() == written
+
+    from csv_rows import read_rows
+    from layers_report import COLUMNS
+
+    (row,) = read_rows(path, COLUMNS)
+    assert 0 < float(row["max_error"]) < 1e-4
+    # 49 blocks of ragged sizes, 5 of which are kept.
+    assert 0.05 < float(row["density"]) < 0.15
+    assert float(row["of_ideal"]) == pytest.approx(
+        float(row["speed_up"]) / float(row["ideal"]), rel=0.01
+    )
+
+
+def test_held_out_layers_are_within_their_bounds():
+    from layer_shapes import held_out
+
+    cells = list(held_out(40, seed=3))
+    assert cells == list(held_out(40, seed=3))
+    assert len({cell.layer for cell in cells}) > 35
+    for cell in cells:
+        layer = cell.layer
+        assert min(layer.inputs, layer.outputs) >= 128
+        assert max(layer.inputs, layer.outputs) <= 4096
+        assert cell.block in (32, 64) and 0.85 <= cell.sparsity <= 0.9
+        assert 1 <= layer.batch <= 128
+    assert sum(cell.layer.taps == 0 for cell in cells) == 20
+
+
+def test_masks_leave_every_output_block_a_block():
+    import networks
+
+    for name in ("criteo_20x20", "feed_forward_1_token_32x32"):
+        network = networks.NETWORKS[name]
+        model, density = networks.prune_at_random(network)
+        before = after = 0
+        for layer in model.layers[1:]:
+            kernel = layer.kernel.numpy()
+            side = network.block[0]
+            starts = [np.arange(0, n, side) for n in kernel.shape]
+            blocks = np.add.reduceat(abs(kernel), starts[0], axis=0)
+            kept = np.add.reduceat(blocks, starts[1], axis=1) > 0
+            assert kept.any(axis=0).all(), name
+            if network.balanced:
+                assert len(set(kept.sum(axis=0))) == 1, name
+            before += kernel.size
+            after += np.count_nonzero(kernel)
+        assert density == pytest.approx(after / before)
+
+
+def network_row(**values):
+    row = {
+        "network": "resnet50_32x32",
+        "threads": "1",
+        "quantize": "float32",
+        "tuned": "False",
+        "seed": "0",
+        "block": "32x32",
+        "sparsity": "0.9",
+        "batch": "1",
+        "mac_density": "0.25",
+        "ideal": "4",
+        "dense_ms": "40",
+        "packed_ms": "10",
+        "encoded_ms": "41",
+        "speed_up": "3.0",
+        "encoded_speed_up": "0.98",
+        "of_ideal": "0.75",
+        "dense_bytes": "100000000",
+        "packed_bytes": "20000000",
+        "encoded_bytes": "30000000",
+        "partitions": "4",
+        "export_seconds": "50",
+        "export_peak_gb": "2.5",
+        "error": "1e-6",
+        "lowerings": "list:50",
+    }
+    return row | values
+
+
+def test_seeds_are_put_together(tmp_path):
+    import whole_networks_report as report
+
+    rows = [
+        network_row(speed_up="2.5", seed="2"),
+        network_row(speed_up="3.5", seed="1", export_peak_gb="3.5"),
+        network_row(),
+        network_row(quantize="int8", encoded_ms="", speed_up="0.8"),
+    ]
+    first, second = report.grouped(rows)
+    assert len(first) == 3 and second == rows[3:]
+    lines = report.speed_table(rows).splitlines()
+    (line,) = (line for line in lines if "3.00x (2.50-3.50)" in line)
+    assert "3.2x" in line and "0.98x" in line
+    (line,) = (line for line in lines if "int8" in line)
+    assert "3.2x" not in line and "0.80x" in line
+    assert " 3.5 " in report.file_table(rows)
+    report.draw(rows, tmp_path / "networks.png")
+    assert (tmp_path / "networks.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,173 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Packs and exports a saved model from the command line.
+
+```sh
+python -m tfmot_sapp.export_main --model=pruned.keras --output=pruned.tflite
+python -m tfmot_sapp.export_main --model=pruned.keras --output=pruned.tflite \
+    --quantize=int8 --representative_data=images.npy --tune
+python -m tfmot_sapp.export_main --model=pruned.keras --output=served/ --xla
+```
+
+An output that ends in `.tflite` is a LiteRT file, any other a SavedModel.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import rich.console
+import rich.table
+from absl import app, flags
+
+from tfmot_sapp.export.saved_model import export_saved_model
+from tfmot_sapp.export.tflite.file import ExportResult, export_tflite
+from tfmot_sapp.export.tflite.options import QUANTIZE
+from tfmot_sapp.frameworks.loading import load_model
+from tfmot_sapp.verbs.pack import Tuning, pack_blocks, packing_of
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines this program's flags."""
+    flags.DEFINE_string(
+        "model", None, "A `.keras` or `.h5` file without pruning wrappers."
+    )
+    flags.DEFINE_string(
+        "output", None, "The `.tflite` file or SavedModel directory to write."
+    )
+    flags.DEFINE_enum(
+        "quantize",
+        None,
+        [kind for kind in QUANTIZE if kind],
+        "Data type of a `.tflite` file; float32 by default.",
+    )
+    flags.DEFINE_string(
+        "representative_data",
+        None,
+        "A `.npy` file with inputs, or an `.npz` file with one array for each "
+        "input by name; needed for --quantize=int8.",
+    )
+    flags.DEFINE_bool("pack", True, "Store and multiply only kept blocks.")
+    flags.DEFINE_bool("tune", False, "Choose how to pack by timing.")
+    flags.DEFINE_enum(
+        "encoding",
+        None,
+        ["sparse"],
+        "TFLite's own sparse encoding in place of packing.",
+    )
+    flags.DEFINE_integer("batch_size", 1, "Batch size of a `.tflite` file.")
+    flags.DEFINE_integer("threads", 1, "Threads to tune for.")
+    flags.DEFINE_bool("xla", False, "Compile a SavedModel with XLA.")
+    flags.mark_flags_as_required(["model", "output"])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Loads, packs, exports, and prints what was done."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
+    console = rich.console.Console()
+    try:
+        result = _export(console)
+    except (TypeError, ValueError) as error:
+        console.print(f"{type(error).__name__}: {error}", markup=False)
+        sys.exit(1)
+    _print_result(console, result)
+
+
+def _export(console: rich.console.Console) -> ExportResult:
+    data = _load_data(FLAGS.representative_data)
+    model = load_model(FLAGS.model)
+    if FLAGS.pack and FLAGS.encoding is None:
+        tune = None
+        if FLAGS.tune:
+            tune = Tuning(
+                threads=FLAGS.threads,
+                quantize=FLAGS.quantize,
+                representative_data=data,
+            )
+        with console.status("Packing"):
+            model = pack_blocks(model, batch_size=FLAGS.batch_size, tune=tune)
+        _print_packing(console, packing_of(model))
+    if FLAGS.output.endswith(".tflite"):
+        return export_tflite(
+            model,
+            FLAGS.output,
+            quantize=FLAGS.quantize,
+            representative_data=data,
+            encoding=FLAGS.encoding,
+            batch_size=FLAGS.batch_size,
+        )
+    _refuse_for_saved_model("quantize")
+    _refuse_for_saved_model("encoding")
+    return export_saved_model(
+        model, FLAGS.output, jit_compile=FLAGS.xla, representative_data=data
+    )
+
+
+def _refuse_for_saved_model(name: str) -> None:
+    value = FLAGS[name].value
+    if value is not None:
+        raise ValueError(
+            f"`{name}` is for `.tflite` files; end `output` in `.tflite`. "
+            f"Received: {name}={value!r} and output={FLAGS.output!r}."
+        )
+
+
+def _load_data(path: str | None) -> Any:
+    if path is None:
+        return None
+    try:
+        loaded = np.load(path)
+    except OSError as error:
+        raise ValueError(
+            "`representative_data` must be a `.npy` or `.npz` file. "
+            f"Received: {path!r}: {error}."
+        ) from error
+    return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+
+
+def _print_packing(
+    console: rich.console.Console, rows: list[dict[str, Any]]
+) -> None:
+    table = rich.table.Table(title="Packing")
+    for column in ("layer", "lowering", "blocks kept", "density", "why"):
+        table.add_column(column)
+    for row in rows:
+        kept = ""
+        if row["blocks"] is not None:
+            kept = f"{row['kept_blocks']} of {row['blocks']}"
+        table.add_row(
+            row["layer"],
+            row["lowering"],
+            kept,
+            f"{row['parameter_density']:.3f}",
+            row["why"],
+        )
+    console.print(table)
+
+
+def _print_result(console: rich.console.Console, result: ExportResult) -> None:
+    ops = ", ".join(f"{n} {name}" for name, n in result.ops.items())
+    table = rich.table.Table(show_header=False)
+    table.add_row("path", str(result.path))
+    table.add_row("size", f"{result.size / 1000:,.1f} kB")
+    table.add_row("largest error", f"{result.max_error:.3g} of the scale")
+    table.add_row("rms error", f"{result.rms_error:.3g} of the outputs' rms")
+    table.add_row("tolerance", f"{result.tolerance:.3g}")
+    table.add_row("operators", ops)
+    console.print(table)

@@ -1,0 +1,345 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Which channels are computed: runs, constants and what nothing reads.
+
+A run is a range of channels that no block of any layer cuts; the pieces of a
+list are runs. A run is left out when it is constant, since its contribution
+moves to the biases of its readers, and when nothing reads it, with all that
+made it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tfmot_sapp.compiler.analysis.block_structure import block_structure
+from tfmot_sapp.compiler.graph import (
+    Concat,
+    Depthwise,
+    Graph,
+    Linear,
+    Node,
+    Opaque,
+    Packable,
+    Scale,
+    Step,
+    Taps,
+    Value,
+)
+
+# A kernel whose blocks are narrower than this isn't cut in pieces.
+NARROWEST_BLOCK = 4
+
+
+@dataclasses.dataclass(eq=False)
+class Channels:
+    """What is known of the channels of a value, run by run.
+
+    A run is a range of channels that no block of any layer cuts.
+
+    Attributes:
+        edges: Where runs begin, then the number of channels.
+        constant: For each run, whether it's constant.
+        values: For each channel, its value where it's constant.
+        needed: For each run, whether anything reads it.
+    """
+
+    edges: np.ndarray
+    constant: np.ndarray
+    values: np.ndarray
+    needed: np.ndarray
+
+    @property
+    def live(self) -> list[int]:
+        """The runs that have to be computed."""
+        return np.flatnonzero(self.needed & ~self.constant).tolist()
+
+    def span(self, run: int) -> slice:
+        """The channels of a run."""
+        return slice(int(self.edges[run]), int(self.edges[run + 1]))
+
+    def width(self, run: int) -> int:
+        """The number of channels of a run."""
+        return int(self.edges[run + 1] - self.edges[run])
+
+
+def analyse_channels(graph: Graph) -> dict[Value, Channels]:
+    """Finds runs, folds constant channels away and drops what nothing reads.
+
+    A channel is constant when all weights that make it are zero. Its
+    contribution moves to the biases of its readers.
+
+    Args:
+        graph: The graph. Kernels and biases in it are replaced where constants
+            are folded, and nodes that nothing reads are removed.
+
+    Returns:
+        `Channels` of every value.
+    """
+    edges = _edges(graph)
+    channels: dict[Value, Channels] = {}
+    for value in graph.inputs:
+        channels[value] = _given(edges[value], value)
+    for node in graph.nodes:
+        if isinstance(node, Packable):
+            channels[node.output] = _constants(node, channels, edges)
+        elif isinstance(node, Concat):
+            parts = [channels[v] for v in node.inputs]
+            channels[node.output] = Channels(
+                edges[node.output],
+                np.concatenate([p.constant for p in parts]),
+                np.concatenate([p.values for p in parts]),
+                np.zeros(len(edges[node.output]) - 1, bool),
+            )
+        else:
+            for value in node.outputs:
+                channels[value] = _given(edges[value], value)
+    for value in graph.outputs:
+        channels[value].needed[:] = True
+    used = set(graph.outputs)
+    for node in reversed(list(graph.nodes)):
+        if not used.intersection(node.outputs):
+            graph.nodes.remove(node)
+            continue
+        used.update(node.inputs)
+        if not _demand(node, channels):
+            graph.nodes.remove(node)
+    return channels
+
+
+def whole_channels(graph: Graph) -> dict[Value, Channels]:
+    """Takes every channel as it is: one run, of which nothing is known.
+
+    Args:
+        graph: The graph. It isn't changed.
+
+    Returns:
+        `Channels` of every value.
+    """
+    return {
+        value: _given(np.array([0, max(value.channels, 1)]), value)
+        for value in _values(graph)
+    }
+
+
+def _varying(edges: np.ndarray, value: Value) -> Channels:
+    runs = len(edges) - 1
+    values = np.zeros(value.channels)
+    return Channels(edges, np.zeros(runs, bool), values, np.zeros(runs, bool))
+
+
+def _given(edges: np.ndarray, value: Value) -> Channels:
+    """Channels that are there whether or not anything reads them."""
+    channels = _varying(edges, value)
+    channels.needed[:] = True
+    return channels
+
+
+def _edges(graph: Graph) -> dict[Value, np.ndarray]:
+    """Common edges of all values whose channels correspond."""
+    found: dict[Value, set[int]] = {}
+    for value in _values(graph):
+        found[value] = {0, max(value.channels, 1)}
+    for node in graph.nodes:
+        if isinstance(node, Packable) and isinstance(node.core, Linear):
+            if node.shared is not None:
+                continue
+            structure = block_structure(node.core.by_tap() != 0)
+            if min(structure.block_shape) < NARROWEST_BLOCK:
+                continue
+            found[node.inputs[0]] |= set(structure.in_edges)
+            found[node.output] |= set(structure.out_edges)
+    changed = True
+    while changed:
+        changed = False
+        for node in graph.nodes:
+            for group in _corresponding(node):
+                changed |= _unify(found, group)
+    return {value: np.array(sorted(edges)) for value, edges in found.items()}
+
+
+def _corresponding(node: Node) -> Iterable[list[tuple[Value, int, Value]]]:
+    """Values that share channels: (part, offset in the whole, whole)."""
+    if isinstance(node, Packable):
+        same = node.inputs[1:]
+        if isinstance(node.core, Taps):
+            channels = node.inputs[0].channels
+            for offset in range(0, node.output.channels, channels):
+                yield [(node.inputs[0], offset, node.output)]
+        elif not isinstance(node.core, Linear):
+            same = node.inputs
+        for value in same:
+            yield [(value, 0, node.output)]
+    elif isinstance(node, Concat):
+        offset = 0
+        for value in node.inputs:
+            yield [(value, offset, node.output)]
+            offset += value.channels
+
+
+def _unify(
+    found: dict[Value, set[int]], links: list[tuple[Value, int, Value]]
+) -> bool:
+    changed = False
+    for part, offset, whole in links:
+        up = {edge + offset for edge in found[part]}
+        down = {
+            edge - offset
+            for edge in found[whole]
+            if 0 <= edge - offset <= part.channels
+        }
+        if not up <= found[whole] or not down <= found[part]:
+            found[whole] |= up
+            found[part] |= down
+            changed = True
+    return changed
+
+
+def _values(graph: Graph) -> list[Value]:
+    made = [value for node in graph.nodes for value in node.outputs]
+    return [*graph.inputs, *made]
+
+
+def _constants(
+    node: Packable,
+    channels: dict[Value, Channels],
+    edges: dict[Value, np.ndarray],
+) -> Channels:
+    before = channels[node.inputs[0]]
+    width = np.diff(before.edges)
+    constant = np.repeat(before.constant, width)
+    values = before.values
+    if node.shared is not None:
+        return _varying(edges[node.output], node.output)
+    if isinstance(node.core, Linear):
+        constant, values = _fold_into(node.core, constant, values)
+    elif isinstance(node.core, Depthwise):
+        constant, values = _depthwise_constants(node.core, constant, values)
+    elif isinstance(node.core, Taps):
+        count = math.prod(node.core.taps)
+        silent = constant
+        if any(sum(each) for each in node.core.frame):
+            silent = constant & (values == 0)
+        constant, values = np.tile(silent, count), np.tile(values, count)
+    elif isinstance(node.core, Scale):
+        constant = constant | (node.core.factor == 0)
+        values = values * node.core.factor + node.core.offset
+    operands = [channels[value] for value in node.inputs[1:]]
+    own = edges[node.output]
+    for step in node.steps:
+        taken, operands = operands[: step.operands], operands[step.operands :]
+        constant, values = _step_constants(step, constant, values, taken)
+    runs = np.logical_and.reduceat(constant, own[:-1])
+    if runs.all():
+        # Something has to carry the shape.
+        runs[0] = False
+    return Channels(own, runs, values, np.zeros(len(runs), bool))
+
+
+def _fold_into(
+    core: Linear, constant: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    dtype = core.kernel.dtype
+    if constant.any():
+        rows = core.kernel[..., constant, :].astype(np.float64)
+        given = np.einsum("...io,i->...o", rows, values[constant])
+        if core.window is None or core.window.covers_constants(core.taps):
+            total = given.reshape(-1, given.shape[-1]).sum(axis=0)
+            core.bias = (core.bias + total).astype(dtype)
+        elif given.any():
+            core.border = given[..., np.newaxis, :].astype(dtype)
+        core.kernel = core.kernel.copy()
+        core.kernel[..., constant, :] = 0
+    silent = ~np.asarray(core.by_tap().any(axis=(0, 1)))
+    if core.border is not None:
+        border = core.border.reshape(-1, core.border.shape[-1])
+        silent &= ~border.any(axis=0)
+    return silent, core.bias.astype(np.float64)
+
+
+def _depthwise_constants(
+    core: Depthwise, constant: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    sums = core.kernel.reshape(-1, core.kernel.shape[-1]).sum(axis=0)
+    if not core.window.covers_constants(core.taps):
+        constant = constant & (values == 0)
+    silent = ~core.kernel.reshape(-1, core.kernel.shape[-1]).any(axis=0)
+    return constant | silent, sums * np.where(constant, values, 0) + core.bias
+
+
+def _step_constants(
+    step: Step,
+    constant: np.ndarray,
+    values: np.ndarray,
+    operands: list[Channels],
+) -> tuple[np.ndarray, np.ndarray]:
+    if step.kind == "pool":
+        return constant, values
+    if step.kind == "frame":
+        return constant & (values == 0), values
+    every = [values[np.newaxis].astype(np.float32)]
+    for operand in operands:
+        constant = constant & np.repeat(
+            operand.constant, np.diff(operand.edges)
+        )
+        every.append(operand.values[np.newaxis].astype(np.float32))
+    given = every if operands else every[0]
+    return constant, np.asarray(step.layer(given))[0].astype(np.float64)
+
+
+def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
+    """Passes on what is needed; whether the node is needed at all."""
+    if isinstance(node, Opaque):
+        for value in node.inputs:
+            channels[value].needed[:] = True
+        return True
+    after = channels[node.output]
+    if not after.needed.any():
+        return False
+    if not after.live:
+        after.needed[np.flatnonzero(~after.constant)[0]] = True
+    if isinstance(node, Concat):
+        first = 0
+        for value in node.inputs:
+            runs = len(channels[value].constant)
+            channels[value].needed |= after.needed[first : first + runs]
+            first += runs
+        return True
+    assert isinstance(node, Packable)
+    live = after.needed & ~after.constant
+    before = channels[node.inputs[0]]
+    if node.shared is not None:
+        for value in node.inputs:
+            channels[value].needed[:] = True
+        return True
+    if isinstance(node.core, Linear):
+        kept = np.repeat(live, np.diff(after.edges))
+        rows = (node.core.by_tap()[:, :, kept] != 0).any(axis=(0, 2))
+        before.needed |= np.logical_or.reduceat(rows, before.edges[:-1])
+    elif isinstance(node.core, Taps):
+        before.needed |= live.reshape(-1, len(before.constant)).any(axis=0)
+    else:
+        before.needed |= live
+    if not before.live:
+        before.needed[np.flatnonzero(~before.constant)[0]] = True
+    for value in node.inputs[1:]:
+        channels[value].needed |= live
+        if not channels[value].live:
+            channels[value].needed[
+                np.flatnonzero(~channels[value].constant)[0]
+            ] = True
+    return True

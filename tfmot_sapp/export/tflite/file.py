@@ -1,0 +1,219 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""From a Keras model to a `.tflite` file that is known to be right.
+
+```python
+result = export_tflite(packed, "model.tflite")
+result = export_tflite(packed, "int8.tflite", quantize="int8",
+                       representative_data=images)
+print(result.size, result.max_error, result.ops)
+```
+
+The model is written as a SavedModel with fixed batch size, converted, checked
+against the source model under the runtime's default delegate, and only then put
+in place.
+"""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.base.files import check_path, place_file
+from tfmot_sapp.export import representative_data as representative
+from tfmot_sapp.export import verify
+from tfmot_sapp.export.serving import Serving, check_model, serving_of
+from tfmot_sapp.export.tflite.conversion import convert
+from tfmot_sapp.export.tflite.flatbuffer import count_ops, read_graph
+from tfmot_sapp.export.tflite.options import (
+    check_count,
+    check_options,
+    check_tolerance,
+)
+
+# Calls with which a file is compared with its source.
+_CHECKS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What an exporter wrote.
+
+    Attributes:
+        path: Where it is.
+        size: Size in bytes.
+        max_error: Largest absolute difference from the source model, as a
+            fraction of the output scale.
+        rms_error: Root mean square of the difference, as a fraction of that
+            of the outputs.
+        tolerance: What the checked error had to stay under: `max_error`
+            without quantization, `rms_error` with it.
+        ops: Number of operators of each kind.
+    """
+
+    path: pathlib.Path
+    size: int
+    max_error: float
+    rms_error: float
+    tolerance: float
+    ops: dict[str, int]
+
+
+def export_tflite(
+    model: Any,
+    path: str | os.PathLike,
+    quantize: str | None = None,
+    representative_data: Any = None,
+    encoding: str | None = None,
+    batch_size: int | None = 1,
+    input_signature: Any = None,
+    io_dtype: str = "float32",
+    max_samples: int = 512,
+    tolerance: float | None = None,
+) -> ExportResult:
+    """Writes a model as a `.tflite` file, checked against the model itself.
+
+    The file is compared with `model` under the runtime's default delegate
+    before it is put in place, see `tfmot_sapp.export.verify`; if anything
+    fails, what stood at `path` stays.
+
+    Args:
+        model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed
+            by `pack_blocks`.
+        path: The file to write. Missing folders are made.
+        quantize: `None` for float32; `"float16"` stores weights in half
+            precision and computes in float32; `"dynamic_int8"` stores 8-bit
+            weights and rounds activations while it runs; `"int8"` computes
+            in 8 bits throughout, per output channel, with ranges from
+            `representative_data`.
+        representative_data: Inputs as the model will see them: an array, a
+            list or dictionary of arrays, a `tf.data.Dataset` or a generator of
+            batches. Required for `"int8"`; otherwise used, if given, for the
+            comparison in place of random numbers.
+        encoding: `None`, or `"sparse"` for TFLite's own sparse tensor encoding
+            of a stripped model. It makes files smaller, rarely faster, and
+            is refused where the runtime would unpack the tensors again.
+        batch_size: The batch size to fix, or `None` to leave it open, which
+            can cost speed.
+        input_signature: Specs (anything with `shape` and `dtype`) structured
+            like the model's input. Needed for subclassed models only.
+        io_dtype: `"float32"` or, with `quantize="int8"`, `"int8"`: type of the
+            file's inputs and outputs.
+        max_samples: Most samples of `representative_data` to calibrate with.
+        tolerance: Largest relative root mean square error of a quantized file;
+            derived from the rounding of its tensors by default.
+
+    Returns:
+        An `ExportResult`.
+
+    Raises:
+        TypeError: If `model` is no Keras model, `path` no path, or
+            `representative_data` no data.
+        ValueError: If the model is still wrapped for pruning, an argument is
+            out of range, `path` can't be written, the model needs operators
+            that the runtime lacks, or the file is too far from the model.
+
+    Example:
+
+    >>> import keras, tempfile
+    >>> inputs = keras.Input((8,), name="x")
+    >>> model = keras.Model(inputs, keras.layers.Dense(2, name="y")(inputs))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = export_tflite(model, folder + "/model.tflite")
+    >>> result.ops
+    {'FULLY_CONNECTED': 1}
+    """
+    check_model(model)
+    check_options(quantize, encoding, io_dtype)
+    check_count("batch_size", 1 if batch_size is None else batch_size)
+    check_count("max_samples", max_samples)
+    check_tolerance(tolerance)
+    target = check_path(path, "file")
+    if quantize == "int8" and representative_data is None:
+        raise ValueError(
+            '`representative_data` is required for quantize="int8": the ranges '
+            "of the activations come from it. Received: None."
+        )
+    serving = serving_of(model, batch_size, input_signature)
+    data: list[dict[str, np.ndarray]] | None = None
+    if representative_data is not None:
+        data = list(
+            representative.batches(
+                representative_data, serving, batch_size or 1, max_samples
+            )
+        )
+    content = convert(serving, quantize, encoding, io_dtype, data)
+    if encoding == "sparse":
+        _check_encoding(content)
+    difference = _compare(serving, content, quantize, data, tolerance)
+    place_file(target, content)
+    return ExportResult(
+        path=target,
+        size=len(content),
+        max_error=difference.max_error,
+        rms_error=difference.rms_error,
+        tolerance=difference.tolerance,
+        ops=count_ops(content),
+    )
+
+
+def _check_encoding(content: bytes) -> None:
+    """Refuses a sparse encoding that the runtime would only undo."""
+    graph = read_graph(content)
+    undone = {
+        graph.tensors[op.inputs[0]].name
+        for op in graph.ops
+        if op.name == "DENSIFY"
+    }
+    if undone:
+        names = ", ".join(repr(name) for name in sorted(undone)[:3])
+        raise ValueError(
+            '`encoding="sparse"` gives nothing for this model: the runtime '
+            f"would unpack {len(undone)} of its kernels (DENSIFY) and multiply "
+            "them densely, because only Dense kernels with blocks of 4 or 16 "
+            "along the input axis have a sparse kernel. Use "
+            "`pack_blocks(model)` without `encoding`. "
+            f"Received: kernels {names}."
+        )
+    if not any(tensor.is_sparse for tensor in graph.tensors):
+        raise ValueError(
+            '`encoding="sparse"` encoded nothing: no kernel of `model` has '
+            "enough zeros in blocks. Prune it, or leave `encoding` out. "
+            "Received: a model without a sparse kernel."
+        )
+
+
+def _compare(
+    serving: Serving,
+    content: bytes,
+    quantize: str | None,
+    data: list[dict[str, np.ndarray]] | None,
+    tolerance: float | None,
+) -> verify.Difference:
+    if data is not None:
+        inputs = data[:_CHECKS]
+    else:
+        inputs = [
+            representative.random_inputs(serving, samples=2, seed=seed)
+            for seed in range(_CHECKS)
+        ]
+    expected = verify.source_outputs(serving, inputs)
+    if quantize is None:
+        return verify.check_exact(
+            serving, expected, verify.run_file(content, inputs)
+        )
+    return verify.check_quantized(content, inputs, expected, tolerance)

@@ -1,0 +1,145 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""The calls in a Keras graph, the same for both Keras."""
+
+import dataclasses
+from typing import Any
+
+from tfmot_sapp.frameworks.which_keras import keras_of
+
+
+@dataclasses.dataclass
+class Call:
+    """One call of a layer in a Keras graph."""
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: list[Any]
+
+
+def is_graph(model: Any) -> bool:
+    """Whether a model's graph can be read: a Functional or Sequential one."""
+    keras: Any = keras_of(model)
+    if isinstance(model, keras.Sequential):
+        return bool(model.built) and bool(getattr(model, "inputs", None))
+    # A subclass of Functional may compute something else in its call.
+    cls: Any = type(model)
+    return _is_functional(model) and cls.call is _functional_call(model)
+
+
+def _is_functional(model: Any) -> bool:
+    return hasattr(model, "_nodes_by_depth") and bool(
+        getattr(model, "inputs", None)
+    )
+
+
+def _functional_call(model: Any) -> Any:
+    base: Any
+    for base in type(model).__mro__:
+        if base.__name__ == "Functional":
+            return base.call
+    return None
+
+
+def is_nested(layer: Any) -> bool:
+    """Whether a layer is itself a model."""
+    keras: Any = keras_of(layer)
+    return isinstance(layer, keras.Model)
+
+
+def calls_of(model: Any) -> list[Call]:
+    calls = []
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            if hasattr(node, "arguments"):
+                operation = node.operation
+                args, kwargs = node.arguments.args, node.arguments.kwargs
+            else:
+                operation = node.layer
+                args, kwargs = node.call_args, node.call_kwargs
+            calls.append(
+                Call(operation, args, dict(kwargs), tensors_of(node.outputs))
+            )
+    return calls
+
+
+def tensors_of(structure: Any) -> list[Any]:
+    if isinstance(structure, dict):
+        return [t for key in structure for t in tensors_of(structure[key])]
+    if isinstance(structure, (list, tuple)):
+        return [t for item in structure for t in tensors_of(item)]
+    if _is_symbolic(structure):
+        return [structure]
+    return []
+
+
+def replace_tensors(structure: Any, new: dict[int, Any]) -> Any:
+    if isinstance(structure, dict):
+        return {
+            key: replace_tensors(item, new) for key, item in structure.items()
+        }
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(replace_tensors(item, new) for item in structure)
+    return new.get(id(structure), structure)
+
+
+def _is_symbolic(obj: Any) -> bool:
+    return type(obj).__name__ in (
+        "KerasTensor",
+        "RaggedKerasTensor",
+        "SparseKerasTensor",
+    )
+
+
+OPERATIONS = {
+    "keras.src.ops.numpy.Add": ("add", 2),
+    "keras.src.ops.nn.Relu": ("map", 1),
+    "tf.__operators__.add": ("add", 2),
+    "tf.math.add": ("add", 2),
+    "tf.nn.relu": ("map", 1),
+}
+
+
+def operation_name(operation: Any) -> str:
+    if type(operation).__name__ == "TFOpLambda":
+        return operation.symbol or ""
+    return f"{type(operation).__module__}.{type(operation).__name__}"
+
+
+def copy_of(keras: Any, layer: Any) -> Any:
+    if is_nested(layer) and is_graph(layer):
+        copy = keras.models.clone_model(layer)
+        copy.set_weights(layer.get_weights())
+        return copy
+    try:
+        copy = type(layer).from_config(layer.get_config())
+        if layer.weights:
+            if hasattr(layer, "get_build_config"):
+                copy.build_from_config(layer.get_build_config() or {})
+            if len(copy.weights) != len(layer.weights):
+                return layer
+            copy.set_weights(layer.get_weights())
+    except (TypeError, ValueError, NotImplementedError, AttributeError):
+        # Without a usable config it can't be copied; it is used as it is.
+        return layer
+    return copy
+
+
+def policy_of(layer: Any) -> Any:
+    policy = getattr(layer, "dtype_policy", None)
+    return getattr(policy, "name", None)

@@ -1,0 +1,40 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""A learning-rate schedule of Keras 3 that outlives optimizer resets."""
+
+from typing import Any
+
+import keras
+
+from tfmot_sapp.frameworks.offset_schedule import OffsetMixin
+
+
+@keras.saving.register_keras_serializable(package="tfmot_sapp")
+class OffsetSchedule(
+    OffsetMixin, keras.optimizers.schedules.LearningRateSchedule
+):
+    """Calls a schedule with the steps from before resets added.
+
+    Args:
+        schedule: A `keras.optimizers.schedules.LearningRateSchedule`.
+        offset: Number of steps from before the last reset.
+    """
+
+    _keras = keras
+
+    def _make_offset(self, offset: int) -> Any:
+        return keras.Variable(
+            offset, dtype="int32", trainable=False, name="step_offset"
+        )

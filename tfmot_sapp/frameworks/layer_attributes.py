@@ -1,0 +1,91 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""The layers that a subclassed model holds in its attributes.
+
+Both Keras keep a second list of a model's layers, from which they collect
+weights; a layer that is replaced in an attribute is replaced there too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from tfmot_sapp.frameworks.which_keras import is_layer
+
+
+def layer_members(model: Any) -> Iterator[Any]:
+    """Yields the layers in a model's attributes, lists and dictionaries."""
+    for value in _attributes(model).values():
+        yield from (member for member in _flat(value) if is_layer(member))
+
+
+def replace_members(
+    original: Any, copy: Any, make: Callable[[Any], Any]
+) -> None:
+    """Puts new layers in a model's attributes.
+
+    Args:
+        original: A subclassed model.
+        copy: A copy of it, whose attributes are changed.
+        make: Function from a layer of the original to the one that the copy
+            gets in its place.
+    """
+    tracker = getattr(copy, "_tracker", None)
+    if tracker is not None:
+        # Keras 3 closes the list of a model's layers when the model is built.
+        tracker.unlock()
+    mine = _attributes(copy)
+    for name, value in _attributes(original).items():
+        if not any(map(is_layer, _flat(value))):
+            continue
+        for theirs, ours in zip(_flat(value), _flat(mine.get(name, ()))):
+            if is_layer(theirs) and tracker is not None:
+                _swap(tracker, ours, make(theirs))
+        if hasattr(copy, name):
+            delattr(copy, name)
+        setattr(copy, name, _map_layers(value, make))
+    if tracker is not None and copy.built:
+        tracker.lock()
+
+
+def _attributes(model: Any) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(model).items()
+        if not name.startswith("_self_") and name not in ("_layers", "_metrics")
+    }
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return [value]
+
+
+def _map_layers(value: Any, make: Callable[[Any], Any]) -> Any:
+    def one(member: Any) -> Any:
+        return make(member) if is_layer(member) else member
+
+    if isinstance(value, Mapping):
+        return {key: one(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [one(member) for member in value]
+    return one(value)
+
+
+def _swap(tracker: Any, old: Any, new: Any) -> None:
+    if tracker.is_in_store("layers", old):
+        tracker.replace_tracked_value("layers", old, new)

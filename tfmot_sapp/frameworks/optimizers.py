@@ -1,0 +1,183 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Looking into an optimizer of either Keras, and resetting it.
+
+AC/DC and SequentialAttention++ reset the optimizer between phases (arXiv
+2402.17902, Section 3.3). For Adam that takes zero moments and a bias correction
+that restarts, or the first steps are about three times too large. The bias
+correction counts from `optimizer.iterations`, and so does a learning-rate
+schedule, which must go on: it is wrapped in a schedule with an offset.
+
+The legacy optimizers of tf_keras keep their state by other names: a slot for a
+variable and a name, and the learning rate among their hyperparameters.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfmot_sapp.frameworks.which_keras import host_value, keras_of
+
+_MODERN_NAMES = {
+    "m": "momentums",
+    "v": "velocities",
+    "momentum": "momentums",
+}
+
+
+def inner_optimizer(optimizer: Any) -> Any:
+    """Returns the optimizer inside a loss-scaling one, or the optimizer."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def iterations(optimizer: Any) -> int:
+    """Returns how many steps an optimizer has made since its last reset."""
+    return int(host_value(inner_optimizer(optimizer).iterations))
+
+
+def slots_of(optimizer: Any, variable: Any) -> Mapping[str, Any]:
+    """Returns what an optimizer keeps for a variable, by name.
+
+    Args:
+        optimizer: An optimizer of either Keras, or `None`.
+        variable: The variable, of the same Keras.
+
+    Returns:
+        Variables of the same shape, by the name that the optimizer has
+        for them without underscores: "momentums" and "velocities" for Adam in
+        both Keras. Empty if the optimizer has none yet.
+    """
+    if optimizer is None:
+        return {}
+    optimizer = inner_optimizer(optimizer)
+    if _is_legacy(optimizer):
+        return _legacy_slots(optimizer, variable)
+    indices = getattr(optimizer, "_trainable_variables_indices", None)
+    if indices is None:
+        indices = getattr(optimizer, "_index_dict", {})
+    index = indices.get(optimizer._var_key(variable))
+    if index is None:
+        return {}
+    slots = {}
+    for name, values in vars(optimizer).items():
+        if name == "_trainable_variables" or not isinstance(values, list):
+            continue
+        if len(values) == len(indices):
+            slot = values[index]
+            if tuple(getattr(slot, "shape", ())) == tuple(variable.shape):
+                slots[name.strip("_")] = slot
+    return slots
+
+
+def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
+    """Puts an optimizer back to where it was before its first step.
+
+    Its variables get their initial values and its iterations restart, while its
+    learning-rate schedule goes on; `continue_schedule` must have been called
+    before the training function was traced.
+
+    Args:
+        optimizer: An optimizer of either Keras.
+        trainable: The variables that it trains.
+
+    Returns:
+        The number of steps that the optimizer counted before.
+    """
+    optimizer = inner_optimizer(optimizer)
+    done = iterations(optimizer)
+    if done == 0:
+        return 0
+    fresh = type(optimizer).from_config(optimizer.get_config())
+    if _is_legacy(optimizer):
+        fresh._create_all_weights(list(trainable))
+        for variable in trainable:
+            initial = _legacy_slots(fresh, variable)
+            for name, slot in _legacy_slots(optimizer, variable).items():
+                slot.assign(tf.convert_to_tensor(initial[name]))
+        _restart_count(optimizer, optimizer.iterations, done)
+        return done
+    fresh.build(list(trainable))
+    counter = getattr(optimizer, "_iterations", optimizer.iterations)
+    keep = {id(counter), id(optimizer._learning_rate)}
+    for variable, initial in zip(_variables(optimizer), _variables(fresh)):
+        if id(variable) not in keep:
+            variable.assign(tf.convert_to_tensor(initial))
+    _restart_count(optimizer, counter, done)
+    return done
+
+
+def continue_schedule(optimizer: Any, offset: int = 0) -> None:
+    """Makes an optimizer's learning-rate schedule survive resets.
+
+    Does nothing if the optimizer has a plain learning rate, or a schedule that
+    does survive already.
+
+    Args:
+        optimizer: An optimizer of either Keras.
+        offset: Steps that the optimizer has made and does not count: those from
+            before its last reset, if it has just been restored.
+    """
+    optimizer = inner_optimizer(optimizer)
+    keras = keras_of(optimizer)
+    schedule = _learning_rate(optimizer)
+    if not isinstance(
+        schedule, keras.optimizers.schedules.LearningRateSchedule
+    ) or hasattr(schedule, "add_offset"):
+        return
+    if keras.__name__ == "keras":
+        from tfmot_sapp.frameworks.keras_offset_schedule import OffsetSchedule
+    else:
+        from tfmot_sapp.frameworks.tf_keras_offset_schedule import (
+            OffsetSchedule,
+        )
+    if _is_legacy(optimizer):
+        optimizer.learning_rate = OffsetSchedule(schedule, offset)
+    else:
+        optimizer._learning_rate = OffsetSchedule(schedule, offset)
+
+
+def _is_legacy(optimizer: Any) -> bool:
+    return hasattr(optimizer, "get_slot_names")
+
+
+def _legacy_slots(optimizer: Any, variable: Any) -> dict[str, Any]:
+    names = optimizer.get_slot_names()
+    # Asking for a slot that was never made is an error there.
+    made = {id(weight) for weight in optimizer.weights}
+    slots = {}
+    for name in names if len(made) > 1 else ():
+        slot = optimizer.get_slot(variable, name)
+        if id(slot) in made:
+            slots[_MODERN_NAMES.get(name, name)] = slot
+    return slots
+
+
+def _learning_rate(optimizer: Any) -> Any:
+    if _is_legacy(optimizer):
+        return optimizer._hyper.get("learning_rate")
+    return getattr(optimizer, "_learning_rate", None)
+
+
+def _restart_count(optimizer: Any, counter: Any, done: int) -> None:
+    schedule = _learning_rate(optimizer)
+    if hasattr(schedule, "add_offset"):
+        schedule.add_offset(done)
+    counter.assign(0)
+
+
+def _variables(optimizer: Any) -> list[Any]:
+    variables = optimizer.variables
+    return list(variables() if callable(variables) else variables)

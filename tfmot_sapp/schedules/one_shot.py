@@ -1,0 +1,80 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Pruning at one step."""
+
+from typing import Any
+
+from tfmot_sapp.schedules.schedule import (
+    DENSE,
+    SPARSE,
+    SteppedSchedule,
+    Update,
+    validate_fraction,
+)
+
+
+class OneShot(SteppedSchedule):
+    """Trains dense, prunes once, and fine-tunes what is left.
+
+    Above 90 % take it with `ConnectedAllocation`.
+
+    Args:
+        target_sparsity: Fraction of the blocks to remove, in [0, 1).
+        end_step: Number of steps of the whole training.
+        begin_step: Step at which the dense phase begins.
+        dense_fraction: Share of the training before the blocks go.
+        reset_optimizer: Whether the optimizer's moments are reset then.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> schedule = OneShot(0.9, end_step=1000)
+    >>> schedule(499), schedule(500), schedule(501)
+    ((False, 0.0), (True, 0.9), (False, 0.9))
+    """
+
+    def __init__(
+        self,
+        target_sparsity: float,
+        end_step: int,
+        begin_step: int = 0,
+        dense_fraction: float = 0.5,
+        reset_optimizer: bool = False,
+    ):
+        super().__init__(target_sparsity, end_step, begin_step)
+        self.dense_fraction = validate_fraction(
+            dense_fraction, "dense_fraction"
+        )
+        self.reset_optimizer = bool(reset_optimizer)
+
+    def _make_updates(self) -> list[Update]:
+        length = self.end_step - self.begin_step
+        step = self.begin_step + round(self.dense_fraction * length)
+        last = Update(step, self.target_sparsity, SPARSE)
+        if step == self.begin_step:
+            return [last]
+        return [Update(self.begin_step, 0.0, DENSE), last]
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "target_sparsity": self.target_sparsity,
+            "end_step": self.end_step,
+            "begin_step": self.begin_step,
+            "dense_fraction": self.dense_fraction,
+            "reset_optimizer": self.reset_optimizer,
+        }

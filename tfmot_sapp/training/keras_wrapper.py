@@ -1,0 +1,214 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`PruneBlocks` for Keras 3."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from tfmot_sapp.allocations.allocation import Allocation
+from tfmot_sapp.blocks.block_size import BlockSize
+from tfmot_sapp.scorers.scorer import Scorer
+from tfmot_sapp.training.pruned_kernel import PrunedKernel
+from tfmot_sapp.training.wrapper import PruneBlocksMixin, call_like
+
+
+@keras.saving.register_keras_serializable(package="tfmot_sapp")
+class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
+    """Calls a layer with its kernels multiplied by factor and mask.
+
+    `tfmot_sapp.prune_blocks` makes these; there is seldom a reason to make one
+    by hand.
+
+    Args:
+        layer: The layer to prune. Its variables stay its own.
+        pruning_schedule: A schedule.
+        block_size: `(in, out)`, or one extent per axis of the kernel.
+        scorer: A `Scorer`. Defaults to `SequentialAttention()`.
+        allocation: An `Allocation`. Defaults to `UniformAllocation()`.
+        min_blocks: Kernels with fewer blocks than this are left alone.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+
+    >>> from tfmot_sapp import SequentialAttentionSchedule
+    >>> schedule = SequentialAttentionSchedule(0.5, end_step=100)
+    >>> layer = PruneBlocks(keras.layers.Dense(8), schedule, (2, 2))
+    >>> layer.build((None, 4))
+    >>> layer.pruned_kernels[0].grid.cells
+    (2, 4)
+    """
+
+    _full_precision_variable: ClassVar[dict[str, bool]] = {"autocast": False}
+
+    def __init__(
+        self,
+        layer: Any,
+        pruning_schedule: Any,
+        block_size: BlockSize = (32, 32),
+        scorer: Scorer | None = None,
+        allocation: Allocation | None = None,
+        min_blocks: int = 1,
+        **kwargs: Any,
+    ):
+        # Keras reads the signature of `call`, which is the wrapped layer's,
+        # while it initializes.
+        self.__dict__["_wrapped"] = layer
+        kwargs.setdefault("name", f"prune_blocks_{layer.name}")
+        kwargs.setdefault("dtype", layer.dtype_policy)
+        super().__init__(layer, **kwargs)
+        self.supports_masking = layer.supports_masking
+        self._configure(
+            pruning_schedule, block_size, scorer, allocation, min_blocks
+        )
+        # A model's `quantize` passes wrappers by and quantizes what is inside.
+        layer.quantize = functools.partial(refuse_to_quantize, layer.name)
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """Calls the wrapped layer; takes the same arguments."""
+        return call_like(self.__dict__["_wrapped"], self._call)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the layer, building it with all its inputs if need be."""
+        if not self.layer.built:
+            # Keras builds from the shape of the first input alone where a
+            # wrapper does not name the others.
+            def symbolic(value: Any) -> Any:
+                if not hasattr(value, "shape"):
+                    return value
+                return keras.KerasTensor(value.shape, value.dtype)
+
+            self.layer(
+                *keras.tree.map_structure(symbolic, args),
+                **keras.tree.map_structure(symbolic, kwargs),
+            )
+        return super().__call__(*args, **kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds the wrapped layer and makes the variables of its blocks."""
+        super().build(input_shape)
+        self._make_variables()
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Returns what the wrapped layer needs to be built."""
+        return {"layer": self.layer.get_build_config()}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the wrapped layer as it was built, then this one."""
+        if config.get("layer") and not self.layer.built:
+            self.layer.build_from_config(config["layer"])
+        if self.layer.built:
+            self.build()
+            self.built = True
+
+    def _call(self, *args: Any, training: Any = None, **kwargs: Any) -> Any:
+        if training:
+            self._require_driver()
+            self._add_penalties()
+        if "training" in self.layer.call_signature_parameters:
+            kwargs["training"] = training
+        values = {
+            id(kernel.variable): (kernel.variable, tensor)
+            for kernel, tensor in self._effective_kernels(bool(training))
+        }
+        outer = _current_stateless_scope()
+        if outer is not None:
+            for variable in self.layer.variables:
+                value = outer.get_current_value(variable)
+                if value is not None:
+                    values.setdefault(id(variable), (variable, value))
+        with keras.StatelessScope(
+            list(values.values()), collect_losses=True
+        ) as scope:
+            outputs = self.layer(*args, **kwargs)
+        # Batch statistics, seeds and losses were kept back by the scope.
+        pruned = {id(pruned.variable) for pruned in self._kernels}
+        for variable in self.layer.variables:
+            value = scope.get_current_value(variable)
+            before = values.get(id(variable), (None, None))[1]
+            if id(variable) not in pruned and value is not before:
+                variable.assign(value)
+        for loss in scope.losses:
+            self.add_loss(loss)
+        return outputs
+
+    def _full_precision(self, pruned: PrunedKernel) -> tf.Tensor:
+        outer = _current_stateless_scope()
+        if outer is not None:
+            value = outer.get_current_value(pruned.variable)
+            if value is not None:
+                return tf.convert_to_tensor(value)
+        # Inside a mixed-precision layer `value` would be a rounded copy.
+        return tf.convert_to_tensor(pruned.variable._value)
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the wrapped layer's output shape."""
+        return self.layer.compute_output_shape(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the wrapped layer's output specification."""
+        if "training" not in self.layer.call_signature_parameters:
+            kwargs.pop("training", None)
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Returns the wrapped layer's output mask."""
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    def release(self) -> Any:
+        """Gives the wrapped layer back."""
+        del self.layer.quantize
+        return super().release()
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal layer."""
+        return {**super().get_config(), **self._arguments()}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "PruneBlocks":
+        """Makes a layer from what `get_config` returned."""
+        return super().from_config(cls._restored(config), custom_objects)
+
+
+def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:
+    """Takes the place of `quantize` in what is wrapped.
+
+    Args:
+        name: Name of the layer or model.
+        *args: Ignored.
+        **kwargs: Ignored.
+
+    Raises:
+        ValueError: Always: quantizing would bypass the masks.
+    """
+    raise ValueError(
+        f"`{name}` is being pruned and cannot be quantized. Call "
+        "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
+    )
+
+
+def _current_stateless_scope() -> Any:
+    # Keras does not export how to ask for the scope that one is in.
+    from keras.src.backend.common import stateless_scope
+
+    if not stateless_scope.in_stateless_scope():
+        return None
+    return stateless_scope.get_stateless_scope()

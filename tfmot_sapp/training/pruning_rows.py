@@ -1,0 +1,186 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""The rows of a report on a wrapped, stripped or plain model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.blocks.report import Report, Row
+from tfmot_sapp.frameworks.kernels import (
+    find_kernels,
+    has_matrices,
+    kernel_name,
+    why_no_kernels,
+)
+from tfmot_sapp.frameworks.pruning_record import record_of
+from tfmot_sapp.frameworks.walking import flatten_layers
+from tfmot_sapp.frameworks.which_keras import host_value, is_layer, is_model
+from tfmot_sapp.training.pruning_group import pruned_layers
+from tfmot_sapp.training.wrapper import PruneBlocksMixin
+
+
+def pruning_report(model: Any) -> Report:
+    """Reports what is pruned in a model that is not packed.
+
+    Args:
+        model: A wrapped, stripped or plain model, a layer or a list of layers.
+
+    Returns:
+        A `Report`.
+
+    Raises:
+        TypeError: If `model` is none of these.
+    """
+    members = model if isinstance(model, (list, tuple)) else [model]
+    if not members or not all(map(is_layer, members)):
+        raise TypeError(
+            "`model` must be a model, a layer or a list of layers of Keras 3 "
+            f"or tf_keras. Received: {model!r} of type {type(model).__name__}."
+        )
+    rows = _remembered(model)
+    if rows is None:
+        rows = pruning_rows(model)
+    wrapped = pruned_layers(model)
+    extra = sum(_count(_added_variables(layer)) for layer in wrapped)
+    parameters = sum(_count(member.weights) for member in members) - extra
+    removed = sum(row.weights - row.kept_weights for row in rows)
+    return Report(tuple(rows), parameters, parameters - removed)
+
+
+def _remembered(model: Any) -> Sequence[Row] | None:
+    if not is_model(model):
+        return None
+    rows = record_of(model).rows
+    if rows is None:
+        return None
+    # A stripped model may have been trained on or changed since.
+    current = {
+        row.name: row for row in _zero_rows(model, {}) if row.skipped is None
+    }
+    return [
+        row
+        if row.skipped
+        or row.name not in current
+        or current[row.name].kept_weights <= row.kept_weights
+        else current[row.name]
+        for row in rows
+    ]
+
+
+def pruning_rows(model: Any) -> list[Row]:
+    """Returns one `Row` for each kernel of a model, pruned or not."""
+    reasons = dict(record_of(model).skipped) if is_model(model) else {}
+    if not pruned_layers(model):
+        return _zero_rows(model, reasons)
+    rows = []
+    inside: set[int] = set()
+    for layer in flatten_layers(model):
+        if id(layer) in inside:
+            continue
+        if isinstance(layer, PruneBlocksMixin):
+            inside.update(id(inner) for inner in layer._flatten_layers())
+            rows += [_pruned_row(kernel) for kernel in layer.pruned_kernels]
+            for name, why in layer.skipped_kernels:
+                reasons.setdefault(name, why)
+        elif not is_model(layer) and layer.built:
+            inside.update(id(inner) for inner in layer._flatten_layers())
+            rows += _skipped_rows(layer, reasons)
+    return rows
+
+
+def _pruned_row(kernel: Any) -> Row:
+    mask = kernel.mask_array()
+    return Row(
+        name=kernel.name,
+        shape=kernel.grid.shape,
+        block=kernel.grid.block,
+        blocks=mask.size,
+        kept=int(mask.sum()),
+        weights=kernel.grid.num_weights,
+        kept_weights=int(kernel.grid.block_weights()[mask].sum()),
+        mask=mask,
+    )
+
+
+def _skipped_rows(layer: Any, reasons: Mapping[str, str]) -> list[Row]:
+    kernels = find_kernels(layer)
+    rows = []
+    for kernel in kernels:
+        name = kernel_name(layer.name, kernel, kernels)
+        weights = int(np.prod(kernel.shape))
+        why = reasons.get(name) or reasons.get(layer.name) or "not wrapped"
+        rows.append(
+            Row(
+                name,
+                kernel.shape,
+                None,
+                None,
+                None,
+                weights,
+                weights,
+                None,
+                why,
+            )
+        )
+    if not kernels and has_matrices(layer):
+        weights = _count(layer.weights)
+        shape = max((tuple(w.shape) for w in layer.weights), key=len)
+        why = reasons.get(layer.name) or why_no_kernels(layer)
+        rows.append(
+            Row(
+                layer.name, shape, None, None, None, weights, weights, None, why
+            )
+        )
+    return rows
+
+
+def _zero_rows(model: Any, reasons: Mapping[str, str]) -> list[Row]:
+    rows = []
+    inside: set[int] = set()
+    for layer in flatten_layers(model):
+        if id(layer) in inside or is_model(layer) or not layer.built:
+            continue
+        inside.update(id(inner) for inner in layer._flatten_layers())
+        kernels = find_kernels(layer)
+        for kernel in kernels:
+            values = host_value(kernel.variable)
+            nonzero = int(np.count_nonzero(values))
+            name = kernel_name(layer.name, kernel, kernels)
+            why = None if nonzero < values.size else "no zeros in it"
+            rows.append(
+                Row(
+                    name,
+                    kernel.shape,
+                    None,
+                    None,
+                    None,
+                    values.size,
+                    nonzero,
+                    None,
+                    reasons.get(name, why),
+                )
+            )
+    return rows
+
+
+def _added_variables(layer: Any) -> list[Any]:
+    inner = {id(variable) for variable in layer.layer.weights}
+    return [v for v in layer.weights if id(v) not in inner]
+
+
+def _count(variables: Sequence[Any]) -> int:
+    return sum(int(np.prod(tuple(variable.shape))) for variable in variables)

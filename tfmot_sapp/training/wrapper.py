@@ -1,0 +1,311 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What a pruned layer does, in whichever Keras it lives.
+
+`PruneBlocksMixin` holds everything the two `PruneBlocks` layers have in common:
+their arguments, their variables and the kernels they prune. The rims add how
+their Keras calls a layer with other weights than its own: `keras_wrapper.py`
+for Keras 3, `tf_keras_wrapper.py` for tf_keras.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfmot_sapp.allocations.allocation import Allocation, validate_allocation
+from tfmot_sapp.allocations.uniform_allocation import UniformAllocation
+from tfmot_sapp.base.registry import deserialize, serialize
+from tfmot_sapp.blocks.block_size import BlockSize, validate_block_size
+from tfmot_sapp.frameworks.kernels import (
+    Kernel,
+    find_kernels,
+    kernel_name,
+    why_no_kernels,
+)
+from tfmot_sapp.schedules.schedule import target_sparsity, validate_schedule
+from tfmot_sapp.scorers.scorer import Scorer, StateSpec, validate_scorer
+from tfmot_sapp.scorers.sequential_attention import SequentialAttention
+from tfmot_sapp.training.pruned_kernel import PrunedKernel
+
+NOT_STARTED = -1
+
+
+class PruneBlocksMixin:
+    """The part of `PruneBlocks` that knows no Keras.
+
+    Attributes:
+        pruning_schedule: The schedule.
+        block_size: `(in, out)`, or one extent per axis of the kernel.
+        scorer: The scorer.
+        allocation: The allocation.
+        min_blocks: Kernels with fewer blocks are left alone.
+        pruned_kernels: The kernels that are pruned; empty until built.
+        skipped_kernels: Pairs of a kernel's name and the reason why it is not
+            pruned.
+        pruning_step: Variable: the last step whose updates have been made.
+        step_offset: Variable: steps that the optimizer no longer counts, since
+            its iterations restart when it is reset.
+    """
+
+    # Argument of this Keras's `add_weight` without which a layer of mixed
+    # precision would read a rounded copy.
+    _full_precision_variable: ClassVar[dict[str, bool]]
+
+    def _configure(
+        self,
+        pruning_schedule: Any,
+        block_size: BlockSize,
+        scorer: Scorer | None,
+        allocation: Allocation | None,
+        min_blocks: int,
+    ) -> None:
+        self.pruning_schedule = validate_schedule(pruning_schedule)
+        self.block_size = validate_block_size(block_size)
+        self.scorer = validate_scorer(scorer or SequentialAttention())
+        self.allocation = validate_allocation(allocation or UniformAllocation())
+        self.min_blocks = int(min_blocks)
+        # Tuples, because Keras would turn a list into one that it tracks.
+        self._kernels: tuple[PrunedKernel, ...] = ()
+        self._skipped: tuple[tuple[str, str], ...] = ()
+        self._driven = False
+
+    @property
+    def pruned_kernels(self) -> tuple[PrunedKernel, ...]:
+        """The kernels that are pruned; empty until the layer is built."""
+        return self._kernels
+
+    @property
+    def skipped_kernels(self) -> tuple[tuple[str, str], ...]:
+        """Names of kernels that are left alone, each with the reason."""
+        return self._skipped
+
+    @property
+    def target_sparsity(self) -> float | None:
+        """Sparsity the schedule ends at, if it tells."""
+        return target_sparsity(self.pruning_schedule)
+
+    def _make_variables(self) -> None:
+        """Makes the variables once the wrapped layer is built."""
+        kernels = find_kernels(self.layer)
+        pruned = []
+        skipped = []
+        for kernel in kernels:
+            name = kernel_name(self.layer.name, kernel, kernels)
+            reason = why_skip(kernel, self.block_size, self.min_blocks)
+            if reason:
+                skipped.append((name, reason))
+            else:
+                pruned.append(self._make_kernel(name, kernel))
+        if not kernels:
+            skipped.append((self.layer.name, why_no_kernels(self.layer)))
+        for kernel in pruned:
+            kernel.prepare()
+        self._kernels = tuple(pruned)
+        self._skipped = tuple(skipped)
+        self.pruning_step = self._counter("pruning_step", NOT_STARTED)
+        self.step_offset = self._counter("step_offset", 0)
+
+    def _make_kernel(self, name: str, kernel: Kernel) -> PrunedKernel:
+        grid = kernel.grid(self.block_size)
+        target = self._kernel_target(name)
+        prefix = kernel.path.replace(".", "_")
+        specs = {
+            "mask": StateSpec(grid.cells, 1, dtype="bool"),
+            "scheduled_mask": StateSpec(grid.cells, 1, dtype="bool"),
+            **self.scorer.state_specs(grid, target),
+        }
+        if getattr(self.pruning_schedule, "swaps", False):
+            specs["gradients"] = StateSpec(grid.cells)
+        # A kernel that keeps every block is the dense kernel to the bit: it
+        # has no factor, so nothing to train beside it.
+        scorer = self.scorer
+        if target == 0.0:
+            specs = {
+                key: spec
+                for key, spec in specs.items()
+                if key in ("mask", "scheduled_mask")
+            }
+            scorer = _Unpruned()
+        variables = {
+            key: self._state_variable(f"{prefix}_{key}", spec)
+            for key, spec in specs.items()
+        }
+        return PrunedKernel(
+            name=name,
+            kernel=kernel,
+            grid=grid,
+            scorer=scorer,
+            target_sparsity=target,
+            mask=variables.pop("mask"),
+            scheduled_mask=variables.pop("scheduled_mask"),
+            gradients=variables.pop("gradients", None),
+            state=variables,
+        )
+
+    def _kernel_target(self, name: str) -> float | None:
+        target = self.target_sparsity
+        sparsity_of = getattr(self.allocation, "sparsity_of", None)
+        if target is None or sparsity_of is None:
+            return target
+        return sparsity_of(name, target, target)
+
+    def _state_variable(self, name: str, spec: StateSpec) -> Any:
+        initial = spec.initial
+
+        def initializer(shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
+            value = initial(tuple(shape)) if callable(initial) else initial
+            return tf.cast(
+                tf.broadcast_to(np.asarray(value), shape), dtype or tf.float32
+            )
+
+        return self.add_weight(
+            name=name,
+            shape=spec.shape,
+            dtype=spec.dtype,
+            initializer=initializer,
+            trainable=spec.trainable,
+            **self._full_precision_variable,
+        )
+
+    def _counter(self, name: str, value: int) -> Any:
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype="int64",
+            initializer=lambda shape, dtype=None: tf.constant(value, tf.int64),
+            trainable=False,
+        )
+
+    def _effective_kernels(
+        self, training: bool
+    ) -> list[tuple[Kernel, tf.Tensor]]:
+        """Returns each pruned kernel with what the layer multiplies with."""
+        return [
+            (
+                pruned.kernel,
+                pruned.effective(self._full_precision(pruned), training),
+            )
+            for pruned in self._kernels
+        ]
+
+    def _add_penalties(self) -> None:
+        for pruned in self._kernels:
+            penalty = pruned.penalty()
+            if penalty is not None:
+                self.add_loss(penalty)
+
+    def release(self) -> Any:
+        """Gives the wrapped layer back."""
+        return self.layer
+
+    def drive(self) -> None:
+        """Notes that an `UpdatePruningStep` takes care of the masks."""
+        self._driven = True
+
+    def _require_driver(self) -> None:
+        if not self._driven:
+            raise ValueError(
+                f"The pruned layer `{self.name}` is trained but nothing "
+                "updates its masks. Pass "
+                "`callbacks=[tfmot_sapp.UpdatePruningStep()]` to `fit`; in a "
+                "training loop of your own, call the callback's "
+                "`set_model`, `on_train_begin` and `on_train_batch_end`."
+            )
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "pruning_schedule": serialize(self.pruning_schedule),
+            "block_size": list(self.block_size),
+            "scorer": serialize(self.scorer),
+            "allocation": serialize(self.allocation),
+            "min_blocks": self.min_blocks,
+        }
+
+    @staticmethod
+    def _restored(config: dict[str, Any]) -> dict[str, Any]:
+        config = dict(config)
+        for key in ("pruning_schedule", "scorer", "allocation"):
+            if isinstance(config.get(key), dict):
+                config[key] = deserialize(config[key])
+        return config
+
+
+class _Unpruned(Scorer):
+    """The scorer of a kernel whose target is 0 %: nothing is ever dropped."""
+
+    def score(self, view: Any) -> np.ndarray:
+        return np.ones(view.grid.cells)
+
+    def effective_kernel(
+        self,
+        kernel: tf.Tensor,
+        mask: tf.Tensor,
+        state: Any,
+        grid: Any,
+        target_sparsity: float | None,
+        training: bool,
+    ) -> tf.Tensor:
+        return kernel
+
+
+def why_skip(
+    kernel: Kernel, block_size: BlockSize, min_blocks: int
+) -> str | None:
+    """Returns why a kernel is not pruned, or `None` if it is."""
+    rank = len(kernel.shape)
+    if len(block_size) not in (2, rank):
+        return (
+            f"block_size {tuple(block_size)} does not fit a kernel of rank "
+            f"{rank}"
+        )
+    blocks = kernel.grid(block_size).num_blocks
+    if blocks < min_blocks:
+        return f"{blocks} blocks, fewer than {min_blocks}"
+    return None
+
+
+def call_like(layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a wrapper's `call` the signature of the wrapped layer's.
+
+    Keras reads a layer's abilities (`training`, masks, several inputs) off the
+    signature of its `call`. A `training` argument is added where the layer has
+    none, since a scorer may behave differently in training.
+
+    Args:
+        layer: The wrapped layer.
+        function: The wrapper's own `call`, taking any arguments.
+
+    Returns:
+        A function that calls `function`, with that signature.
+    """
+    signature = inspect.signature(layer.call)
+    parameters = list(signature.parameters.values())
+    if "training" not in signature.parameters:
+        training = inspect.Parameter(
+            "training", inspect.Parameter.KEYWORD_ONLY, default=None
+        )
+        at = len(parameters)
+        if parameters and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+            at -= 1
+        parameters.insert(at, training)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    call.__signature__ = signature.replace(parameters=parameters)
+    return call

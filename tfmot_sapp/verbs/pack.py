@@ -1,0 +1,164 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`pack_blocks`: a model that stores and multiplies only the kept blocks.
+
+Packing is a small compiler. It reads a Keras model into a graph
+(`read_keras.py`), folds batch norms, appends activations and additions to the
+layers they follow, folds constant channels away and drops what nothing reads
+(`passes.py`); chooses for every layer how to compute it and for every
+activation whether it is one tensor or a list of pieces (`choosing.py`, with the
+costs in `cost.py`, or by timing, `tuning.py`); and writes a Keras model of
+packed layers (`emit.py`, `packed_layers.py`, `lowerings.py`).
+
+It looks only at zeros in weights, so it serves any model, however it was
+pruned:
+
+```python
+packed = sapp.pack_blocks(sapp.strip_pruning(model))
+packed.save("packed.keras")
+sapp.export_tflite(packed, "packed.tflite")
+```
+"""
+
+import numbers
+from collections.abc import Iterator
+from typing import Any
+
+from tfmot_sapp.compiler.choose.cost import Machine
+from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
+from tfmot_sapp.compiler.emit.packing_rows import packing_of
+from tfmot_sapp.compiler.packing import dense_model, packed_model
+from tfmot_sapp.export.tuning import Tuning, fastest
+from tfmot_sapp.frameworks.calls import is_graph
+from tfmot_sapp.frameworks.which_keras import is_model, keras_of
+
+__all__ = ["Tuning", "pack_blocks", "packing_of"]
+
+
+def pack_blocks(
+    model: Any, batch_size: int = 1, tune: Tuning | None = None
+) -> Any:
+    """Returns a model that stores and multiplies only the kept blocks.
+
+    Blocks are found from zeros in the weights of Dense and convolution layers;
+    nothing needs to be known about how they came there. Layers that packing
+    doesn't know pass through unchanged; layers without pruned blocks, or too
+    dense to gain, stay dense. The result computes what `model` computes at
+    inference: batch norms are folded and dropout is gone, so it's for
+    inference, not for training.
+
+    Args:
+        model: A built Functional or Sequential model of `keras` (3) or
+            `tf_keras`, without pruning wrappers. It isn't changed. A subclassed
+            model of Keras 3 is accepted when its `call` works on symbolic
+            inputs.
+        batch_size: The batch that the result should be fast for, at least 1.
+            It takes any.
+        tune: `None` to choose by a cost model, the same on every machine; or a
+            `Tuning` to time candidates on this one. The dense model is one of
+            them, so that the result isn't slower than it.
+
+    Returns:
+        A Functional model of the same Keras with the same inputs and outputs.
+        `packing_of` says what was chosen for each layer.
+
+    Raises:
+        TypeError: If `model` is no model, or `tune` no `Tuning`.
+        ValueError: If the model is still wrapped for pruning, isn't built, or
+            has no graph that can be read; or `batch_size` is less than 1.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> inputs = keras.Input((512,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(512, name="d")(inputs))
+    >>> kernel = np.kron(np.eye(8), np.ones((64, 64)))
+    >>> model.get_layer("d").set_weights([kernel, np.zeros(512)])
+    >>> packing_of(pack_blocks(model))[0]["parameter_density"]
+    0.125
+    """
+    _check(model, batch_size, tune)
+    keras = keras_of(model)
+    if not is_graph(model):
+        model = _traced(model, keras)
+    if tune is None:
+        return packed_model(model, keras, batch_size, Machine())
+    candidates = [
+        packed_model(model, keras, batch_size, machine)
+        for machine in tune.machines()
+    ]
+    return fastest([dense_model(model, keras), *candidates], batch_size, tune)
+
+
+def _traced(model: Any, keras: Any) -> Any:
+    """A subclassed model as a Functional one, where its `call` allows it."""
+    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    shape = next(iter(shapes.values()), None) if len(shapes) == 1 else None
+    reason = "its input shape isn't known"
+    if keras.__name__ == "keras" and shape is not None and _is_shape(shape):
+        inputs = keras.Input((*shape[1:],))
+        try:
+            return keras.Model(inputs, model.call(inputs), name=model.name)
+        except (TypeError, ValueError, AttributeError) as error:
+            reason = f"its `call` can't be traced ({error})"
+    raise ValueError(
+        "`model` must be a built Functional or Sequential model. Received: "
+        f"{type(model).__name__} '{model.name}', and {reason}. Build it by "
+        "calling it on data, or express it as `keras.Model(inputs, outputs)`."
+    )
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list | tuple) and all(
+        n is None or isinstance(n, int) for n in shape
+    )
+
+
+def _check(model: Any, batch_size: Any, tune: Any) -> None:
+    if not is_model(model):
+        raise TypeError(
+            "`model` must be a Keras model (`keras` or `tf_keras`). Received: "
+            f"{model!r} of type {type(model).__name__}."
+        )
+    if isinstance(batch_size, bool) or not isinstance(
+        batch_size, numbers.Integral
+    ):
+        raise TypeError(
+            f"`batch_size` must be an integer. Received: {batch_size!r}."
+        )
+    if batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be at least 1. Received: {batch_size}."
+        )
+    if tune is not None and not isinstance(tune, Tuning):
+        raise TypeError(
+            "`tune` must be `None` or a `Tuning`. Received: "
+            f"{tune!r}. Pass `tune=Tuning()` to time candidates."
+        )
+    for layer in _layers_within(model):
+        if type(layer).__name__ == "PruneBlocks":
+            raise ValueError(
+                f"`model` is still wrapped for pruning (layer '{layer.name}'). "
+                "Call `strip_pruning(model)` first and pack its result."
+            )
+        if isinstance(layer, PackedComputation):
+            raise ValueError(
+                f"`model` is packed already (layer '{layer.name}'). Pack the "
+                "stripped model instead."
+            )
+
+
+def _layers_within(model: Any) -> Iterator[Any]:
+    yield from model._flatten_layers(include_self=False, recursive=True)

@@ -1,0 +1,109 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`strip_pruning`: a plain Keras model with exact zeros."""
+
+from typing import Any
+
+from tfmot_sapp.frameworks.copying import Cloner, Copy
+from tfmot_sapp.frameworks.kernels import find_kernels
+from tfmot_sapp.frameworks.pruning_record import record_rows
+from tfmot_sapp.frameworks.which_keras import is_layer, is_model
+from tfmot_sapp.training.pruning_group import pruned_layers, pruning_groups
+from tfmot_sapp.training.pruning_rows import pruning_rows
+from tfmot_sapp.training.wrapper import NOT_STARTED, PruneBlocksMixin
+
+
+def strip_pruning(model: Any) -> Any:
+    """Returns the model without pruning wrappers, its weights sparse.
+
+    Factors and masks are multiplied into the kernels, so that the stripped
+    model gives the wrapped one's outputs and its removed blocks are exact
+    zeros. The wrapped model stays as it is.
+
+    Args:
+        model: What `prune_blocks` returned: a model, a layer or a list of
+            layers.
+
+    Returns:
+        A model of the architecture that was wrapped; for a layer the layer
+        that was wrapped, its kernels sparse now; likewise for a list.
+
+    Raises:
+        TypeError: If `model` is no model, layer or list of layers.
+        ValueError: If it has no pruned layers.
+
+    Example:
+
+    >>> import keras, tfmot_sapp as sapp
+    >>> model = keras.Sequential(
+    ...     [keras.Input((64,)), keras.layers.Dense(100)])
+    >>> schedule = sapp.SequentialAttentionSchedule(0.9, end_step=1000)
+    >>> pruned = sapp.prune_blocks(model, schedule, block_size=(4, 4))
+    >>> [type(layer).__name__ for layer in strip_pruning(pruned).layers]
+    ['Dense']
+    """
+    members = model if isinstance(model, (list, tuple)) else [model]
+    for member in members:
+        if not is_layer(member):
+            raise TypeError(
+                "`model` must be a model, a layer or a list of layers. "
+                f"Received: {member!r} of type {type(member).__name__}."
+            )
+    if not pruned_layers(model):
+        raise ValueError(
+            "`model` has no pruned layers to strip. Received: "
+            f"{getattr(model, 'name', model)!r}. Pass what `prune_blocks` "
+            "returned."
+        )
+    _reach_target(model)
+    if isinstance(model, (list, tuple)):
+        return [_strip_layer(layer) for layer in model]
+    if not is_model(model):
+        return _strip_layer(model)
+    return _strip_model(model)
+
+
+def _reach_target(model: Any) -> None:
+    # A callback behind ours, such as EarlyStopping with its best weights, may
+    # have put earlier masks back after training ended.
+    for group in pruning_groups(model):
+        if group.step != NOT_STARTED:
+            group.finalise(lambda kernel: {})
+
+
+def _strip_model(model: Any) -> Any:
+    plain: list[tuple[Any, Any]] = []
+
+    def replace(layer: Any, copy: Copy) -> Any:
+        if not isinstance(layer, PruneBlocksMixin):
+            return copy(layer)
+        plain.append((layer, copy(layer.layer)))
+        return plain[-1][1]
+
+    stripped = Cloner(replace).clone(model)
+    for wrapper, layer in plain:
+        kernels = {kernel.path: kernel for kernel in find_kernels(layer)}
+        for pruned in wrapper.pruned_kernels:
+            kernels[pruned.kernel.path].variable.assign(pruned.folded())
+    record_rows(stripped, tuple(pruning_rows(model)))
+    return stripped
+
+
+def _strip_layer(layer: Any) -> Any:
+    if not isinstance(layer, PruneBlocksMixin):
+        return layer
+    for pruned in layer.pruned_kernels:
+        pruned.variable.assign(pruned.folded())
+    return layer.release()
