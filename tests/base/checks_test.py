@@ -222,7 +222,7 @@ def test_paths_are_strings_or_pathlike(tmp_path):
     assert checks.check_pathlike("a b") == "a b"
     for value in (None, 3, b"bytes", True, [], pathlib.Path):
         assert isinstance(error_of(checks.check_pathlike, value), TypeError)
-    for value in ("", "a\0b", pathlib.PurePath("a\0b")):
+    for value in ("", "a\0b", "\ud800", pathlib.PurePath("a\0b")):
         assert isinstance(error_of(checks.check_pathlike, value), ValueError)
 
 

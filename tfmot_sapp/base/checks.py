@@ -241,7 +241,8 @@ def check_pathlike(
 
     Raises:
         TypeError: If it is no path.
-        ValueError: If it is empty or holds a NUL character.
+        ValueError: If it is empty or holds what no name of a file can, such as
+            a NUL character.
     """
     path = value
     if isinstance(value, os.PathLike) and not isinstance(value, type):
@@ -251,8 +252,13 @@ def check_pathlike(
             f"`{name}` must be a string or a `pathlib.Path` that names {what}. "
             f"{received(name, value)}"
         )
-    if not path or "\0" in path:
-        fault = "must not be empty" if not path else "must hold no NUL"
+    fault = "must not be empty" if not path else ""
+    try:
+        if b"\0" in os.fsencode(path):
+            fault = "must hold no NUL"
+    except UnicodeEncodeError:
+        fault = "must hold only what a file's name can"
+    if fault:
         raise ValueError(
             f"`{name}` {fault}: it names {what}. {received(name, value)}"
         )
