@@ -35,7 +35,6 @@ import tensorflow as tf
 from tfmot_sapp.base.directories import placed_directory
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.compiler.emission import Emission
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
 from tfmot_sapp.export.serving import (
@@ -46,6 +45,7 @@ from tfmot_sapp.export.serving import (
     write_saved_model,
 )
 from tfmot_sapp.export.tflite.file import ExportResult
+from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
 
 # Batch sizes that a SavedModel is compared with its source at.
 _CHECKED_BATCHES = (1, 3)
@@ -122,7 +122,7 @@ def export_saved_model(
         write_saved_model(
             serving,
             folder,
-            Emission("tensorflow"),
+            TensorFlowTarget(constant_weights=True).operators(),
             jit_compile=jit_compile or None,
         )
         found, ops = _run(folder, inputs)

@@ -45,6 +45,7 @@ from tfmot_sapp.export.tflite.options import (
     check_options,
     check_tolerance,
 )
+from tfmot_sapp.targets.cpu_target import CpuTarget
 
 # Calls with which a file is compared with its source.
 _CHECKS = 3
@@ -157,7 +158,7 @@ def export_tflite(
                 representative_data, serving, batch_size or 1, max_samples
             )
         )
-    content = convert(serving, quantize, encoding, io_dtype, data)
+    content = convert(serving, quantize, encoding, io_dtype, data, CpuTarget())
     if encoding == "sparse":
         _check_encoding(content)
     difference = _compare(serving, content, quantize, data, tolerance)
