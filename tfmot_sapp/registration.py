@@ -28,7 +28,7 @@ from types import ModuleType
 
 
 def _register_with_keras() -> None:
-    from tfmot_sapp.compiler.emit import packed_layer  # noqa: F401
+    from tfmot_sapp.compiler.emit import keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import (  # noqa: F401
         block_regularizers,
@@ -37,7 +37,7 @@ def _register_with_keras() -> None:
 
 
 def _register_with_tf_keras() -> None:
-    from tfmot_sapp.compiler.emit import packed_layer_tf_keras  # noqa: F401
+    from tfmot_sapp.compiler.emit import tf_keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import tf_keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import tf_keras_wrapper  # noqa: F401
 

@@ -14,13 +14,13 @@
 # ==============================================================================
 """`pack_blocks`: a model that stores and multiplies only the kept blocks.
 
-Packing is a small compiler. It reads a Keras model into a graph
-(`read_keras.py`), folds batch norms, appends activations and additions to the
-layers they follow, folds constant channels away and drops what nothing reads
-(`passes.py`); chooses for every layer how to compute it and for every
-activation whether it is one tensor or a list of pieces (`choosing.py`, with the
-costs in `cost.py`, or by timing, `tuning.py`); and writes a Keras model of
-packed layers (`emit.py`, `packed_layers.py`, `lowerings.py`).
+Packing is a small compiler (`compiler/pipeline.py`). It reads a Keras model
+into a graph (`readers/`), folds batch norms and appends activations and
+additions to the layers they follow (`passes/`), folds constant channels away
+and drops what nothing reads (`analysis/`); chooses for every layer how to
+compute it and for every activation whether it is one tensor or a list of pieces
+(`choose/`, by the costs of the target or by timing, `export/tuning.py`); and
+writes a Keras model of packed layers (`emit/`, `lowerings/`).
 
 It looks only at zeros in weights, so it serves any model, however it was
 pruned:
@@ -36,13 +36,18 @@ import numbers
 from collections.abc import Iterator
 from typing import Any
 
-from tfmot_sapp.compiler.choose.cost import Machine
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
-from tfmot_sapp.compiler.emit.packing_rows import packing_of
-from tfmot_sapp.compiler.packing import dense_model, packed_model
-from tfmot_sapp.export.tuning import Tuning, fastest
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
+from tfmot_sapp.compiler.emit.packing_report import packing_of
+from tfmot_sapp.compiler.pipeline import dense_model, packed_model
+from tfmot_sapp.export.tuning import (
+    Tuning,
+    assumed_costs,
+    fastest,
+    target_of,
+)
 from tfmot_sapp.frameworks.calls import is_graph
 from tfmot_sapp.frameworks.which_keras import is_model, keras_of
+from tfmot_sapp.targets.cpu_target import CpuTarget
 
 __all__ = ["Tuning", "pack_blocks", "packing_of"]
 
@@ -94,12 +99,17 @@ def pack_blocks(
     if not is_graph(model):
         model = _traced(model, keras)
     if tune is None:
-        return packed_model(model, keras, batch_size, Machine())
+        return packed_model(model, keras, batch_size, CpuTarget())
+    target = target_of(tune)
     candidates = [
-        packed_model(model, keras, batch_size, machine)
-        for machine in tune.machines()
+        dense_model(model, keras, target),
+        packed_model(model, keras, batch_size, target, pieces_allowed=False),
+        *(
+            packed_model(model, keras, batch_size, target, costs)
+            for costs in assumed_costs(tune)
+        ),
     ]
-    return fastest([dense_model(model, keras), *candidates], batch_size, tune)
+    return fastest(candidates, batch_size, tune)
 
 
 def _traced(model: Any, keras: Any) -> Any:

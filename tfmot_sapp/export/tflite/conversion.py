@@ -30,10 +30,10 @@ from rich import console, progress
 from tensorflow.lite.python import convert as tflite_convert
 
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.compiler.emission import Emission
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.export.serving import SIGNATURE, Serving, write_saved_model
 from tfmot_sapp.export.tflite import ranges
+from tfmot_sapp.targets.target import Target
 
 
 def convert(
@@ -42,6 +42,7 @@ def convert(
     encoding: str | None,
     io_dtype: str,
     data: list[dict[str, np.ndarray]] | None,
+    target: Target,
 ) -> bytes:
     """Converts a model to the bytes of a file, which nobody has checked yet.
 
@@ -51,6 +52,7 @@ def convert(
         encoding: As in `export_tflite`.
         io_dtype: As in `export_tflite`.
         data: Batches to find ranges with; needed for `"int8"`.
+        target: What packed layers are written for.
 
     Returns:
         The bytes.
@@ -58,8 +60,9 @@ def convert(
     Raises:
         ValueError: If the model can't be converted.
     """
+    operators = target.operators(quantize)
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(serving, folder, Emission("litert", quantize))
+        write_saved_model(serving, folder, operators)
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             converter = tf.lite.TFLiteConverter.from_saved_model(
