@@ -17,6 +17,8 @@
 import os
 from typing import Any
 
+from tfmot_sapp.base.files import written_path
+
 # The color of what is kept.
 KEPT = "#1f5fa8"
 
@@ -49,15 +51,12 @@ def save_figure(figure: Any, path: str | os.PathLike) -> None:
     Raises:
         ValueError: If the file cannot be written.
     """
-    path = os.fspath(path)
-    ending = os.path.splitext(path)[1].lstrip(".") or "png"
-    partial = f"{path}.partial"
+    ending = os.path.splitext(os.fspath(path))[1].lstrip(".") or "png"
     try:
-        figure.savefig(partial, format=ending, dpi=150)
-        os.replace(partial, path)
-    except (OSError, ValueError) as error:
-        if os.path.exists(partial):
-            os.remove(partial)
+        with written_path(path) as partial:
+            figure.savefig(partial, format=ending, dpi=150)
+    except ValueError as error:
         raise ValueError(
-            f"`path` cannot be written. Received: path={path!r} ({error})."
+            "`path` cannot be written. "
+            f"Received: path={os.fspath(path)!r} ({error})."
         ) from error

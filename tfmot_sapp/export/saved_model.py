@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.files import check_path, placed_directory
+from tfmot_sapp.base.directories import placed_directory
+from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.compiler.emission import Emission
 from tfmot_sapp.export import representative_data as representative
@@ -114,7 +115,7 @@ def export_saved_model(
     serving = serving_of(model, None, input_signature)
     inputs = _inputs(serving, representative_data)
     expected = verify.source_outputs(serving, inputs)
-    with placed_directory(target) as folder:
+    with placed_directory(target, _is_saved_model) as folder:
         write_saved_model(
             serving,
             folder,
@@ -181,3 +182,7 @@ def _count_nodes(function: Any) -> dict[str, int]:
         nodes += inner.node_def
     counts = collections.Counter(node.op for node in nodes)
     return {k: n for k, n in counts.most_common() if k not in _BOOKKEEPING}
+
+
+def _is_saved_model(folder: pathlib.Path) -> bool:
+    return (folder / "saved_model.pb").is_file()

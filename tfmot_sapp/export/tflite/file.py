@@ -33,7 +33,8 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.files import check_path, place_file
+from tfmot_sapp.base.files import write_file
+from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
 from tfmot_sapp.export.serving import Serving, check_model, serving_of
@@ -160,7 +161,7 @@ def export_tflite(
     if encoding == "sparse":
         _check_encoding(content)
     difference = _compare(serving, content, quantize, data, tolerance)
-    place_file(target, content)
+    write_file(target, content)
     return ExportResult(
         path=target,
         size=len(content),
