@@ -29,13 +29,14 @@ from .schedules.block_swaps import BlockSwaps
 from .schedules.early_ramp import EarlyRamp
 from .schedules.learned_sparsity import LearnedSparsity
 from .schedules.one_shot import OneShot
-from .schedules.schedule import SteppedSchedule, Update
+from .schedules.schedule import SteppedSchedule
 from .schedules.sequential_attention_schedule import SequentialAttentionSchedule
 from .schedules.tfmot_schedules import (
     ConstantSparsity,
     PolynomialDecay,
     PruningSchedule,
 )
+from .schedules.updates import Update
 from .scorers.diff_prune import DiffPrune
 from .scorers.hard_concrete import HardConcrete
 from .scorers.magnitude import Magnitude

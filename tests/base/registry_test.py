@@ -72,7 +72,7 @@ def own_class():
 
 @pytest.fixture(name="schedules")
 def tfmot_module():
-    importlib.import_module("tfmot_sapp.tfmot_schedules")
+    importlib.import_module("tfmot_sapp.schedules.tfmot_schedules")
     return sys.modules[TFMOT]
 
 

@@ -74,10 +74,7 @@ class Registered:
             for field in dataclasses.fields(self)
             if field.init
         }
-        return {
-            name: serialize(value) if isinstance(value, Registered) else value
-            for name, value in values.items()
-        }
+        return {name: _plain(value) for name, value in values.items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -212,6 +209,16 @@ def _name_in(config: dict[str, Any]) -> str:
         name: str = config["registered_name"]
         return name
     return _name_from_module(config["module"], config["class_name"])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return serialize(value)
 
 
 def _restored(value: Any) -> Any:

@@ -159,7 +159,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        config = cls._restored(config)
+        config, left_alone = cls._restored(config)
         # tf_keras's own `Wrapper` looks for the format in the wrong place, and
         # does not find registered layers then.
         inner = config.pop("layer")
@@ -168,7 +168,9 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
             custom_objects=custom_objects,
             use_legacy_format="module" not in inner,
         )
-        return cls(layer, **config)
+        wrapper = cls(layer, **config)
+        wrapper.note_left_alone(left_alone)
+        return wrapper
 
 
 @contextlib.contextmanager
