@@ -33,6 +33,7 @@ from tfmot_sapp.compiler.passes.passes import (
     split_taps,
 )
 from tfmot_sapp.compiler.readers.keras_model import read_graph
+from tfmot_sapp.frameworks.private.layers import functional_of, structure_of
 
 
 def dense_model(model: Any, keras: Any) -> Any:
@@ -63,7 +64,7 @@ def packed_model(
 
 
 def _written(model: Any, keras: Any, graph: Graph, plan: Plan) -> Any:
-    functional = getattr(model, "_functional", None) or model
+    functional = functional_of(model)
     inputs = [_input_like(keras, tensor) for tensor in functional.inputs]
     outputs = emit(graph, plan, inputs, keras)
     return keras.Model(
@@ -80,9 +81,6 @@ def _input_like(keras: Any, tensor: Any) -> Any:
 
 
 def _structured(model: Any, which: str, old: list[Any], new: list[Any]) -> Any:
-    structure = getattr(model, f"_{which}_struct", None)
-    if structure is None:
-        structure = getattr(model, f"_nested_{which}")
     table = dict(zip(map(id, old), new))
 
     def replaced(part: Any) -> Any:
@@ -92,4 +90,4 @@ def _structured(model: Any, which: str, old: list[Any], new: list[Any]) -> Any:
             return [replaced(item) for item in part]
         return table[id(part)]
 
-    return replaced(structure)
+    return replaced(structure_of(model, which))

@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from tfmot_sapp.compiler.emission import current_emission
 from tfmot_sapp.compiler.lowerings.by_name import lowering_from_config
+from tfmot_sapp.frameworks.private.layers import call_count
 
 
 class PackedComputation:
@@ -82,7 +83,7 @@ class PackedComputation:
         tensors = list(inputs) if several else [inputs]
         weights: list[Any]
         # One that is called several times keeps one set of weights.
-        several = len(getattr(self, "_inbound_nodes", ())) > 1
+        several = call_count(self) > 1
         if current_emission().constants and not several:
             # Outside of the graph that is being traced, where they have values.
             with tf.init_scope():
