@@ -209,7 +209,7 @@ def test_errors_about_files_elsewhere_are_left_as_they_are(tmp_path):
         pytest.raises(FileNotFoundError),
         files.written_file(tmp_path / "new" / "file"),
     ):
-        open("/nowhere/at/all")
+        pathlib.Path("/nowhere/at/all").read_bytes()
 
 
 @pytest.mark.parametrize(

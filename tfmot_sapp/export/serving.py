@@ -32,6 +32,8 @@ import tensorflow as tf
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.compiler.emit.call_packed import call_packed
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
+from tfmot_sapp.frameworks.private.layers import all_layers
+from tfmot_sapp.frameworks.private.tensorflow import is_resource
 from tfmot_sapp.frameworks.which_keras import is_model, keras_of
 from tfmot_sapp.targets.operators import Operators
 
@@ -106,7 +108,7 @@ def check_model(model: Any) -> None:
     for kind, remedy in _TRAINING_WRAPPERS.items():
         wrapped = [
             layer.name
-            for layer in model._flatten_layers()
+            for layer in all_layers(model)
             if type(layer).__name__ == kind
         ]
         if wrapped:
@@ -191,7 +193,7 @@ def write_saved_model(
 def _packed_bytes(model: Any) -> int:
     return sum(
         math.prod(weight.shape) * tf.as_dtype(weight.dtype).size
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, PackedComputation)
         for weight in layer.weights
     )
@@ -201,10 +203,9 @@ def _resources(model: Any) -> list[Any]:
     """Returns what a model holds beside variables, such as lookup tables."""
     return [
         value
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         for value in vars(layer).values()
-        if isinstance(value, tf.saved_model.experimental.TrackableResource)
-        or hasattr(value, "_create_resource")
+        if is_resource(value)
     ]
 
 

@@ -19,6 +19,7 @@ import math
 from typing import Any
 
 from tfmot_sapp.frameworks.calls import Call, calls_of, is_graph, is_nested
+from tfmot_sapp.frameworks.private.layers import functional_of
 
 
 def count_flops(model: Any) -> int:
@@ -61,7 +62,7 @@ def calls_of_model(model: Any) -> list[Call]:
         dataclasses.replace(call, layer=call.layer.layer)
         if hasattr(call.layer, "pruned_kernels")
         else call
-        for call in calls_of(getattr(model, "_functional", None) or model)
+        for call in calls_of(functional_of(model))
     ]
 
 

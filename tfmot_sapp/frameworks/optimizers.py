@@ -29,6 +29,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmot_sapp.frameworks.private import optimizers as private
 from tfmot_sapp.frameworks.which_keras import host_value, keras_of
 
 _MODERN_NAMES = {
@@ -68,21 +69,16 @@ def slots_of(optimizer: Any, variable: Any) -> Mapping[str, Any]:
     optimizer = inner_optimizer(optimizer)
     if _is_legacy(optimizer):
         return _legacy_slots(optimizer, variable)
-    indices = getattr(optimizer, "_trainable_variables_indices", None)
-    if indices is None:
-        indices = getattr(optimizer, "_index_dict", {})
-    index = indices.get(optimizer._var_key(variable))
+    indices = private.indices_of(optimizer)
+    index = indices.get(private.key_of(optimizer, variable))
     if index is None:
         return {}
-    slots = {}
-    for name, values in vars(optimizer).items():
-        if name == "_trainable_variables" or not isinstance(values, list):
-            continue
-        if len(values) == len(indices):
-            slot = values[index]
-            if tuple(getattr(slot, "shape", ())) == tuple(variable.shape):
-                slots[name.strip("_")] = slot
-    return slots
+    return {
+        name: slots[index]
+        for name, slots in private.slot_lists(optimizer).items()
+        if len(slots) == len(indices)
+        and tuple(getattr(slots[index], "shape", ())) == tuple(variable.shape)
+    }
 
 
 def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
@@ -107,7 +103,7 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
         return 0
     fresh = type(optimizer).from_config(optimizer.get_config())
     if _is_legacy(optimizer):
-        fresh._create_all_weights(list(trainable))
+        private.make_legacy_slots(fresh, trainable)
         for variable in trainable:
             initial = _legacy_slots(fresh, variable)
             for name, slot in _legacy_slots(optimizer, variable).items():
@@ -115,11 +111,14 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
         _restart_count(optimizer, optimizer.iterations, done)
         return done
     fresh.build(list(trainable))
-    counter = getattr(optimizer, "_iterations", optimizer.iterations)
+    counter = private.counter_of(optimizer)
     # The average of the weights is no moment: it is what the weights become
     # when training ends.
-    averages = getattr(optimizer, "_model_variables_moving_average", None)
-    keep = {id(counter), id(optimizer._learning_rate), *map(id, averages or ())}
+    keep = {
+        id(counter),
+        id(private.learning_rate_of(optimizer)),
+        *map(id, private.weight_averages(optimizer)),
+    }
     for variable, initial in zip(_variables(optimizer), _variables(fresh)):
         if id(variable) not in keep:
             variable.assign(tf.convert_to_tensor(initial))
@@ -178,7 +177,7 @@ def _set_learning_rate(optimizer: Any, schedule: Any) -> None:
     if _is_legacy(optimizer):
         optimizer.learning_rate = schedule
     else:
-        optimizer._learning_rate = schedule
+        private.set_learning_rate(optimizer, schedule)
 
 
 def _is_legacy(optimizer: Any) -> bool:
@@ -199,8 +198,8 @@ def _legacy_slots(optimizer: Any, variable: Any) -> dict[str, Any]:
 
 def _learning_rate(optimizer: Any) -> Any:
     if _is_legacy(optimizer):
-        return optimizer._hyper.get("learning_rate")
-    return getattr(optimizer, "_learning_rate", None)
+        return private.legacy_learning_rate_of(optimizer)
+    return private.learning_rate_of(optimizer)
 
 
 def _restart_count(optimizer: Any, counter: Any, done: int) -> None:

@@ -28,6 +28,7 @@ from tfmot_sapp.frameworks.calls import (
     is_nested,
     replace_tensors,
 )
+from tfmot_sapp.frameworks.private.layers import functional_of, structure_of
 from tfmot_sapp.frameworks.which_keras import keras_of
 
 Caller = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -107,24 +108,6 @@ def fits(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         len(tensor.shape) == len(symbolic.shape)
         for symbolic, tensor in zip(functional.inputs, given)
     )
-
-
-def functional_of(model: Any) -> Any:
-    """Returns the graph of a model; a Sequential of Keras 3 holds one."""
-    return getattr(model, "_functional", None) or model
-
-
-def structure_of(functional: Any, which: str) -> Any:
-    """Returns a graph's symbolic inputs or outputs as they were given.
-
-    Args:
-        functional: What `functional_of` returned.
-        which: "inputs" or "outputs".
-    """
-    structure = getattr(functional, f"_{which}_struct", None)
-    if structure is None:
-        structure = getattr(functional, f"_nested_{which}")
-    return structure
 
 
 def structured(

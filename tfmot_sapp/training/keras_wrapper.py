@@ -23,6 +23,10 @@ import tensorflow as tf
 
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
+from tfmot_sapp.frameworks.private.keras3 import (
+    stateless_scope,
+    unrounded_value,
+)
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
 from tfmot_sapp.training.wrapper import (
@@ -131,7 +135,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             id(kernel.variable): (kernel.variable, tensor)
             for kernel, tensor in self._effective_kernels(bool(training))
         }
-        outer = _current_stateless_scope()
+        outer = stateless_scope()
         if outer is not None:
             for variable in self.layer.variables:
                 value = outer.get_current_value(variable)
@@ -153,13 +157,13 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         return outputs
 
     def _full_precision(self, pruned: PrunedKernel) -> tf.Tensor:
-        outer = _current_stateless_scope()
+        outer = stateless_scope()
         if outer is not None:
             value = outer.get_current_value(pruned.variable)
             if value is not None:
                 return tf.convert_to_tensor(value)
         # Inside a mixed-precision layer `value` would be a rounded copy.
-        return tf.convert_to_tensor(pruned.variable._value)
+        return tf.convert_to_tensor(unrounded_value(pruned.variable))
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the wrapped layer's output shape."""
@@ -193,12 +197,3 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         layer = super().from_config(config, custom_objects)
         layer.note_left_alone(left_alone)
         return layer
-
-
-def _current_stateless_scope() -> Any:
-    # Keras does not export how to ask for the scope that one is in.
-    from keras.src.backend.common import stateless_scope
-
-    if not stateless_scope.in_stateless_scope():
-        return None
-    return stateless_scope.get_stateless_scope()

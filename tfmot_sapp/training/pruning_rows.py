@@ -26,6 +26,7 @@ from tfmot_sapp.frameworks.kernels import (
     kernel_name,
     why_no_kernels,
 )
+from tfmot_sapp.frameworks.private.layers import all_layers
 from tfmot_sapp.frameworks.pruning_record import record_of
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer, is_model
@@ -105,7 +106,7 @@ def pruning_rows(
         if id(layer) in inside:
             continue
         if isinstance(layer, PruneBlocksMixin):
-            inside.update(id(inner) for inner in layer._flatten_layers())
+            inside.update(map(id, all_layers(layer)))
             rows += [
                 _pruned_row(kernel, masks.get(id(kernel), kernel.mask_array()))
                 for kernel in layer.pruned_kernels
@@ -113,7 +114,7 @@ def pruning_rows(
             for name, why in layer.skipped_kernels:
                 reasons.setdefault(name, why)
         elif not is_model(layer) and layer.built:
-            inside.update(id(inner) for inner in layer._flatten_layers())
+            inside.update(map(id, all_layers(layer)))
             rows += _skipped_rows(layer, reasons)
     return rows
 
@@ -169,7 +170,7 @@ def _zero_rows(model: Any, reasons: Mapping[str, str]) -> list[Row]:
     for layer in flatten_layers(model):
         if id(layer) in inside or is_model(layer) or not layer.built:
             continue
-        inside.update(id(inner) for inner in layer._flatten_layers())
+        inside.update(map(id, all_layers(layer)))
         kernels = find_kernels(layer)
         for kernel in kernels:
             values = host_value(kernel.variable)

@@ -21,12 +21,11 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras
-from tf_keras.src.engine import base_layer_utils
-from tf_keras.src.mixed_precision import autocast_variable
 
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.frameworks.kernels import Kernel
+from tfmot_sapp.frameworks.private.tf_keras2 import is_saving, without_autocast
 from tfmot_sapp.frameworks.tf_keras_building import build_by_call
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
@@ -126,12 +125,12 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         training = kwargs.pop("training", None)
         if training:
             # To save a SavedModel is to trace training, and not to train.
-            if not base_layer_utils.call_context().saving:
+            if not is_saving():
                 self._require_driver()
             self._add_penalties()
         if self._takes_training:
             kwargs["training"] = training
-        with autocast_variable.enable_auto_cast_variables(None):
+        with without_autocast():
             kernels = self._effective_kernels(bool(training))
         with _replaced(kernels):
             return self.layer(*args, **kwargs)

@@ -33,7 +33,6 @@ sapp.export_tflite(packed, "packed.tflite")
 """
 
 import numbers
-from collections.abc import Iterator
 from typing import Any
 
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
@@ -46,6 +45,8 @@ from tfmot_sapp.export.tuning import (
     target_of,
 )
 from tfmot_sapp.frameworks.calls import is_graph
+from tfmot_sapp.frameworks.private.keras3 import build_shapes_of
+from tfmot_sapp.frameworks.private.layers import layers_inside
 from tfmot_sapp.frameworks.which_keras import is_model, keras_of
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
@@ -114,7 +115,7 @@ def pack_blocks(
 
 def _traced(model: Any, keras: Any) -> Any:
     """A subclassed model as a Functional one, where its `call` allows it."""
-    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    shapes = build_shapes_of(model)
     shape = next(iter(shapes.values()), None) if len(shapes) == 1 else None
     reason = "its input shape isn't known"
     if keras.__name__ == "keras" and shape is not None and _is_shape(shape):
@@ -157,7 +158,7 @@ def _check(model: Any, batch_size: Any, tune: Any) -> None:
             "`tune` must be `None` or a `Tuning`. Received: "
             f"{tune!r}. Pass `tune=Tuning()` to time candidates."
         )
-    for layer in _layers_within(model):
+    for layer in layers_inside(model):
         if type(layer).__name__ == "PruneBlocks":
             raise ValueError(
                 f"`model` is still wrapped for pruning (layer '{layer.name}'). "
@@ -168,7 +169,3 @@ def _check(model: Any, batch_size: Any, tune: Any) -> None:
                 f"`model` is packed already (layer '{layer.name}'). Pack the "
                 "stripped model instead."
             )
-
-
-def _layers_within(model: Any) -> Iterator[Any]:
-    yield from model._flatten_layers(include_self=False, recursive=True)

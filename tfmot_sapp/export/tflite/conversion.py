@@ -27,12 +27,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from rich import console, progress
-from tensorflow.lite.python import convert as tflite_convert
 
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.export.serving import SIGNATURE, Serving, write_saved_model
 from tfmot_sapp.export.tflite import ranges
+from tfmot_sapp.frameworks.private import tensorflow as private
+from tfmot_sapp.frameworks.private.layers import all_layers
 from tfmot_sapp.targets.target import Target
 
 
@@ -112,20 +113,16 @@ def _calibrated_and_quantized(
     converter: Any, model: Any, encoding: str | None
 ) -> bytes:
     """Does what the converter does for int8, with the ranges mended between."""
-    converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
+    calibrated = private.calibrated(converter)
     is_packed = any(
-        isinstance(layer, PackedComputation)
-        for layer in model._flatten_layers()
+        isinstance(layer, PackedComputation) for layer in all_layers(model)
     )
-    content = tflite_convert.mlir_quantize(
+    content = private.quantized(
         ranges.mend(calibrated, is_packed),
-        input_data_type=converter.inference_input_type,
-        output_data_type=converter.inference_output_type,
+        converter.inference_input_type,
+        converter.inference_output_type,
     )
-    if encoding == "sparse":
-        content = tflite_convert.mlir_sparsify(content)
-    return bytes(content)
+    return private.sparsified(content) if encoding == "sparse" else content
 
 
 def _with_progress(
