@@ -26,7 +26,8 @@ def latency_block_size(layer: Any) -> BlockSize | None:
     Blocks of 32 inputs, but at most an eighth of them, so that an output block
     can read few; and of up to 128 outputs, but at least eight output blocks.
     Narrower blocks than 16 are slower than they are sparse
-    (`benchmarks/layers.py`). To be given as `block_size=latency_block_size`.
+    (`benchmarks/latency/layers.py`). To be given as
+    `block_size=latency_block_size`.
 
     Args:
         layer: A built layer of either Keras.

@@ -147,7 +147,7 @@ class Chooser:
         shape = self._shape(node)
         filled = dense_cost(shape, False, self.machine)
         # Cutting and filling cost half of what joining pieces does
-        # (`benchmarks/layers.py`).
+        # (`benchmarks/latency/layers.py`).
         for widths, pieces in (
             (shape.outs.sum(), len(shape.outs)),
             (int(channels.edges[-1]), runs),
