@@ -38,7 +38,7 @@ class ConnectedAllocation(Allocation):
     pooling and flattening; channels that meet others in an addition count as
     read. Schedules that choose all blocks at once, `OneShot` and
     `ACDCSchedule`, need it most: at 98 % they often end without it in a network
-    that nothing passes through (`benchmarks/RESULTS.md`).
+    that nothing passes through (`benchmarks/accuracy/RESULTS.md`).
 
     Args:
         allocation: The allocation that says how many blocks each kernel keeps.

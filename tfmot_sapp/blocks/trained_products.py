@@ -43,7 +43,7 @@ def scale_trained(
     compiled, so that factors spread along one axis only; the gradient of the
     factors, a sum of products over blocks, is compiled to read the kernel once;
     and it is computed first, so that the gradient of the kernel may then
-    overwrite what it was computed from (`benchmarks/training_overhead.py`).
+    overwrite what it was computed from (`benchmarks/training/overhead.py`).
 
     Args:
         kernel: Tensor with `grid.shape`.

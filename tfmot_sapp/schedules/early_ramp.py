@@ -38,7 +38,7 @@ class EarlyRamp(SteppedSchedule):
     pruning (Zhu and Gupta, arXiv 1710.01878, Equation 1), which is usually run
     from 10 % to 70 % of the training with power 3. Run early and steeply it
     leaves fewer blocks that nothing reads any more, and time to train the
-    others (`benchmarks/accuracy.py`).
+    others (`benchmarks/accuracy/accuracy.py`).
 
     It goes well with a learning rate that stays high for half of the training
     and falls by a cosine after it:

@@ -31,9 +31,9 @@ def recommended(
     Attention that trains with the weights, times what the optimizer knows of
     each block's worth, under one early and steep ramp, with no block that
     nothing reads or feeds. The figures, and where it does not win, are in
-    `benchmarks/RESULTS.md`; the phases of the paper (arXiv 2402.17902) are
-    `SequentialAttentionSchedule` and its presets. It wants a learning rate of
-    two to three times the dense one's, high for half of the training (see
+    `benchmarks/accuracy/RESULTS.md`; the phases of the paper (arXiv 2402.17902)
+    are `SequentialAttentionSchedule` and its presets. It wants a learning rate
+    of two to three times the dense one's, high for half of the training (see
     `EarlyRamp`), and inputs around zero.
 
     Args:
