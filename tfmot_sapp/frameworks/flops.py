@@ -20,6 +20,7 @@ from typing import Any
 
 from tfmot_sapp.frameworks.calls import Call, calls_of, is_graph, is_nested
 from tfmot_sapp.frameworks.private.layers import functional_of
+from tfmot_sapp.frameworks.which_keras import check_model
 
 
 def count_flops(model: Any) -> int:
@@ -45,6 +46,7 @@ def count_flops(model: Any) -> int:
     >>> count_flops(model)
     24
     """
+    check_model(model)
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "

@@ -97,7 +97,7 @@ class CpuTarget(Target):
         Blocks of 32 inputs, but at most an eighth of them, so that an output
         block can read few; and of up to 128 outputs, but at least eight output
         blocks. Blocks narrower than 16 are slower than they are sparse
-        (`benchmarks/layers.py`).
+        (`benchmarks/latency/layers.py`).
         """
         block = (
             min(32, 16 * (inputs // 128)),

@@ -27,6 +27,7 @@ from tfmot_sapp.frameworks.private.keras3 import (
     stateless_scope,
     unrounded_value,
 )
+from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
 from tfmot_sapp.training.wrapper import (
@@ -74,6 +75,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         min_blocks: int = 1,
         **kwargs: Any,
     ):
+        check_layer(layer)
         # Keras reads the signature of `call`, which is the wrapped layer's,
         # while it initializes.
         self.__dict__["_wrapped"] = layer

@@ -18,6 +18,7 @@ from typing import Any
 
 from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.frameworks.kernels import IN, OUT, find_kernels
+from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
 
@@ -43,6 +44,7 @@ def latency_block_size(layer: Any) -> BlockSize | None:
     >>> latency_block_size(layer)
     (32, 128)
     """
+    check_layer(layer)
     sizes = []
     for kernel in find_kernels(layer):
         length = {IN: 1, OUT: 1}

@@ -32,9 +32,9 @@ sapp.export_tflite(packed, "packed.tflite")
 ```
 """
 
-import numbers
 from typing import Any
 
+from tfmot_sapp.base.checks import check_instance, check_whole
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.compiler.emit.packing_report import packing_of
 from tfmot_sapp.compiler.pipeline import dense_model, packed_model
@@ -47,7 +47,7 @@ from tfmot_sapp.export.tuning import (
 from tfmot_sapp.frameworks.calls import is_graph
 from tfmot_sapp.frameworks.private.keras3 import build_shapes_of
 from tfmot_sapp.frameworks.private.layers import layers_inside
-from tfmot_sapp.frameworks.which_keras import is_model, keras_of
+from tfmot_sapp.frameworks.which_keras import check_model, keras_of
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
 __all__ = ["Tuning", "pack_blocks", "packing_of"]
@@ -138,25 +138,14 @@ def _is_shape(shape: Any) -> bool:
 
 
 def _check(model: Any, batch_size: Any, tune: Any) -> None:
-    if not is_model(model):
-        raise TypeError(
-            "`model` must be a Keras model (`keras` or `tf_keras`). Received: "
-            f"{model!r} of type {type(model).__name__}."
-        )
-    if isinstance(batch_size, bool) or not isinstance(
-        batch_size, numbers.Integral
-    ):
-        raise TypeError(
-            f"`batch_size` must be an integer. Received: {batch_size!r}."
-        )
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be at least 1. Received: {batch_size}."
-        )
-    if tune is not None and not isinstance(tune, Tuning):
-        raise TypeError(
-            "`tune` must be `None` or a `Tuning`. Received: "
-            f"{tune!r}. Pass `tune=Tuning()` to time candidates."
+    check_model(model)
+    check_whole(batch_size, "batch_size", least=1)
+    if tune is not None:
+        check_instance(
+            tune,
+            "tune",
+            Tuning,
+            "`None` or a `tfmot_sapp.Tuning`, which times candidates",
         )
     for layer in layers_inside(model):
         if type(layer).__name__ == "PruneBlocks":
