@@ -17,6 +17,7 @@
 A new scorer or schedule is one line in `SCORERS` or `SCHEDULES`.
 """
 
+import dataclasses
 import functools
 import itertools
 
@@ -205,8 +206,11 @@ def test_zero_sparsity_is_the_dense_model_to_the_bit(keras, scorer, schedule):
     _, model = make_model(keras, scorer, schedule, 0.0, run_eagerly=True)
     for layer in model.layers:
         # A schedule that resets the optimizer does so at any sparsity.
-        if getattr(layer, "pruned_kernels", None):
-            layer.pruning_schedule.reset_optimizer = False
+        schedule = getattr(layer, "pruning_schedule", None)
+        if getattr(schedule, "reset_optimizer", False):
+            layer.pruning_schedule = dataclasses.replace(
+                schedule, reset_optimizer=False
+            )
     fit(model)
 
     stripped = sapp.strip_pruning(model)

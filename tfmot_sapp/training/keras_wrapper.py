@@ -87,6 +87,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             pruning_schedule, block_size, scorer, allocation, min_blocks
         )
         # A model's `quantize` passes wrappers by and quantizes what is inside.
+        self.__dict__["_own_quantize"] = vars(layer).get("quantize")
         layer.quantize = functools.partial(refuse_to_quantize, layer.name)
 
     @property
@@ -183,7 +184,10 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
 
     def release(self) -> Any:
         """Gives the wrapped layer back."""
-        del self.layer.quantize
+        if not self.released:
+            del self.layer.quantize
+            if self.__dict__["_own_quantize"] is not None:
+                self.layer.quantize = self.__dict__["_own_quantize"]
         return super().release()
 
     def get_config(self) -> dict[str, Any]:

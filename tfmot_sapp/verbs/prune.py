@@ -327,7 +327,11 @@ def _wrapped(layer: Any, plan: _Plan, settings: _Settings) -> Any:
         min_blocks=settings.min_blocks,
     )
     if layer.built:
-        wrapper.build(None)
+        try:
+            wrapper.build(None)
+        except BaseException:
+            wrapper.release()
+            raise
         wrapper.built = True
     return wrapper
 
