@@ -154,10 +154,10 @@ def test_one_seed_has_no_deviation():
 
 
 def test_every_method_ends_at_its_sparsity():
-    from tfmot_sapp.schedules.schedule import updates_between
+    from tfmot_sapp.schedules.due_updates import DueUpdates
 
     for name, method in methods.METHODS.items():
-        updates = updates_between(method.schedule(0.95, STEPS), -1, STEPS)
+        updates = DueUpdates(method.schedule(0.95, STEPS)).between(-1, STEPS)
         assert updates[-1].sparsity == pytest.approx(0.95), name
         assert updates[-1].step < 0.95 * STEPS, name
 

@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export.serving import Serving
+from tfmot_sapp.frameworks.private.layers import all_layers
 
 # Stands in for an axis that the model leaves open, other than the batch.
 OPEN_AXIS = 32
@@ -50,7 +51,7 @@ def random_inputs(
     generator = np.random.default_rng(seed)
     sizes = [
         layer.input_dim
-        for layer in serving.model._flatten_layers()
+        for layer in all_layers(serving.model)
         if isinstance(getattr(layer, "input_dim", None), int)
     ]
     top = min(sizes, default=2)

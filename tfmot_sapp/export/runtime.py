@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.frameworks.private import tensorflow as private
 
 
 def has_litert() -> bool:
@@ -44,7 +45,7 @@ def interpreter_module() -> ModuleType:
     if has_litert():
         from ai_edge_litert import interpreter
     else:
-        from tensorflow.lite.python import interpreter
+        interpreter = private.interpreter_module()
     return interpreter
 
 
@@ -53,7 +54,7 @@ def schema_module() -> ModuleType:
     if has_litert():
         from ai_edge_litert import schema_py_generated as schema
     else:
-        from tensorflow.lite.python import schema_py_generated as schema
+        schema = private.schema_module()
     return schema
 
 

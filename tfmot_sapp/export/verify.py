@@ -37,6 +37,7 @@ import tensorflow as tf
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.serving import Serving
 from tfmot_sapp.export.tflite.noise import output_noise
+from tfmot_sapp.frameworks.private.layers import all_layers
 
 EXACT = 1e-5
 
@@ -83,7 +84,7 @@ def source_outputs(serving: Serving, inputs: list[Arrays]) -> list[Arrays]:
     for arrays in inputs:
         tensors = {k: tf.convert_to_tensor(v) for k, v in arrays.items()}
         results.append(
-            {k: np.asarray(v) for k, v in serving.call(tensors).items()}
+            {k: np.asarray(v) for k, v in serving.call(tensors, None).items()}
         )
     values = [array for result in results for array in result.values()]
     if not any(np.isfinite(_float(array)).any() for array in values):
@@ -256,7 +257,7 @@ def measure(expected: list[Arrays], found: list[Arrays]) -> tuple[float, float]:
 
 def _coarseness(serving: Serving) -> float:
     """How much coarser than float32 the model computes, at least 1."""
-    layers = serving.model._flatten_layers()
+    layers = all_layers(serving.model)
     dtypes = {getattr(layer, "compute_dtype", None) for layer in layers}
     return max([1.0, *(c for name, c in _COARSENESS.items() if name in dtypes)])
 

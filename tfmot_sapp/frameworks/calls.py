@@ -17,17 +17,27 @@
 import dataclasses
 from typing import Any
 
+from tfmot_sapp.frameworks.private.layers import has_nodes, nodes_of
 from tfmot_sapp.frameworks.which_keras import keras_of
 
 
 @dataclasses.dataclass
 class Call:
-    """One call of a layer in a Keras graph."""
+    """One call of a layer in a Keras graph.
+
+    Attributes:
+        layer: A layer, or an operation that Keras recorded.
+        args: What it was called with, symbolic tensors among it.
+        kwargs: Likewise, by name.
+        outputs: The symbolic tensors that it returned, flat.
+        structure: The same as it returned them.
+    """
 
     layer: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outputs: list[Any]
+    structure: Any = None
 
 
 def is_graph(model: Any) -> bool:
@@ -41,9 +51,7 @@ def is_graph(model: Any) -> bool:
 
 
 def _is_functional(model: Any) -> bool:
-    return hasattr(model, "_nodes_by_depth") and bool(
-        getattr(model, "inputs", None)
-    )
+    return has_nodes(model) and bool(getattr(model, "inputs", None))
 
 
 def _functional_call(model: Any) -> Any:
@@ -62,19 +70,24 @@ def is_nested(layer: Any) -> bool:
 
 def calls_of(model: Any) -> list[Call]:
     calls = []
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            if hasattr(node, "arguments"):
-                operation = node.operation
-                args, kwargs = node.arguments.args, node.arguments.kwargs
-            else:
-                operation = node.layer
-                args, kwargs = node.call_args, node.call_kwargs
-            calls.append(
-                Call(operation, args, dict(kwargs), tensors_of(node.outputs))
+    for node in nodes_of(model):
+        if node.is_input:
+            continue
+        if hasattr(node, "arguments"):
+            operation = node.operation
+            args, kwargs = node.arguments.args, node.arguments.kwargs
+        else:
+            operation = node.layer
+            args, kwargs = node.call_args, node.call_kwargs
+        calls.append(
+            Call(
+                operation,
+                args,
+                dict(kwargs),
+                tensors_of(node.outputs),
+                node.outputs,
             )
+        )
     return calls
 
 
@@ -106,19 +119,7 @@ def _is_symbolic(obj: Any) -> bool:
     )
 
 
-OPERATIONS = {
-    "keras.src.ops.numpy.Add": ("add", 2),
-    "keras.src.ops.nn.Relu": ("map", 1),
-    "tf.__operators__.add": ("add", 2),
-    "tf.math.add": ("add", 2),
-    "tf.nn.relu": ("map", 1),
-}
-
-
-def operation_name(operation: Any) -> str:
-    if type(operation).__name__ == "TFOpLambda":
-        return operation.symbol or ""
-    return f"{type(operation).__module__}.{type(operation).__name__}"
+OPERATIONS = {"add": ("add", 2), "relu": ("map", 1)}
 
 
 def copy_of(keras: Any, layer: Any) -> Any:

@@ -26,6 +26,7 @@ from tfmot_sapp.frameworks.layer_attributes import (
     layer_members,
     replace_members,
 )
+from tfmot_sapp.frameworks.private import keras3, tf_keras2
 from tfmot_sapp.frameworks.which_keras import (
     host_value,
     is_layer,
@@ -127,7 +128,7 @@ class Cloner:
 def _input_like(keras: Any, tensor: Any) -> Any:
     name = tensor.name
     if keras.__name__ == "keras":
-        name = tensor._keras_history.operation.name
+        name = keras3.operation_behind(tensor).name
     return keras.Input(
         batch_shape=tuple(tensor.shape), dtype=tensor.dtype, name=name
     )
@@ -194,8 +195,8 @@ def is_graph(model: Any) -> bool:
     if isinstance(model, keras.Sequential):
         return True
     if keras.__name__ == "tf_keras":
-        return bool(getattr(model, "_is_graph_network", False))
-    return hasattr(model, "_nodes") and hasattr(model, "_operations")
+        return tf_keras2.is_functional(model)
+    return keras3.is_functional(model)
 
 
 def _copy_own_weights(original: Any, copy: Any) -> None:

@@ -19,6 +19,8 @@ import math
 from typing import Any
 
 from tfmot_sapp.frameworks.calls import Call, calls_of, is_graph, is_nested
+from tfmot_sapp.frameworks.private.layers import functional_of
+from tfmot_sapp.frameworks.which_keras import check_model
 
 
 def count_flops(model: Any) -> int:
@@ -44,6 +46,7 @@ def count_flops(model: Any) -> int:
     >>> count_flops(model)
     24
     """
+    check_model(model)
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "
@@ -61,7 +64,7 @@ def calls_of_model(model: Any) -> list[Call]:
         dataclasses.replace(call, layer=call.layer.layer)
         if hasattr(call.layer, "pruned_kernels")
         else call
-        for call in calls_of(getattr(model, "_functional", None) or model)
+        for call in calls_of(functional_of(model))
     ]
 
 

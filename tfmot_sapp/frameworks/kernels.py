@@ -28,6 +28,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tfmot_sapp.blocks.grid import BlockGrid
+from tfmot_sapp.frameworks.private.layers import attributes_of
 
 # The role of an axis of a kernel. A block of `(in, out)` takes all taps
 # together and never spans two slices of a "batch" axis.
@@ -279,18 +280,10 @@ def _class_names(layer: Any) -> set[str]:
 
 def _inner_layers(layer: Any) -> Iterator[tuple[str, Any]]:
     """Yields the layers held by a layer, with the attributes they are in."""
-    for name, value in list(vars(layer).items()):
-        if name in _BOOKKEEPING or name.startswith("_self_"):
-            continue
+    for name, value in attributes_of(layer).items():
         for label, item in _items(name.lstrip("_"), value):
             if hasattr(item, "weights") and hasattr(item, "get_config"):
                 yield label, item
-
-
-# Attributes in which Keras links layers that are also held elsewhere.
-_BOOKKEEPING = frozenset(
-    {"_layers", "_inbound_nodes", "_outbound_nodes", "_functional", "_parent"}
-)
 
 
 def _items(name: str, value: Any) -> list[tuple[str, Any]]:

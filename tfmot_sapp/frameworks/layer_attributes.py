@@ -18,15 +18,18 @@ Both Keras keep a second list of a model's layers, from which they collect
 weights; a layer that is replaced in an attribute is replaced there too.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tfmot_sapp.frameworks.which_keras import is_layer
+from tfmot_sapp.frameworks.private import keras3
+from tfmot_sapp.frameworks.private.layers import attributes_of
+from tfmot_sapp.frameworks.which_keras import is_layer, keras_of
 
 
 def layer_members(model: Any) -> Iterator[Any]:
     """Yields the layers in a model's attributes, lists and dictionaries."""
-    for value in _attributes(model).values():
+    for value in attributes_of(model).values():
         yield from (member for member in _flat(value) if is_layer(member))
 
 
@@ -41,30 +44,20 @@ def replace_members(
         make: Function from a layer of the original to the one that the copy
             gets in its place.
     """
-    tracker = getattr(copy, "_tracker", None)
-    if tracker is not None:
-        # Keras 3 closes the list of a model's layers when the model is built.
-        tracker.unlock()
-    mine = _attributes(copy)
-    for name, value in _attributes(original).items():
-        if not any(map(is_layer, _flat(value))):
-            continue
-        for theirs, ours in zip(_flat(value), _flat(mine.get(name, ()))):
-            if is_layer(theirs) and tracker is not None:
-                _swap(tracker, ours, make(theirs))
-        if hasattr(copy, name):
-            delattr(copy, name)
-        setattr(copy, name, _map_layers(value, make))
-    if tracker is not None and copy.built:
-        tracker.lock()
-
-
-def _attributes(model: Any) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in vars(model).items()
-        if not name.startswith("_self_") and name not in ("_layers", "_metrics")
-    }
+    # Keras 3 closes the list of a model's layers when the model is built.
+    is_keras_3 = keras_of(copy).__name__ == "keras"
+    opened = keras3.open_to_layers if is_keras_3 else contextlib.nullcontext
+    mine = attributes_of(copy)
+    with opened(copy):
+        for name, value in attributes_of(original).items():
+            if not any(map(is_layer, _flat(value))):
+                continue
+            for theirs, ours in zip(_flat(value), _flat(mine.get(name, ()))):
+                if is_layer(theirs) and is_keras_3:
+                    keras3.replace_tracked_layer(copy, ours, make(theirs))
+            if hasattr(copy, name):
+                delattr(copy, name)
+            setattr(copy, name, _map_layers(value, make))
 
 
 def _flat(value: Any) -> list[Any]:
@@ -84,8 +77,3 @@ def _map_layers(value: Any, make: Callable[[Any], Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [one(member) for member in value]
     return one(value)
-
-
-def _swap(tracker: Any, old: Any, new: Any) -> None:
-    if tracker.is_in_store("layers", old):
-        tracker.replace_tracked_value("layers", old, new)

@@ -29,6 +29,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmot_sapp.frameworks.private import optimizers as private
 from tfmot_sapp.frameworks.which_keras import host_value, keras_of
 
 _MODERN_NAMES = {
@@ -36,6 +37,9 @@ _MODERN_NAMES = {
     "v": "velocities",
     "momentum": "momentums",
 }
+
+# Attribute of an optimizer: the schedule it has in trainings that reset it.
+_LASTING = "tfmot_sapp_schedule"
 
 
 def inner_optimizer(optimizer: Any) -> Any:
@@ -65,21 +69,16 @@ def slots_of(optimizer: Any, variable: Any) -> Mapping[str, Any]:
     optimizer = inner_optimizer(optimizer)
     if _is_legacy(optimizer):
         return _legacy_slots(optimizer, variable)
-    indices = getattr(optimizer, "_trainable_variables_indices", None)
-    if indices is None:
-        indices = getattr(optimizer, "_index_dict", {})
-    index = indices.get(optimizer._var_key(variable))
+    indices = private.indices_of(optimizer)
+    index = indices.get(private.key_of(optimizer, variable))
     if index is None:
         return {}
-    slots = {}
-    for name, values in vars(optimizer).items():
-        if name == "_trainable_variables" or not isinstance(values, list):
-            continue
-        if len(values) == len(indices):
-            slot = values[index]
-            if tuple(getattr(slot, "shape", ())) == tuple(variable.shape):
-                slots[name.strip("_")] = slot
-    return slots
+    return {
+        name: slots[index]
+        for name, slots in private.slot_lists(optimizer).items()
+        if len(slots) == len(indices)
+        and tuple(getattr(slots[index], "shape", ())) == tuple(variable.shape)
+    }
 
 
 def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
@@ -98,11 +97,13 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
     """
     optimizer = inner_optimizer(optimizer)
     done = iterations(optimizer)
-    if done == 0:
+    if done == 0 or type(optimizer).__name__ == "Ftrl":
+        # FTRL computes the weights from what it keeps of all gradients, so
+        # that without it they would be lost.
         return 0
     fresh = type(optimizer).from_config(optimizer.get_config())
     if _is_legacy(optimizer):
-        fresh._create_all_weights(list(trainable))
+        private.make_legacy_slots(fresh, trainable)
         for variable in trainable:
             initial = _legacy_slots(fresh, variable)
             for name, slot in _legacy_slots(optimizer, variable).items():
@@ -110,8 +111,14 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
         _restart_count(optimizer, optimizer.iterations, done)
         return done
     fresh.build(list(trainable))
-    counter = getattr(optimizer, "_iterations", optimizer.iterations)
-    keep = {id(counter), id(optimizer._learning_rate)}
+    counter = private.counter_of(optimizer)
+    # The average of the weights is no moment: it is what the weights become
+    # when training ends.
+    keep = {
+        id(counter),
+        id(private.learning_rate_of(optimizer)),
+        *map(id, private.weight_averages(optimizer)),
+    }
     for variable, initial in zip(_variables(optimizer), _variables(fresh)):
         if id(variable) not in keep:
             variable.assign(tf.convert_to_tensor(initial))
@@ -122,8 +129,9 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
 def continue_schedule(optimizer: Any, offset: int = 0) -> None:
     """Makes an optimizer's learning-rate schedule survive resets.
 
-    Does nothing if the optimizer has a plain learning rate, or a schedule that
-    does survive already.
+    Until `restore_schedule` the optimizer has another one in its place. Does
+    nothing if it has a plain learning rate, or a schedule that does survive
+    already.
 
     Args:
         optimizer: An optimizer of either Keras.
@@ -143,10 +151,33 @@ def continue_schedule(optimizer: Any, offset: int = 0) -> None:
         from tfmot_sapp.frameworks.tf_keras_offset_schedule import (
             OffsetSchedule,
         )
+    # A training function that was traced in an earlier training reads the
+    # offset of that one's schedule.
+    lasting = getattr(optimizer, _LASTING, None)
+    if lasting is None or lasting.schedule is not schedule:
+        lasting = OffsetSchedule(schedule, offset)
+        setattr(optimizer, _LASTING, lasting)
+    _set_learning_rate(optimizer, lasting)
+
+
+def restore_schedule(optimizer: Any) -> None:
+    """Gives an optimizer the learning-rate schedule back that it had.
+
+    Args:
+        optimizer: An optimizer that `continue_schedule` was called with.
+    """
+    optimizer = inner_optimizer(optimizer)
+    schedule = _learning_rate(optimizer)
+    if hasattr(schedule, "add_offset"):
+        setattr(optimizer, _LASTING, schedule)
+        _set_learning_rate(optimizer, schedule.schedule)
+
+
+def _set_learning_rate(optimizer: Any, schedule: Any) -> None:
     if _is_legacy(optimizer):
-        optimizer.learning_rate = OffsetSchedule(schedule, offset)
+        optimizer.learning_rate = schedule
     else:
-        optimizer._learning_rate = OffsetSchedule(schedule, offset)
+        private.set_learning_rate(optimizer, schedule)
 
 
 def _is_legacy(optimizer: Any) -> bool:
@@ -167,8 +198,8 @@ def _legacy_slots(optimizer: Any, variable: Any) -> dict[str, Any]:
 
 def _learning_rate(optimizer: Any) -> Any:
     if _is_legacy(optimizer):
-        return optimizer._hyper.get("learning_rate")
-    return getattr(optimizer, "_learning_rate", None)
+        return private.legacy_learning_rate_of(optimizer)
+    return private.learning_rate_of(optimizer)
 
 
 def _restart_count(optimizer: Any, counter: Any, done: int) -> None:

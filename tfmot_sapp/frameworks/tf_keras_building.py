@@ -26,6 +26,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmot_sapp.frameworks.private.tf_keras2 import call_spec_of
+
 
 def build_by_call(
     layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -70,7 +72,7 @@ def build_like(original: Any, copy: Any) -> None:
         return
     if copy.built and len(copy.weights) == len(original.weights):
         return
-    spec = original._get_save_spec(dynamic_batch=True, inputs_only=False)
+    spec = call_spec_of(original)
     # Arguments that are no tensors are missing in it.
     if spec is not None and None not in tf.nest.flatten(spec):
         build_by_call(copy, *spec)

@@ -17,6 +17,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tfmot_sapp.frameworks.private.layers import is_walkable, layers_inside
+
 
 def flatten_layers(model: Any) -> Iterator[Any]:
     """Yields a layer and all layers inside it, or those of a list, in order.
@@ -26,7 +28,7 @@ def flatten_layers(model: Any) -> Iterator[Any]:
     if isinstance(model, (list, tuple)):
         for layer in model:
             yield from flatten_layers(layer)
-    elif hasattr(model, "_flatten_layers"):
+    elif is_walkable(model):
         yield model
-        for layer in model._flatten_layers(recursive=False, include_self=False):
+        for layer in layers_inside(model, recursive=False):
             yield from flatten_layers(layer)

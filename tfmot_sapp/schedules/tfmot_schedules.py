@@ -12,46 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""TF-MOT's pruning schedules, without importing the rest of TF-MOT.
+"""TF-MOT's pruning schedules, without importing the rest of TF-MOT."""
 
-Importing `tensorflow_model_optimization` sets `TF_USE_LEGACY_KERAS`, which
-changes what `tf.keras` means for the whole process. Its module of schedules
-needs only TensorFlow, so that file alone is loaded here, under its own name:
-when TF-MOT is imported later, or has been before, both sides hold the very same
-classes.
-"""
+from tfmot_sapp.frameworks.private.tfmot import pruning_schedule_module
 
-import importlib.util
-import sys
-from types import ModuleType
-
-_PACKAGE = "tensorflow_model_optimization"
-_MODULE = f"{_PACKAGE}.python.core.sparsity.keras.pruning_schedule"
-
-
-def _load() -> ModuleType:
-    if _MODULE in sys.modules:
-        return sys.modules[_MODULE]
-    package = importlib.util.find_spec(_PACKAGE)
-    if package is None or not package.submodule_search_locations:
-        raise ImportError(
-            "tfmot_sapp needs tensorflow-model-optimization. Install it with "
-            "`pip install tensorflow-model-optimization`."
-        )
-    root = package.submodule_search_locations[0]
-    path = _MODULE.removeprefix(f"{_PACKAGE}.").replace(".", "/")
-    spec = importlib.util.spec_from_file_location(_MODULE, f"{root}/{path}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[_MODULE] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[_MODULE]
-        raise
-    return module
-
-
-_schedules = _load()
+_schedules = pruning_schedule_module()
 
 PruningSchedule = _schedules.PruningSchedule
 ConstantSparsity = _schedules.ConstantSparsity

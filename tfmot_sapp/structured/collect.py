@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value, keras_of
 from tfmot_sapp.structured.statistics import Part, Statistics, Target
 from tfmot_sapp.units.groups import Consumer, Group, slope_of
@@ -163,7 +164,7 @@ class Collector:
         """Returns a consumer's kernel (features, outputs), and its slopes."""
         group = self.group
         if group.has_heads:
-            kernel = host_value(group.producer._output_dense.kernel)
+            kernel = host_value(projections_of(group.producer).output.kernel)
             kernel = kernel.reshape(group.units * kernel.shape[1], -1)
             return kernel.astype(np.float32), np.ones(kernel.shape[1])
         consumer = group.consumers[index]
@@ -248,7 +249,7 @@ def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
 
 def _producer_norm(group: Group) -> np.ndarray:
     if group.has_heads:
-        kernel = host_value(group.producer._value_dense.kernel)
+        kernel = host_value(projections_of(group.producer).value.kernel)
         return np.sqrt(np.sum(np.square(kernel), axis=(0, 2)))
     kernel = host_value(group.producer.kernel)
     return np.sqrt(

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.structured.statistics import Part, Statistics, Target
 from tfmot_sapp.units.groups import Group, slope_of
@@ -161,7 +162,7 @@ def refitted(
 def _readers(group: Group) -> list[tuple[Any, Any, Any]]:
     """Returns each consumer, the layer with its kernel, the norm behind it."""
     if group.has_heads:
-        return [(group.producer, group.producer._output_dense, None)]
+        return [(group.producer, projections_of(group.producer).output, None)]
     return [(c.layer, c.layer, c.scaled_by) for c in group.consumers]
 
 

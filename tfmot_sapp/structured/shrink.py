@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.frameworks.copying import Cloner, Copy
+from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.units.groups import Group
 from tfmot_sapp.units.heads import ATTENTION
@@ -108,7 +109,7 @@ def _sliced(
 def _sliced_heads(
     layer: Any, weights: list[np.ndarray], heads: np.ndarray | None
 ) -> list[np.ndarray]:
-    inner = {id(w) for w in layer._output_dense.weights}
+    inner = {id(w) for w in projections_of(layer).output.weights}
     sliced = []
     for variable, weight in zip(layer.weights, weights):
         if id(variable) not in inner:

@@ -23,9 +23,18 @@ import tensorflow as tf
 
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
+from tfmot_sapp.frameworks.private.keras3 import (
+    stateless_scope,
+    unrounded_value,
+)
+from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
-from tfmot_sapp.training.wrapper import PruneBlocksMixin, call_like
+from tfmot_sapp.training.wrapper import (
+    PruneBlocksMixin,
+    call_like,
+    refuse_to_quantize,
+)
 
 
 @keras.saving.register_keras_serializable(package="tfmot_sapp")
@@ -66,6 +75,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         min_blocks: int = 1,
         **kwargs: Any,
     ):
+        check_layer(layer)
         # Keras reads the signature of `call`, which is the wrapped layer's,
         # while it initializes.
         self.__dict__["_wrapped"] = layer
@@ -127,7 +137,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             id(kernel.variable): (kernel.variable, tensor)
             for kernel, tensor in self._effective_kernels(bool(training))
         }
-        outer = _current_stateless_scope()
+        outer = stateless_scope()
         if outer is not None:
             for variable in self.layer.variables:
                 value = outer.get_current_value(variable)
@@ -149,13 +159,13 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         return outputs
 
     def _full_precision(self, pruned: PrunedKernel) -> tf.Tensor:
-        outer = _current_stateless_scope()
+        outer = stateless_scope()
         if outer is not None:
             value = outer.get_current_value(pruned.variable)
             if value is not None:
                 return tf.convert_to_tensor(value)
         # Inside a mixed-precision layer `value` would be a rounded copy.
-        return tf.convert_to_tensor(pruned.variable._value)
+        return tf.convert_to_tensor(unrounded_value(pruned.variable))
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the wrapped layer's output shape."""
@@ -185,30 +195,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        return super().from_config(cls._restored(config), custom_objects)
-
-
-def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:
-    """Takes the place of `quantize` in what is wrapped.
-
-    Args:
-        name: Name of the layer or model.
-        *args: Ignored.
-        **kwargs: Ignored.
-
-    Raises:
-        ValueError: Always: quantizing would bypass the masks.
-    """
-    raise ValueError(
-        f"`{name}` is being pruned and cannot be quantized. Call "
-        "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
-    )
-
-
-def _current_stateless_scope() -> Any:
-    # Keras does not export how to ask for the scope that one is in.
-    from keras.src.backend.common import stateless_scope
-
-    if not stateless_scope.in_stateless_scope():
-        return None
-    return stateless_scope.get_stateless_scope()
+        config, left_alone = cls._restored(config)
+        layer = super().from_config(config, custom_objects)
+        layer.note_left_alone(left_alone)
+        return layer

@@ -26,6 +26,7 @@ from tfmot_sapp.frameworks.kernels import (
     kernel_name,
     why_no_kernels,
 )
+from tfmot_sapp.frameworks.private.layers import all_layers
 from tfmot_sapp.frameworks.pruning_record import record_of
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer, is_model
@@ -81,29 +82,44 @@ def _remembered(model: Any) -> Sequence[Row] | None:
     ]
 
 
-def pruning_rows(model: Any) -> list[Row]:
-    """Returns one `Row` for each kernel of a model, pruned or not."""
-    reasons = dict(record_of(model).skipped) if is_model(model) else {}
-    if not pruned_layers(model):
-        return _zero_rows(model, reasons)
+def pruning_rows(
+    model: Any, masks: Mapping[int, np.ndarray] | None = None
+) -> list[Row]:
+    """Returns one `Row` for each kernel of a model, pruned or not.
+
+    Args:
+        model: A model, a layer or a list of layers.
+        masks: Masks by the `id` of their `PrunedKernel`. Defaults to `None`:
+            those in force.
+    """
+    wrapped = pruned_layers(model)
+    if not wrapped:
+        found = record_of(model).skipped if is_model(model) else ()
+        return _zero_rows(model, dict(found))
+    reasons = {
+        name: why for layer in wrapped for name, why in layer.left_alone.items()
+    }
+    masks = masks or {}
     rows = []
     inside: set[int] = set()
     for layer in flatten_layers(model):
         if id(layer) in inside:
             continue
         if isinstance(layer, PruneBlocksMixin):
-            inside.update(id(inner) for inner in layer._flatten_layers())
-            rows += [_pruned_row(kernel) for kernel in layer.pruned_kernels]
+            inside.update(map(id, all_layers(layer)))
+            rows += [
+                _pruned_row(kernel, masks.get(id(kernel), kernel.mask_array()))
+                for kernel in layer.pruned_kernels
+            ]
             for name, why in layer.skipped_kernels:
                 reasons.setdefault(name, why)
         elif not is_model(layer) and layer.built:
-            inside.update(id(inner) for inner in layer._flatten_layers())
+            inside.update(map(id, all_layers(layer)))
             rows += _skipped_rows(layer, reasons)
     return rows
 
 
-def _pruned_row(kernel: Any) -> Row:
-    mask = kernel.mask_array()
+def _pruned_row(kernel: Any, mask: np.ndarray) -> Row:
     return Row(
         name=kernel.name,
         shape=kernel.grid.shape,
@@ -154,7 +170,7 @@ def _zero_rows(model: Any, reasons: Mapping[str, str]) -> list[Row]:
     for layer in flatten_layers(model):
         if id(layer) in inside or is_model(layer) or not layer.built:
             continue
-        inside.update(id(inner) for inner in layer._flatten_layers())
+        inside.update(map(id, all_layers(layer)))
         kernels = find_kernels(layer)
         for kernel in kernels:
             values = host_value(kernel.variable)

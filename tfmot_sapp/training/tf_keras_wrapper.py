@@ -21,13 +21,13 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras
-from tf_keras.src.engine import base_layer_utils
-from tf_keras.src.mixed_precision import autocast_variable
 
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.frameworks.kernels import Kernel
+from tfmot_sapp.frameworks.private.tf_keras2 import is_saving, without_autocast
 from tfmot_sapp.frameworks.tf_keras_building import build_by_call
+from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
 from tfmot_sapp.training.wrapper import PruneBlocksMixin, call_like
@@ -73,6 +73,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         min_blocks: int = 1,
         **kwargs: Any,
     ):
+        check_layer(layer)
         kwargs.setdefault("name", f"prune_blocks_{layer.name}")
         kwargs.setdefault("dtype", layer.dtype_policy)
         # tf_keras reads the signature of `call` while it initializes, and puts
@@ -126,12 +127,12 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         training = kwargs.pop("training", None)
         if training:
             # To save a SavedModel is to trace training, and not to train.
-            if not base_layer_utils.call_context().saving:
+            if not is_saving():
                 self._require_driver()
             self._add_penalties()
         if self._takes_training:
             kwargs["training"] = training
-        with autocast_variable.enable_auto_cast_variables(None):
+        with without_autocast():
             kernels = self._effective_kernels(bool(training))
         with _replaced(kernels):
             return self.layer(*args, **kwargs)
@@ -159,7 +160,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        config = cls._restored(config)
+        config, left_alone = cls._restored(config)
         # tf_keras's own `Wrapper` looks for the format in the wrong place, and
         # does not find registered layers then.
         inner = config.pop("layer")
@@ -168,7 +169,9 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
             custom_objects=custom_objects,
             use_legacy_format="module" not in inner,
         )
-        return cls(layer, **config)
+        wrapper = cls(layer, **config)
+        wrapper.note_left_alone(left_alone)
+        return wrapper
 
 
 @contextlib.contextmanager

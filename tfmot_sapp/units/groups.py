@@ -31,11 +31,12 @@ from tfmot_sapp.frameworks.calls import (
     Call,
     is_graph,
     is_nested,
-    operation_name,
     tensors_of,
 )
 from tfmot_sapp.frameworks.flops import calls_of_model
-from tfmot_sapp.frameworks.which_keras import host_value
+from tfmot_sapp.frameworks.private.attention import number_of_heads
+from tfmot_sapp.frameworks.private.layers import layers_inside, operation_name
+from tfmot_sapp.frameworks.which_keras import check_model, host_value
 from tfmot_sapp.units.carriers import (
     LeftAloneError,
     carry,
@@ -48,7 +49,6 @@ from tfmot_sapp.units.heads import ATTENTION, AttentionCall, read_attention
 
 # Layers with an output per unit and input, by the class names of both Keras.
 _PRODUCERS = ("Dense", "Conv1D", "Conv2D", "Conv3D")
-_ADDITIONS = ("keras.src.ops.numpy.Add", "tf.__operators__.add", "tf.math.add")
 # They do nothing when a model is used.
 _IDLE = frozenset(
     {
@@ -190,6 +190,7 @@ def find_groups(model: Any) -> Groups:
     >>> find_groups(model).groups[0].name, find_groups(model).left_alone
     ('hidden', {'out': 'its units are an output of the model'})
     """
+    check_model(model)
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "
@@ -224,7 +225,7 @@ class _Reader:
         for call in self.calls:
             layer = call.layer
             if hasattr(layer, "layers") and is_nested(layer):
-                for inner in layer._flatten_layers(include_self=False):
+                for inner in layers_inside(layer):
                     if _has_matrix(inner):
                         reasons[inner.name] = f"it is inside `{layer.name}`"
                 continue
@@ -250,7 +251,7 @@ class _Reader:
     def _heads(self, call: Call) -> Group:
         layer = call.layer
         self._check_alone(layer)
-        units = getattr(layer, "num_heads", None) or layer._num_heads
+        units = number_of_heads(layer)
         attention = read_attention(call, self._total(call.outputs[0]))
         return Group(layer.name, units, layer, attention=attention)
 
@@ -359,7 +360,7 @@ class _Reader:
             return None
         is_sum = (
             type(call.layer).__name__ == "Add"
-            or operation_name(call.layer) in _ADDITIONS
+            or operation_name(call.layer) == "add"
         )
         terms = tensors_of((call.args, call.kwargs))
         total = call.outputs[0]

@@ -25,6 +25,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfmot_sapp.frameworks.calls import Call, tensors_of
+from tfmot_sapp.frameworks.private import attention
+from tfmot_sapp.frameworks.private.layers import mask_of
 from tfmot_sapp.frameworks.which_keras import keras_of
 from tfmot_sapp.units.carriers import LeftAloneError
 
@@ -69,9 +71,9 @@ def read_attention(call: Call, total: Any) -> AttentionCall:
         LeftAloneError: If its heads can't be told apart.
     """
     layer = call.layer
-    if getattr(layer, "_flash_attention", False):
+    if attention.is_flash(layer):
         raise LeftAloneError("its heads are computed in one operation")
-    if getattr(layer, "_sliding_window", None) is not None:
+    if attention.sees_window(layer):
         raise LeftAloneError("its attention sees a sliding window")
     if len(call.outputs) > 1:
         raise LeftAloneError("it returns the scores of each head")
@@ -84,7 +86,7 @@ def read_attention(call: Call, total: Any) -> AttentionCall:
     if keras_of(layer).__name__ == "keras":
         # There a mask is a tensor of the graph; in tf_keras values carry it.
         for name in ("query", "value", "key"):
-            mask = getattr(given[name], "_keras_mask", None)
+            mask = mask_of(given[name])
             if mask is not None:
                 given.setdefault(f"{name}_mask", mask)
     arguments.update(
@@ -116,13 +118,14 @@ def head_outputs(
     given = dict(zip(call.arguments, values))
     query, value, key = (given[name] for name in ("query", "value", "key"))
     given.setdefault("attention_mask", call.constant_mask)
-    outputs, _ = layer._compute_attention(
-        layer._query_dense(query),
-        layer._key_dense(key),
-        layer._value_dense(value),
-        attention_mask=_mask(given, call.is_causal),
+    projections = attention.projections_of(layer)
+    return attention.mix_heads(
+        layer,
+        projections.query(query),
+        projections.key(key),
+        projections.value(value),
+        _mask(given, call.is_causal),
     )
-    return outputs
 
 
 def _mask(given: dict[str, Any], is_causal: bool) -> tf.Tensor | None:
@@ -131,9 +134,7 @@ def _mask(given: dict[str, Any], is_causal: bool) -> tf.Tensor | None:
     if given["attention_mask"] is not None:
         masks.append(tf.cast(given["attention_mask"], tf.bool))
     for name, axis in (("query", 2), ("value", 1), ("key", 1)):
-        mask = given.get(
-            f"{name}_mask", getattr(given[name], "_keras_mask", None)
-        )
+        mask = given.get(f"{name}_mask", mask_of(given[name]))
         if mask is not None:
             masks.append(tf.expand_dims(tf.cast(mask, tf.bool), axis))
     if is_causal:

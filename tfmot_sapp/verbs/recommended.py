@@ -17,6 +17,7 @@
 from typing import Any
 
 from tfmot_sapp.allocations.connected_allocation import ConnectedAllocation
+from tfmot_sapp.base.checks import check_flag
 from tfmot_sapp.schedules.early_ramp import EarlyRamp
 from tfmot_sapp.scorers.magnitude import Magnitude
 from tfmot_sapp.scorers.second_moment import SecondMoment
@@ -59,7 +60,7 @@ def recommended(
     ...     model, block_size=(32, 32), **recommended(0.9, end_step=1000))
     """
     scorer = SequentialAttention(times=SecondMoment())
-    if not second_moments:
+    if not check_flag(second_moments, "second_moments"):
         scorer = SequentialAttention(logit_scale=2.0, times=Magnitude())
     return {
         "pruning_schedule": EarlyRamp(target_sparsity, end_step),

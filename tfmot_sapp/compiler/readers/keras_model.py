@@ -45,7 +45,6 @@ from tfmot_sapp.frameworks.calls import (
     copy_of,
     is_graph,
     is_nested,
-    operation_name,
     policy_of,
     replace_tensors,
     tensors_of,
@@ -55,6 +54,7 @@ from tfmot_sapp.frameworks.layer_kinds import (
     AT_INFERENCE_NOTHING,
     STEPS,
 )
+from tfmot_sapp.frameworks.private.layers import functional_of, operation_name
 from tfmot_sapp.frameworks.which_keras import keras_of
 
 
@@ -88,7 +88,7 @@ class _Reader:
         self._counts: dict[int, int] = {}
 
     def read_model(self, model: Any, inputs: list[Value]) -> list[Value]:
-        functional = getattr(model, "_functional", None) or model
+        functional = functional_of(model)
         values = dict(zip(map(id, functional.inputs), inputs))
         for call in calls_of(functional):
             results = self._read_call(call, values)
@@ -97,7 +97,7 @@ class _Reader:
 
     def count_calls(self, model: Any) -> None:
         """Counts how often each layer is called, in nested models too."""
-        functional = getattr(model, "_functional", None) or model
+        functional = functional_of(model)
         for call in calls_of(functional):
             layer = call.layer
             self._counts[id(layer)] = self._counts.get(id(layer), 0) + 1

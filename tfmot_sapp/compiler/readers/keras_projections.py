@@ -26,6 +26,8 @@ from tfmot_sapp.compiler.graph import Linear, Node, Opaque, Packable, Value
 from tfmot_sapp.compiler.lowerings.attention import Attention
 from tfmot_sapp.compiler.readers.keras_layers import einsum_core, is_pruned
 from tfmot_sapp.frameworks.calls import Call, policy_of, tensors_of
+from tfmot_sapp.frameworks.private import attention
+from tfmot_sapp.frameworks.private.layers import mask_of
 
 Shape = tuple[int | None, ...]
 
@@ -109,12 +111,7 @@ def read_attention(
     if sources is None or len(shape) != 3:
         return None
     ranks = (3, 3, 3, 4)
-    dense = (
-        layer._query_dense,
-        layer._key_dense,
-        layer._value_dense,
-        layer._output_dense,
-    )
+    dense = attention.projections_of(layer)
     cores = [
         core
         for part, rank in zip(dense, ranks)
@@ -127,19 +124,21 @@ def read_attention(
         for name, source, core in zip(("query", "key", "value"), sources, cores)
     ]
     mixed = Value((*made[0].shape[:-1], cores[3].kernel.shape[0]))
-    attention = packed_layer_class(keras)(
-        Attention(layer._num_heads, layer._key_dim**-0.5).get_config(),
+    mixing = packed_layer_class(keras)(
+        Attention(
+            attention.number_of_heads(layer), attention.key_size(layer) ** -0.5
+        ).get_config(),
         core_inputs=3,
         name=f"{layer.name}_attention",
         dtype=policy_of(layer),
     )
 
     def mix(tensors: list[Any]) -> list[Any]:
-        outputs = attention(list(tensors))
+        outputs = mixing(list(tensors))
         several = isinstance(outputs, list | tuple)
         return list(outputs) if several else [outputs]
 
-    nodes.append(Opaque(attention.name, made, [mixed], mix, attention))
+    nodes.append(Opaque(mixing.name, made, [mixed], mix, mixing))
     return _projection(f"{layer.name}_output", layer, mixed, cores[3], nodes)
 
 
@@ -151,9 +150,7 @@ def _sources(
     named = dict(zip(("query", "value", "key"), call.args)) | call.kwargs
     extra = set(named) - {"query", "value", "key", "training"}
     asked = [named[key] for key in extra if named[key] not in (None, False)]
-    masked = any(
-        getattr(tensor, "_keras_mask", None) is not None for tensor in tensors
-    )
+    masked = any(mask_of(tensor) is not None for tensor in tensors)
     if asked or masked:
         return None
     values = dict(zip(map(id, tensors), inputs))

@@ -39,7 +39,7 @@ import rich.console
 import rich.table
 import tensorflow as tf
 
-from tfmot_sapp.base.files import check_path, place_file
+from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.benchmark.interleave import interleave
@@ -49,6 +49,7 @@ from tfmot_sapp.export.saved_model import directory_size
 from tfmot_sapp.export.serving import SIGNATURE
 from tfmot_sapp.export.tflite.flatbuffer import count_ops
 from tfmot_sapp.export.tflite.options import check_count
+from tfmot_sapp.frameworks.private.tensorflow import executed_operations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +146,7 @@ class BenchmarkResult:
         Raises:
             ValueError: If `path` can't be written.
         """
-        target = check_path(path, "file")
-        place_file(target, draw_bars(self))
+        write_file(path, draw_bars(self))
 
 
 def benchmark(
@@ -267,9 +267,7 @@ def _load_file(
             f"batch_size={batch_size}: {error}."
         ) from error
     ops = count_ops(content)
-    executed = collections.Counter(
-        op["op_name"] for op in interpreter._get_ops_details()
-    )
+    executed = collections.Counter(executed_operations(interpreter))
 
     def call(invoke=interpreter.invoke, _content=content):
         invoke()

@@ -27,13 +27,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from rich import console, progress
-from tensorflow.lite.python import convert as tflite_convert
 
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.compiler.emission import Emission
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.export.serving import SIGNATURE, Serving, write_saved_model
 from tfmot_sapp.export.tflite import ranges
+from tfmot_sapp.frameworks.private import tensorflow as private
+from tfmot_sapp.frameworks.private.layers import all_layers
+from tfmot_sapp.targets.target import Target
 
 
 def convert(
@@ -42,6 +43,7 @@ def convert(
     encoding: str | None,
     io_dtype: str,
     data: list[dict[str, np.ndarray]] | None,
+    target: Target,
 ) -> bytes:
     """Converts a model to the bytes of a file, which nobody has checked yet.
 
@@ -51,6 +53,7 @@ def convert(
         encoding: As in `export_tflite`.
         io_dtype: As in `export_tflite`.
         data: Batches to find ranges with; needed for `"int8"`.
+        target: What packed layers are written for.
 
     Returns:
         The bytes.
@@ -58,8 +61,9 @@ def convert(
     Raises:
         ValueError: If the model can't be converted.
     """
+    operators = target.operators(quantize)
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(serving, folder, Emission("litert", quantize))
+        write_saved_model(serving, folder, operators)
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -109,20 +113,16 @@ def _calibrated_and_quantized(
     converter: Any, model: Any, encoding: str | None
 ) -> bytes:
     """Does what the converter does for int8, with the ranges mended between."""
-    converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
+    calibrated = private.calibrated(converter)
     is_packed = any(
-        isinstance(layer, PackedComputation)
-        for layer in model._flatten_layers()
+        isinstance(layer, PackedComputation) for layer in all_layers(model)
     )
-    content = tflite_convert.mlir_quantize(
+    content = private.quantized(
         ranges.mend(calibrated, is_packed),
-        input_data_type=converter.inference_input_type,
-        output_data_type=converter.inference_output_type,
+        converter.inference_input_type,
+        converter.inference_output_type,
     )
-    if encoding == "sparse":
-        content = tflite_convert.mlir_sparsify(content)
-    return bytes(content)
+    return private.sparsified(content) if encoding == "sparse" else content
 
 
 def _with_progress(

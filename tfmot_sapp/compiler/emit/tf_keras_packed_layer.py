@@ -20,7 +20,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
+from tfmot_sapp.targets.operators import Operators
 
 
 @tf_keras.saving.register_keras_serializable(package="tfmot_sapp")
@@ -54,9 +55,16 @@ class PackedLayer(PackedComputation, tf_keras.layers.Layer):
         self._make_weights()
         super().build(input_shape)
 
-    def call(self, inputs: Any) -> list[Any]:
-        """Takes a list of pieces, gives a list of pieces."""
-        return self._run(inputs)
+    def call(
+        self, inputs: Any, operators: Operators | None = None
+    ) -> list[Any]:
+        """Takes a list of pieces, gives a list of pieces.
+
+        Args:
+            inputs: The pieces.
+            operators: How to compute for another runtime; an exporter's.
+        """
+        return self.compute(inputs, operators)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Every output piece has the mask of the first input."""

@@ -18,16 +18,16 @@ from typing import Any
 
 from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.frameworks.kernels import IN, OUT, find_kernels
+from tfmot_sapp.frameworks.which_keras import check_layer
+from tfmot_sapp.targets.cpu_target import CpuTarget
 
 
 def latency_block_size(layer: Any) -> BlockSize | None:
     """Returns a block size that the packed layer is fast with.
 
     Blocks of 32 inputs, but at most an eighth of them, so that an output block
-    can read few; and of up to 128 outputs, but at least eight output blocks.
-    Narrower blocks than 16 are slower than they are sparse
-    (`benchmarks/latency/layers.py`). To be given as
-    `block_size=latency_block_size`.
+    can read few; and of up to 128 outputs, but at least eight output blocks:
+    what `CpuTarget` knows. To be given as `block_size=latency_block_size`.
 
     Args:
         layer: A built layer of either Keras.
@@ -44,6 +44,7 @@ def latency_block_size(layer: Any) -> BlockSize | None:
     >>> latency_block_size(layer)
     (32, 128)
     """
+    check_layer(layer)
     sizes = []
     for kernel in find_kernels(layer):
         length = {IN: 1, OUT: 1}
@@ -54,8 +55,4 @@ def latency_block_size(layer: Any) -> BlockSize | None:
     if not sizes:
         return None
     inputs, outputs = (min(side) for side in zip(*sizes))
-    block = (
-        min(32, 16 * (inputs // 128)),
-        min(128, 16 * (outputs // 128)),
-    )
-    return block if min(block) >= 16 else None
+    return CpuTarget().block_size(inputs, outputs)

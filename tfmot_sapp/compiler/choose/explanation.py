@@ -12,90 +12,40 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""What a packed model says about itself: one row for each layer."""
+"""What was chosen for each layer and why, beside the graph and its plan."""
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tfmot_sapp.compiler.choose.plan import Plan, linear_lowering, uniform_block
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
 from tfmot_sapp.compiler.graph import Graph, Linear, Packable
 
-
-def packing_of(model: Any) -> list[dict[str, Any]]:
-    """Says what `pack_blocks` chose for each layer of a packed model, and why.
-
-    It is read from the layers' configs, so it's the same after saving and
-    loading.
-
-    Args:
-        model: A model that `pack_blocks` returned, of either Keras.
-
-    Returns:
-        A list of dictionaries, one for each layer with weights:
-
-        - `layer`: names of the layers it was made from, joined by " + ";
-        - `lowering`: "list", "sum", "dense", "group", "gather_matmul" or
-          "unchanged";
-        - `shape`: of the kernel, with the channels last, or `None`;
-        - `block_size`: (in, out) as found, or `None`;
-        - `kept_blocks`, `blocks`: of that size;
-        - `parameters`, `parameters_before`: weights that are stored;
-        - `macs`, `macs_before`: multiply-adds of one example, with axes of
-          unknown extent taken as 1;
-        - `parameter_density`, `mac_density`: their ratios;
-        - `why`: the reason of the choice.
-
-    Example:
-
-    >>> import keras
-    >>> inputs = keras.Input((64,))
-    >>> model = keras.Model(inputs, keras.layers.Dense(64, name="d")(inputs))
-    >>> from tfmot_sapp.verbs.pack import pack_blocks
-    >>> packing_of(pack_blocks(model))[0]["lowering"]
-    'dense'
-    """
-    rows = []
-    for layer in model.layers:
-        if isinstance(layer, PackedComputation):
-            if layer.row is not None:
-                rows.append(dict(layer.row))
-        elif layer.weights:
-            count = sum(math.prod(w.shape) for w in layer.weights)
-            rows.append(
-                {
-                    "layer": layer.name,
-                    "lowering": "unchanged",
-                    "shape": None,
-                    "block_size": None,
-                    "kept_blocks": None,
-                    "blocks": None,
-                    "parameters": count,
-                    "parameters_before": count,
-                    "macs": None,
-                    "macs_before": None,
-                    "parameter_density": 1.0,
-                    "mac_density": None,
-                    "why": f"{type(layer).__name__} passes through",
-                }
-            )
-    return rows
+Explanation = dict[Packable, dict[str, Any]]
 
 
-def write_rows(graph: Graph, plan: Plan, costs: Any) -> None:
-    """Puts a row in the choice of every Linear.
+def explanation_of(
+    graph: Graph, plan: Plan, why: Callable[[Packable], str]
+) -> Explanation:
+    """Explains how every Linear of a graph is computed.
 
     Args:
         graph: The graph after all passes.
-        plan: The plan; its choices get their rows.
-        costs: For a node, the reason of its choice.
+        plan: What was chosen.
+        why: Gives the reason of a node's choice.
+
+    Returns:
+        For each node with a Linear, a row as `packing_of` describes it: plain
+        values that are saved with the packed layer.
     """
-    for node in graph.nodes:
-        if isinstance(node, Packable) and isinstance(node.core, Linear):
-            plan.choices[node].row = _row(node, plan, costs(node))
+    return {
+        node: _row(node, plan, why(node))
+        for node in graph.nodes
+        if isinstance(node, Packable) and isinstance(node.core, Linear)
+    }
 
 
 def _row(node: Packable, plan: Plan, why: str) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What is inside a `MultiHeadAttention`, private in both Kerases."""
+
+from typing import Any, NamedTuple
+
+
+class Projections(NamedTuple):
+    """The four projections of an attention, each an `EinsumDense`."""
+
+    query: Any
+    key: Any
+    value: Any
+    output: Any
+
+
+def projections_of(attention: Any) -> Projections:
+    """Returns the projections of a built `MultiHeadAttention`."""
+    return Projections(
+        attention._query_dense,
+        attention._key_dense,
+        attention._value_dense,
+        attention._output_dense,
+    )
+
+
+def number_of_heads(attention: Any) -> int:
+    """Returns the number of heads of a `MultiHeadAttention`."""
+    return int(attention._num_heads)
+
+
+def key_size(attention: Any) -> int:
+    """Returns the size of the keys of one head of a `MultiHeadAttention`."""
+    return int(attention._key_dim)
+
+
+def is_flash(attention: Any) -> bool:
+    """Returns whether a `MultiHeadAttention` computes its heads in one op."""
+    return bool(getattr(attention, "_flash_attention", False))
+
+
+def sees_window(attention: Any) -> bool:
+    """Returns whether a `MultiHeadAttention` sees a sliding window only."""
+    return getattr(attention, "_sliding_window", None) is not None
+
+
+def mix_heads(
+    attention: Any, query: Any, key: Any, value: Any, mask: Any
+) -> Any:
+    """Returns what the heads give to the output projection.
+
+    Args:
+        attention: A built `MultiHeadAttention`.
+        query: Tensor (samples, queries, heads, size).
+        key: Tensor (samples, keys, heads, size).
+        value: Tensor (samples, keys, heads, size).
+        mask: Boolean tensor that broadcasts to (samples, queries, keys), or
+            `None`.
+
+    Returns:
+        Tensor (samples, queries, heads, size).
+    """
+    outputs, _ = attention._compute_attention(
+        query, key, value, attention_mask=mask
+    )
+    return outputs

@@ -1,0 +1,75 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What Keras 3 keeps private. Called with objects of Keras 3 only."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+
+def operation_behind(tensor: Any) -> Any:
+    """Returns the operation or layer that a symbolic tensor comes from."""
+    return tensor._keras_history.operation
+
+
+def is_functional(model: Any) -> bool:
+    """Returns whether a model holds the graph of a Functional one."""
+    return hasattr(model, "_nodes") and hasattr(model, "_operations")
+
+
+def unrounded_value(variable: Any) -> Any:
+    """Returns a variable's value in its own type.
+
+    Inside a layer of mixed precision `variable.value` is a rounded copy.
+    """
+    return variable._value
+
+
+def build_shapes_of(layer: Any) -> dict[str, Any]:
+    """Returns the shapes that a layer was built for, by argument."""
+    return getattr(layer, "_build_shapes_dict", None) or {}
+
+
+@contextlib.contextmanager
+def open_to_layers(layer: Any) -> Iterator[None]:
+    """Opens the list of a built layer's layers, which Keras 3 closes.
+
+    While it is open attributes of the layer can be given other layers.
+    """
+    tracker = layer._tracker
+    was_locked = tracker.locked
+    tracker.unlock()
+    try:
+        yield
+    finally:
+        if was_locked:
+            tracker.lock()
+
+
+def replace_tracked_layer(layer: Any, old: Any, new: Any) -> None:
+    """Puts a layer in another's place in the list of a layer's layers."""
+    tracker = layer._tracker
+    if tracker.is_in_store("layers", old):
+        tracker.replace_tracked_value("layers", old, new)
+
+
+def stateless_scope() -> Any:
+    """Returns the `keras.StatelessScope` that one is in, or `None`."""
+    # Keras does not export how to ask for it.
+    from keras.src.backend.common import stateless_scope as scopes
+
+    if not scopes.in_stateless_scope():
+        return None
+    return scopes.get_stateless_scope()
