@@ -1,0 +1,96 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Importing costs nothing: what needs a large library loads it when used."""
+
+import subprocess
+import sys
+
+import pytest
+
+LARGE = (
+    "ai_edge_litert",
+    "keras",
+    "matplotlib",
+    "rich",
+    "tensorboard",
+    "tensorflow",
+    "tensorflow_model_optimization",
+    "tf_keras",
+)
+
+IMPORT = "import tfmot_sapp, tfmot_sapp as sapp; dir(sapp); sapp.__version__"
+
+# Keras 3 and TensorFlow may have loaded some of these themselves, so they are
+# taken away before this project is used.
+PRUNE = """
+import sys
+import numpy as np, {owner} as keras
+model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(16)])
+REFUSED = {{"ai_edge_litert", "matplotlib", "rich", "tensorboard"}}
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in REFUSED:
+            raise ImportError(f"{{name}} is not needed here.")
+
+for name in list(sys.modules):
+    if name.partition(".")[0] in REFUSED:
+        del sys.modules[name]
+sys.meta_path.insert(0, Refuse())
+
+import tfmot_sapp as sapp
+model = sapp.prune_blocks(
+    model, sapp.SequentialAttentionSchedule(0.75, 6), (4, 4),
+    pruning_policy=sapp.MinimumBlocks(4))
+model.compile("adam", "mse")
+x = np.ones((1, 16))
+model.fit(x, x, epochs=6, verbose=0, callbacks=[sapp.UpdatePruningStep()])
+sapp.strip_pruning(model)
+"""
+
+
+def run(program: str, environment: dict[str, str]) -> str:
+    """Runs a program in a fresh process and returns what it printed last."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()[-1] if done.stdout else ""
+
+
+def loaded_by(program: str, environment: dict[str, str]) -> set[str]:
+    """Returns the large libraries that a program loads."""
+    report = f"import sys; print(*[n for n in {LARGE!r} if n in sys.modules])"
+    return set(run(f"{program}\n{report}", environment).split())
+
+
+def test_importing_loads_no_large_library(fresh_environment):
+    assert loaded_by(IMPORT, fresh_environment) == set()
+
+
+def test_a_large_library_would_be_seen(fresh_environment):
+    program = f"{IMPORT}; import rich"
+
+    assert loaded_by(program, fresh_environment) == {"rich"}
+
+
+@pytest.mark.parametrize("owner", ["keras", "tf_keras"])
+def test_pruning_needs_no_library_for_drawing_printing_or_exporting(
+    owner, fresh_environment
+):
+    run(PRUNE.format(owner=owner), fresh_environment)
