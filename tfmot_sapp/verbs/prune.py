@@ -34,6 +34,7 @@ from tfmot_sapp.frameworks.kernels import (
     kernel_name,
     why_no_kernels,
 )
+from tfmot_sapp.frameworks.layers.table import may_have_kernels
 from tfmot_sapp.frameworks.pruning_record import record_skipped
 from tfmot_sapp.frameworks.which_keras import is_layer, is_model, keras_of
 from tfmot_sapp.schedules.schedule import validate_schedule
@@ -256,7 +257,7 @@ def _wrap(
             return copy, reasons
         skipped = {key: why for key, why in reasons.items() if why}
     else:
-        if block_size is None or not _may_have_kernels(original):
+        if block_size is None or not may_have_kernels(original):
             return copy, {}
         if policy is not None and not policy.allow_pruning(original):
             return copy, {name: f"not allowed by {type(policy).__name__}"}
@@ -273,33 +274,6 @@ def _wrap(
         wrapped.build(None)
         wrapped.built = True
     return wrapped, skipped
-
-
-# Layers of Keras without kernels, by the module they are defined in.
-_WITHOUT_KERNELS = (
-    "activation",
-    "activations",
-    "normalization",
-    "pooling",
-    "regularization",
-    "reshaping",
-    "merging",
-    "preprocessing",
-    "input_layer",
-    "masking",
-    "lambda_layer",
-    "identity",
-)
-
-
-def _may_have_kernels(layer: Any) -> bool:
-    module = type(layer).__module__
-    if module.partition(".")[0] not in ("keras", "tf_keras"):
-        return True
-    parts = module.split(".")
-    if type(layer).__name__.startswith("Depthwise"):
-        return False
-    return not any(part in _WITHOUT_KERNELS for part in parts)
 
 
 def _validate_to_prune(to_prune: Any) -> None:
