@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
+from tfmot_sapp.frameworks.layer_state import states_of
 from tfmot_sapp.frameworks.private.keras3 import (
     stateless_scope,
     unrounded_value,
@@ -138,9 +139,10 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             id(kernel.variable): (kernel.variable, tensor)
             for kernel, tensor in self._effective_kernels(bool(training))
         }
+        variables = [*self.layer.variables, *states_of(self.layer)]
         outer = stateless_scope()
         if outer is not None:
-            for variable in self.layer.variables:
+            for variable in variables:
                 value = outer.get_current_value(variable)
                 if value is not None:
                     values.setdefault(id(variable), (variable, value))
@@ -150,7 +152,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             outputs = self.layer(*args, **kwargs)
         # Batch statistics, seeds and losses were kept back by the scope.
         pruned = {id(pruned.variable) for pruned in self._kernels}
-        for variable in self.layer.variables:
+        for variable in variables:
             value = scope.get_current_value(variable)
             before = values.get(id(variable), (None, None))[1]
             if id(variable) not in pruned and value is not before:

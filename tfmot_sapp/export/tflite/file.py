@@ -52,8 +52,8 @@ from tfmot_sapp.targets.cpu_target import CpuTarget
 
 # Batches of the user's data that a file is compared with its source on.
 _CHECKS = 8
-# Largest error of the float32 file that quantized weights are compared with: the
-# loss of some weights shows, the rounding of a deep network doesn't.
+# Largest error of the float32 file that quantized weights are compared with:
+# the loss of some weights shows, the rounding of a deep network doesn't.
 _REFERENCE_TOLERANCE = 1e-3
 
 
@@ -264,8 +264,8 @@ def _compare(
     if fault:
         raise ValueError(
             "The quantized file doesn't hold the weights of `model`, so "
-            f"nothing was written: {fault}. Export it again; if that fails too, "
-            f"use another `quantize`. Received: quantize={quantize!r}."
+            f"nothing was written: {fault}. Export it again; if that fails "
+            f"too, use another `quantize`. Received: quantize={quantize!r}."
         )
     return difference
 
