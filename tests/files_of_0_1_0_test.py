@@ -40,6 +40,9 @@ def load(path, weights):
     model = keras.models.load_model(path)
     if weights:
         model.load_weights(weights)
+    if path.endswith(".h5") and keras.__name__ == "keras":
+        # From `.h5` files Keras 3 makes optimizers that can't train.
+        model.compile("sgd", "mse")
     return model
 
 def look(job):
