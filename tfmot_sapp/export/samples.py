@@ -61,7 +61,7 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
         ValueError: If an input is of a type that no number stands for.
     """
     kernels = _Kernels(serving)
-    groups = []
+    groups: list[list[Arrays]] = []
     for low, high in _RANGES:
         group: list[Arrays] = []
         before = kernels.seen()
