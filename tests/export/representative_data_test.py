@@ -117,3 +117,35 @@ def test_strings_are_refused():
 
     with pytest.raises(ValueError, match="`model`.*'text'"):
         representative.random_inputs(serving, samples=1)
+
+
+A, B = ROWS, np.arange(10, dtype="float32").reshape(10, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (A, B),
+        ((A, B), LABELS),
+        ([A, B], LABELS),
+        ((A, B), LABELS, LABELS),
+        ({"a": A, "b": B}, LABELS),
+        tf.data.Dataset.from_tensor_slices(((A, B), LABELS)).batch(3),
+        tf.data.Dataset.from_tensor_slices((A, B)).batch(4),
+        tf.data.Dataset.from_tensor_slices(({"a": A, "b": B}, LABELS)).batch(4),
+    ],
+)
+def test_several_inputs_as_fit_takes_them(data):
+    found = list(representative.batches(data, two_inputs(), 4, 100))
+
+    assert np.array_equal(np.concatenate([b["a"] for b in found]), A[:8])
+    assert np.array_equal(np.concatenate([b["b"] for b in found]), B[:8])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_values_that_are_not_finite_are_refused(value):
+    rows = ROWS.astype("float64")
+    rows[3, 1] = value
+
+    with pytest.raises(ValueError, match="finite.*Received: 1 values"):
+        list(representative.batches(rows, one_input(), 4, 100))

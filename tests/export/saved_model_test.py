@@ -137,6 +137,7 @@ def test_lookup_tables_are_saved(tmp_path):
 def test_a_directory_is_replaced_whole(keras, tmp_path):
     path = tmp_path / "model"
     path.mkdir()
+    (path / "saved_model.pb").write_text("old")
     (path / "old").write_text("old")
 
     export_saved_model(pruned_mlp(keras), path)
@@ -150,14 +151,14 @@ def test_a_failing_check_keeps_what_was_there(tmp_path, monkeypatch):
     keras = importlib.import_module("keras")
     path = tmp_path / "model"
     path.mkdir()
-    (path / "old").write_text("old")
+    (path / "saved_model.pb").write_text("old")
     wrong = pruned_mlp(keras)
     write = saved_model.write_saved_model
 
-    def write_wrong(serving, folder, emission, **options):
+    def write_wrong(serving, folder, operators, **options):
         wrong.get_layer("a").kernel.assign(np.ones((128, 256)))
         source = saved_model.serving_of(wrong, None)
-        write(source, folder, emission, **options)
+        write(source, folder, operators, **options)
 
     monkeypatch.setattr(saved_model, "write_saved_model", write_wrong)
 
@@ -165,7 +166,25 @@ def test_a_failing_check_keeps_what_was_there(tmp_path, monkeypatch):
         export_saved_model(pruned_mlp(keras), path)
 
     assert os.listdir(tmp_path) == ["model"]
-    assert os.listdir(path) == ["old"]
+    assert os.listdir(path) == ["saved_model.pb"]
+    assert (path / "saved_model.pb").read_text() == "old"
+
+
+@pytest.mark.parametrize("where", [".", "..", "photos", "~"])
+def test_only_a_saved_model_is_replaced(tmp_path, monkeypatch, where):
+    keras = importlib.import_module("keras")
+    home = tmp_path / "home"
+    (home / "work" / "photos").mkdir(parents=True)
+    (home / "work" / "photos" / "one.png").write_text("a picture")
+    monkeypatch.chdir(home / "work")
+    monkeypatch.setenv("HOME", str(home))
+
+    with pytest.raises(ValueError, match="`path` must name .*Received"):
+        export_saved_model(pruned_mlp(keras), where)
+
+    picture = home / "work" / "photos" / "one.png"
+    assert picture.read_text() == "a picture"
+    assert len(list(home.rglob("*"))) == 3
 
 
 def test_a_file_in_the_way_is_named(tmp_path):

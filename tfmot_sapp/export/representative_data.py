@@ -69,10 +69,11 @@ def random_inputs(
         values: np.ndarray
         batch, *rest = spec.shape
         shape = [batch or samples, *(n or OPEN_AXIS for n in rest)]
-        if spec.dtype.is_floating and low is None:
-            values = generator.normal(0.0, high, shape)
-        elif spec.dtype.is_floating:
-            values = generator.uniform(low, high, shape)
+        if spec.dtype.is_floating:
+            if low is None:
+                values = generator.normal(0.0, high, shape)
+            else:
+                values = generator.uniform(low, high, shape)
         elif spec.dtype == tf.bool:
             values = generator.integers(0, 2, shape)
         elif spec.dtype.is_integer:

@@ -90,26 +90,24 @@ def run(
         One dictionary of arrays by output name for every call, quantized
         outputs as the real numbers that they stand for.
     """
-    return [_run_once(content, arrays, threads) for arrays in inputs]
-
-
-def _run_once(
-    content: bytes, arrays: dict[str, np.ndarray], threads: int
-) -> dict[str, np.ndarray]:
-    # With an interpreter of its own: fused LSTMs would carry their state on
-    # into the next call.
     interpreter = load(content, threads)
     with quiet():
         runner = interpreter.get_signature_runner()
-        takes, gives = runner.get_input_details(), runner.get_output_details()
-        found = runner(
-            **{
-                name: to_stored(arrays[name], detail)
-                for name, detail in takes.items()
-            }
-        )
-    # Copied, because the arrays are the interpreter's.
-    return {name: np.array(to_real(found[name], gives[name])) for name in found}
+    takes, gives = runner.get_input_details(), runner.get_output_details()
+    results = []
+    for arrays in inputs:
+        stored = {
+            name: to_stored(arrays[name], detail)
+            for name, detail in takes.items()
+        }
+        with quiet():
+            # Fused LSTMs would carry their state on from call to call.
+            interpreter.reset_all_variables()
+            found = runner(**stored)
+        # Copied, because the arrays are the interpreter's.
+        real = {k: np.array(to_real(v, gives[k])) for k, v in found.items()}
+        results.append(real)
+    return results
 
 
 def to_stored(real: np.ndarray, detail: dict[str, Any]) -> np.ndarray:

@@ -61,19 +61,20 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
         ValueError: If an input is of a type that no number stands for.
     """
     kernels = _Kernels(serving)
-    groups = []
+    groups: list[list[Arrays]] = []
     for low, high in _RANGES:
-        group = []
-        before = kernels.unseen()
+        group: list[Arrays] = []
+        before = kernels.seen()
         for seed in range(_MOST):
             arrays = random_inputs(serving, _SAMPLES, seed, low, high)
             group.append(arrays)
+            last = kernels.seen()
             kernels.look(arrays)
-            if seed + 1 >= _FEWEST and not kernels.unseen():
+            if len(group) >= _FEWEST and kernels.seen() in (last, 1.0):
                 break
-        if not groups or kernels.unseen() < before:
+        if not groups or kernels.seen() > before:
             groups.append(group)
-        if not kernels.unseen():
+        if kernels.seen() == 1.0:
             break
     return groups
 
@@ -95,10 +96,10 @@ class _Seen:
     effect: float = 0.0
 
     @property
-    def is_seen(self) -> bool:
-        count = np.count_nonzero(self.weights)
-        share = np.count_nonzero(self.matters) / count
-        return self.effect >= _LEAST_EFFECT and share >= _LEAST_SHARE
+    def seen(self) -> float:
+        """How far it has been seen to matter, up to 1."""
+        share = np.count_nonzero(self.matters) / np.count_nonzero(self.weights)
+        return min(self.effect / _LEAST_EFFECT, share / _LEAST_SHARE, 1.0)
 
 
 class _Kernels:
@@ -108,7 +109,7 @@ class _Kernels:
         self._serving = serving
         self._seen: list[_Seen] = []
         variables = [
-            getattr(weight, "value", weight)
+            weight if isinstance(weight, tf.Variable) else weight.value
             for weight in serving.model.weights
             if len(weight.shape) > 1
         ]
@@ -124,13 +125,15 @@ class _Kernels:
                     _Seen(variable, weights, np.zeros(weights.shape, bool))
                 )
 
-    def unseen(self) -> int:
-        """Number of kernels that haven't been seen to matter."""
-        return sum(not each.is_seen for each in self._seen)
+    def seen(self) -> float:
+        """How far the kernels have been seen to matter, up to 1."""
+        if not self._seen:
+            return 1.0
+        return float(np.mean([each.seen for each in self._seen]))
 
     def look(self, arrays: Arrays) -> None:
         """Looks at what matters for some inputs."""
-        fresh = [each for each in self._seen if not each.is_seen]
+        fresh = [each for each in self._seen if each.seen < 1.0]
         if not fresh:
             return
         tensors = {k: tf.convert_to_tensor(v) for k, v in arrays.items()}

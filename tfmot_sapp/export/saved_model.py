@@ -37,6 +37,7 @@ from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
+from tfmot_sapp.export.samples import checking_inputs
 from tfmot_sapp.export.serving import (
     SIGNATURE,
     Serving,
@@ -75,8 +76,8 @@ def export_saved_model(
 
     It has one signature, `serving_default`, for inference, with the names of
     the model's inputs and outputs and an open batch. It is loaded again and
-    compared with `model` at batch 1 and 3 before it is put in place; if
-    anything fails, what stood at `path` stays.
+    compared with `model` before it is put in place; if anything
+    fails, what stood at `path` stays.
 
     Args:
         model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed
@@ -116,8 +117,8 @@ def export_saved_model(
     check_model(model)
     target = check_path(path, "directory", is_ours=_is_saved_model)
     serving = serving_of(model, None, input_signature)
-    inputs = _inputs(serving, representative_data)
-    expected = verify.source_outputs(serving, inputs)
+    groups = _inputs(serving, representative_data)
+    expected = [verify.source_outputs(serving, inputs) for inputs in groups]
     with placed_directory(target, _is_saved_model) as folder:
         write_saved_model(
             serving,
@@ -125,8 +126,10 @@ def export_saved_model(
             TensorFlowTarget(constant_weights=True).operators(),
             jit_compile=jit_compile or None,
         )
-        found, ops = _run(folder, inputs)
-        difference = verify.check_exact(serving, expected, found)
+        found, ops = _run(folder, groups)
+        difference = verify.worst(
+            verify.check_exact(serving, *pair) for pair in zip(expected, found)
+        )
         size = directory_size(folder)
     return ExportResult(
         path=target,
@@ -147,15 +150,18 @@ def directory_size(folder: pathlib.Path) -> int:
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
 
 
-def _inputs(serving: Serving, data: Any) -> list[dict[str, np.ndarray]]:
+def _inputs(serving: Serving, data: Any) -> list[list[dict[str, np.ndarray]]]:
+    """Groups of calls to compare on."""
     if data is None:
-        return [
-            representative.random_inputs(serving, samples=batch, seed=batch)
-            for batch in _CHECKED_BATCHES
-        ]
+        # A batch of another size stands beside those that are drawn.
+        other = representative.random_inputs(serving, max(_CHECKED_BATCHES))
+        first, *rest = checking_inputs(serving)
+        return [[*first, other], *rest]
     return [
-        next(representative.batches(data, serving, batch, batch))
-        for batch in _CHECKED_BATCHES[: 1 if _is_stream(data) else None]
+        [
+            next(representative.batches(data, serving, batch, batch))
+            for batch in _CHECKED_BATCHES[: 1 if _is_stream(data) else None]
+        ]
     ]
 
 
@@ -165,21 +171,22 @@ def _is_stream(data: Any) -> bool:
 
 
 def _run(
-    folder: pathlib.Path, inputs: list[dict[str, np.ndarray]]
-) -> tuple[list[dict[str, np.ndarray]], dict[str, int]]:
+    folder: pathlib.Path, groups: list[list[dict[str, np.ndarray]]]
+) -> tuple[list[list[dict[str, np.ndarray]]], dict[str, int]]:
     with quiet():
         loaded = tf.saved_model.load(os.fspath(folder))
         serve = loaded.signatures[SIGNATURE]
         outputs = [
-            {
-                name: value.numpy()
-                for name, value in serve(
-                    **{k: tf.constant(v) for k, v in arrays.items()}
-                ).items()
-            }
-            for arrays in inputs
+            [_outputs(serve, arrays) for arrays in inputs] for inputs in groups
         ]
     return outputs, _count_nodes(serve)
+
+
+def _outputs(
+    serve: Any, arrays: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    tensors = {name: tf.constant(array) for name, array in arrays.items()}
+    return {name: value.numpy() for name, value in serve(**tensors).items()}
 
 
 def _count_nodes(function: Any) -> dict[str, int]:

@@ -35,6 +35,7 @@ The inputs are the user's, or random ones on which every kernel matters
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -121,6 +122,16 @@ def run_file(content: bytes, inputs: list[Arrays]) -> list[Arrays]:
             "The exported model doesn't run, so nothing was written. "
             f"Received from {runtime.runtime_name()}: {error}."
         ) from error
+
+
+def worst(differences: Iterable[Difference]) -> Difference:
+    """Returns what holds for all of several comparisons."""
+    found = list(differences)
+    return Difference(
+        max(each.max_error for each in found),
+        max(each.rms_error for each in found),
+        max(each.tolerance for each in found),
+    )
 
 
 def check_exact(

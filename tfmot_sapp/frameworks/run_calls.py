@@ -93,7 +93,9 @@ def fits(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         args: What it is called with.
         kwargs: Likewise.
     """
-    if not is_nested(model) or not is_graph(model) or len(args) != 1 or kwargs:
+    # Keras 3 records arguments that were left out, too.
+    told = [v for v in kwargs.values() if v is not None and v is not False]
+    if not is_nested(model) or not is_graph(model) or len(args) != 1 or told:
         return False
     functional = functional_of(model)
     structure = structure_of(functional, "inputs")

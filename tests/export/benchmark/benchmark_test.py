@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from tfmot_sapp.export.benchmark.benchmark import benchmark
-from tfmot_sapp.export.benchmark.benchmark import interleave as turns
+from tfmot_sapp.export.benchmark.interleave import interleave
 from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite.file import export_tflite
 
@@ -122,7 +122,7 @@ def test_every_round_times_every_function_in_a_new_order():
     order = []
     calls = {name: lambda name=name: order.append(name) for name in "abc"}
 
-    times = turns.interleave(calls, rounds=20, seed=1)
+    times = interleave(calls, rounds=20, seed=1)
 
     assert all(len(seconds) == 20 for seconds in times.values())
     ordered = [k for i, k in enumerate(order) if i == 0 or order[i - 1] != k]

@@ -54,7 +54,8 @@ def call_packed(model: Any, inputs: Any, operators: Operators) -> Any:
     def call(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if isinstance(layer, PackedComputation):
             own = operators if counts[id(layer)] == 1 else shared
-            return layer(*args, **kwargs, operators=own)
+            packed: Any = layer
+            return packed(*args, **kwargs, operators=own)
         if is_packed(layer) and fits(layer, args, kwargs):
             return run_calls(layer, args[0], call)
         return layer(*args, **kwargs)

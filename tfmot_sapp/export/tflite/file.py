@@ -29,11 +29,11 @@ in place.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export import representative_data as representative
@@ -43,7 +43,6 @@ from tfmot_sapp.export.serving import Serving, check_model, serving_of
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.flatbuffer import count_ops, read_graph
 from tfmot_sapp.export.tflite.options import (
-    check_count,
     check_options,
     check_tolerance,
 )
@@ -150,8 +149,8 @@ def export_tflite(
     """
     check_model(model)
     check_options(quantize, encoding, io_dtype)
-    check_count("batch_size", 1 if batch_size is None else batch_size)
-    check_count("max_samples", max_samples)
+    check_whole(1 if batch_size is None else batch_size, "batch_size", least=1)
+    check_whole(max_samples, "max_samples", least=1)
     check_tolerance(tolerance)
     target = check_path(path, "file")
     if quantize == "int8" and representative_data is None:
@@ -220,7 +219,7 @@ class _Comparison:
         self, content: bytes, tolerance: float | None
     ) -> verify.Difference:
         """Compares a float32 file."""
-        return _worst(
+        return verify.worst(
             verify.check_exact(
                 self.serving,
                 verify.source_outputs(self.serving, inputs),
@@ -232,7 +231,7 @@ class _Comparison:
 
     def quantized(self, content: bytes) -> verify.Difference:
         """Compares a file that rounds."""
-        return _worst(
+        return verify.worst(
             verify.check_quantized(
                 content,
                 inputs,
@@ -264,16 +263,7 @@ def _compare(
     if fault:
         raise ValueError(
             "The quantized file doesn't hold the weights of `model`, so "
-            f"nothing was written: {fault}. Export it again; if that fails "
-            f"too, use another `quantize`. Received: quantize={quantize!r}."
+            f"nothing was written: {fault}. Use another `quantize`. "
+            f"Received: quantize={quantize!r}."
         )
     return difference
-
-
-def _worst(differences: Iterable[verify.Difference]) -> verify.Difference:
-    found = list(differences)
-    return verify.Difference(
-        max(each.max_error for each in found),
-        max(each.rms_error for each in found),
-        max(each.tolerance for each in found),
-    )

@@ -14,10 +14,9 @@
 # ==============================================================================
 """What a `.tflite` file can be: the choices, checked before any work."""
 
-import numbers
 from typing import Any
 
-import numpy as np
+from tfmot_sapp.base.checks import check_choice, check_real
 
 QUANTIZE = (None, "float16", "dynamic_int8", "int8")
 ENCODINGS = (None, "sparse")
@@ -36,21 +35,9 @@ def check_options(quantize: Any, encoding: Any, io_dtype: Any) -> None:
         TypeError: If one isn't a string.
         ValueError: If one is unknown, or they don't go together.
     """
-    for name, value, allowed in (
-        ("quantize", quantize, QUANTIZE),
-        ("encoding", encoding, ENCODINGS),
-        ("io_dtype", io_dtype, IO_DTYPES),
-    ):
-        if value is not None and not isinstance(value, str):
-            raise TypeError(
-                f"`{name}` must be one of {allowed}. Received: "
-                f"{name}={value!r} of type {type(value).__name__}."
-            )
-        if value not in allowed:
-            raise ValueError(
-                f"`{name}` must be one of {allowed}. "
-                f"Received: {name}={value!r}."
-            )
+    check_choice(quantize, "quantize", QUANTIZE)
+    check_choice(encoding, "encoding", ENCODINGS)
+    check_choice(io_dtype, "io_dtype", IO_DTYPES)
     if io_dtype == "int8" and quantize != "int8":
         raise ValueError(
             '`io_dtype="int8"` needs `quantize="int8"`. '
@@ -76,37 +63,5 @@ def check_tolerance(tolerance: Any) -> None:
         TypeError: If it is no number.
         ValueError: If it isn't positive.
     """
-    if tolerance is None:
-        return
-    if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real):
-        raise TypeError(
-            "`tolerance` must be a number. "
-            f"Received: tolerance={tolerance!r} of type "
-            f"{type(tolerance).__name__}."
-        )
-    if not float(tolerance) > 0:
-        raise ValueError(
-            f"`tolerance` must be positive. Received: tolerance={tolerance}."
-        )
-
-
-def check_count(name: str, value: Any) -> None:
-    """Checks that an argument is a positive integer.
-
-    Args:
-        name: The argument's name, for the error.
-        value: What was received.
-
-    Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is below 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r} "
-            f"of type {type(value).__name__}."
-        )
-    if value < 1:
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value}."
-        )
+    if tolerance is not None:
+        check_real(tolerance, "tolerance", above=0)

@@ -25,6 +25,9 @@ from tfmot_sapp.export.tflite.flatbuffer import Graph, Tensor, read_graph
 
 # Half a step, and what computing the scale in float32 adds.
 _STEPS = 0.51
+# Of floating point numbers, relative and absolute. Small kernels stay in
+# float32 in a file of 8 bits, and may have been folded in another order.
+_FLOAT_STEPS = {"FLOAT16": (2.0**-10, 2.0**-24), "FLOAT32": (1e-5, 0.0)}
 # Largest share of weights that may be farther off.
 _MOST_OFF = 1e-3
 
@@ -41,7 +44,9 @@ def misrounded_weights(content: bytes, reference: bytes) -> str | None:
         same shape of can't be compared.
     """  # noqa: E501
     exact = _constants(read_graph(reference), ("FLOAT32",))
-    for tensor in _constants(read_graph(content), ("INT8", "FLOAT16")):
+    for tensor in _constants(
+        read_graph(content), tuple(_FLOAT_STEPS) + ("INT8",)
+    ):
         assert tensor.data is not None
         found, allowed = _real_and_allowed(tensor)
         shares = [
@@ -70,8 +75,9 @@ def _constants(graph: Graph, dtypes: tuple[str, ...]) -> list[Tensor]:
 
 def _real_and_allowed(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(tensor.data, np.float32)
-    if tensor.dtype == "FLOAT16":
-        return values, np.abs(values) * 2.0**-10 + 2.0**-24
+    if tensor.dtype in _FLOAT_STEPS:
+        relative, least = _FLOAT_STEPS[tensor.dtype]
+        return values, np.abs(values) * relative + least
     shape = [1] * values.ndim
     if len(tensor.scales) > 1:
         shape[tensor.channel_axis] = -1
