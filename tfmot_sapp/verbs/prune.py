@@ -185,18 +185,20 @@ class _Settings:
     def min_blocks(self) -> int:
         return getattr(self.pruning_policy, "min_blocks", 1)
 
-    def check_names(
-        self, layers: Collection[str], wrappers: Sequence[Any], others: Any
+    def check_layers(self, names: Collection[str]) -> None:
+        """Checks that block sizes by name are those of some layers."""
+        if isinstance(self.block_size, Mapping):
+            check_patterns(self.block_size, names, "block_size")
+
+    def check_kernels(
+        self, wrappers: Sequence[Any], others: Collection[str]
     ) -> None:
-        """Checks that what is said of single layers and kernels is of some.
+        """Checks that what the allocation says by name is of some kernels.
 
         Args:
-            layers: The layers' names.
             wrappers: The pruned layers.
             others: The names of kernels that are not pruned.
         """
-        if isinstance(self.block_size, Mapping):
-            check_patterns(self.block_size, layers, "block_size")
         if self.allocation is None or not all(w.built for w in wrappers):
             # The kernels of layers without weights have no names yet.
             return
@@ -220,6 +222,7 @@ class _Plan:
 
 def _prune_layers(layers: Sequence[Any], settings: _Settings) -> list[Any]:
     """Wraps layers themselves, all of them or, on an error, none."""
+    settings.check_layers([layer.name for layer in layers])
     plans = {id(layer): _plan(layer, settings) for layer in layers}
     before = [
         (kernel.variable, host_value(kernel.variable))
@@ -240,8 +243,7 @@ def _prune_layers(layers: Sequence[Any], settings: _Settings) -> list[Any]:
         }
         if not made:
             raise ValueError(_nothing_to_prune(reasons))
-        names = [layer.name for layer in layers]
-        settings.check_names(names, list(made.values()), reasons)
+        settings.check_kernels(list(made.values()), reasons)
     except BaseException:
         for wrapper in made.values():
             wrapper.release()
@@ -268,9 +270,10 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
 
     pruned = Cloner(replace).clone(model)
     wrappers = pruned_layers(pruned)
+    settings.check_layers(names)
     if not wrappers:
         raise ValueError(_nothing_to_prune(reasons))
-    settings.check_names(names, wrappers, reasons)
+    settings.check_kernels(wrappers, reasons)
     for layer in wrappers:
         # The weights have been copied since the wrappers were built.
         for kernel in layer.pruned_kernels:
