@@ -15,8 +15,11 @@
 """What all tests share: each Keras in turn, and what `fixtures` makes."""
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 from environment import fresh_environment
 from sparse_models import sparse_mlp
@@ -29,3 +32,23 @@ __all__ = ["criterion", "fresh_environment", "models", "sparse_mlp", "topology"]
 def keras(request: pytest.FixtureRequest) -> ModuleType:
     """Each Keras in turn: what takes this fixture holds for both."""
     return importlib.import_module(request.param)
+
+
+def _assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
+    found = np.asarray(found, np.float64)
+    expected = np.asarray(expected, np.float64)
+    assert found.shape == expected.shape
+    scale = np.max(np.abs(expected), initial=0.0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
+
+
+@pytest.fixture(scope="session")
+def assert_close() -> Callable[..., None]:
+    """Asserts that two functions gave the same outputs, but for rounding.
+
+    A CPU adds the products of one graph in another order than those of the
+    next, so that outputs agree to the bit on some CPUs only. They may differ
+    by `tolerance` times the largest expected value; the default is for
+    float32.
+    """
+    return _assert_close

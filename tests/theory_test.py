@@ -26,13 +26,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import lambertw
 
 import tfmot_sapp as sapp
+from examples.theory import group_sparsity as theory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.fspath(ROOT / "examples"))
-try:
-    import theory_group_sparsity as theory
-finally:
-    sys.path.pop(0)
 
 NORMS = [0.05, 0.3, 1.0, 2.7]
 LAM = 0.7
@@ -170,14 +166,14 @@ def test_the_example_prints_and_draws(tmp_path):
     done = subprocess.run(
         [
             sys.executable,
-            "examples/theory_group_sparsity.py",
+            "-m",
+            "examples.theory.group_sparsity",
             "--trials=3",
             f"--output_dir={tmp_path}",
         ],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
     )
 
     assert done.returncode == 0, done.stderr[-2000:]

@@ -29,13 +29,14 @@ from .schedules.block_swaps import BlockSwaps
 from .schedules.early_ramp import EarlyRamp
 from .schedules.learned_sparsity import LearnedSparsity
 from .schedules.one_shot import OneShot
-from .schedules.schedule import SteppedSchedule, Update
+from .schedules.schedule import SteppedSchedule
 from .schedules.sequential_attention_schedule import SequentialAttentionSchedule
 from .schedules.tfmot_schedules import (
     ConstantSparsity,
     PolynomialDecay,
     PruningSchedule,
 )
+from .schedules.updates import Update
 from .scorers.diff_prune import DiffPrune
 from .scorers.hard_concrete import HardConcrete
 from .scorers.magnitude import Magnitude
@@ -49,7 +50,6 @@ from .structured.gram_criteria import OSSCAR, CoSaMP, GreedyForward, ThiNet
 from .structured.keep import FlopsBudget, ParameterBudget
 from .structured.prune_structured import prune_structured
 from .structured.reconstruct import Reconstruct
-from .targets.latency_block_size import latency_block_size
 from .training.block_regularizers import GroupLasso, GroupLog, GroupPower
 from .training.keep_zeros import KeepZeros
 from .training.keras_wrapper import PruneBlocks
@@ -57,6 +57,7 @@ from .training.policy import MinimumBlocks
 from .training.pruning_summaries import PruningSummaries
 from .training.update_pruning_step import UpdatePruningStep
 from .units.groups import find_groups
+from .verbs.latency_block_size import latency_block_size
 from .verbs.pack import pack_blocks
 from .verbs.plot_masks import plot_masks
 from .verbs.prune import prune_blocks, prune_scope

@@ -28,18 +28,26 @@ from types import ModuleType
 
 
 def _register_with_keras() -> None:
-    from tfmot_sapp.compiler.emit import packed_layer  # noqa: F401
+    from tfmot_sapp.compiler.emit import keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import keras_offset_schedule  # noqa: F401
-    from tfmot_sapp.training import (  # noqa: F401
-        block_regularizers,
-        keras_wrapper,
-    )
+    from tfmot_sapp.training import keras_wrapper  # noqa: F401
+
+    _register_regularizers(sys.modules["keras"])
 
 
 def _register_with_tf_keras() -> None:
-    from tfmot_sapp.compiler.emit import packed_layer_tf_keras  # noqa: F401
+    from tfmot_sapp.compiler.emit import tf_keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import tf_keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import tf_keras_wrapper  # noqa: F401
+
+    _register_regularizers(sys.modules["tf_keras"])
+
+
+def _register_regularizers(keras: ModuleType) -> None:
+    from tfmot_sapp.training.block_regularizers import REGULARIZERS
+
+    for cls in REGULARIZERS:
+        keras.saving.register_keras_serializable("tfmot_sapp")(cls)
 
 
 _REGISTER = {

@@ -16,13 +16,14 @@
 
 import collections
 import csv
-import os
 import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+
+from benchmarks.accuracy import methods, report, tasks
 
 ROOT = pathlib.Path(__file__).parents[2]
 FIELDS = (
@@ -34,15 +35,11 @@ STEPS = 3128
 Run = collections.namedtuple("Run", FIELDS.split(",")[:11])
 
 
-@pytest.fixture(autouse=True)
-def import_benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-
-
 def compare(output, *options):
     command = [
         sys.executable,
-        str(ROOT / "benchmarks" / "accuracy.py"),
+        "-m",
+        "benchmarks.accuracy.accuracy",
         "--dataset=digits",
         "--epochs=2",
         "--block=20",
@@ -60,7 +57,7 @@ def compare(output, *options):
         command,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -135,16 +132,14 @@ def figures(**by_method):
 
 
 def test_means_and_paired_differences():
-    import accuracy_report
-
     a, b = [88.0, 87.0, 89.0], [87.5, 87.25, 88.0]
     rows = figures(a=a, b=b)
-    table = accuracy_report.table(rows)
+    table = report.table(rows)
     assert f"88.00 ±{np.std(a, ddof=1):.2f} (3)" in table
     gap = np.subtract(a, b)
     line = next(
         line
-        for line in accuracy_report.differences(rows).splitlines()
+        for line in report.differences(rows).splitlines()
         if "a - b" in line
     )
     error = np.std(gap, ddof=1) / np.sqrt(3)
@@ -152,56 +147,45 @@ def test_means_and_paired_differences():
 
 
 def test_one_seed_has_no_deviation():
-    import accuracy_report
-
     rows = figures(a=[88.0, 89.0], b=[87.5])
-    assert "87.50 (1)" in accuracy_report.table(rows)
-    printed = accuracy_report.differences(rows)
+    assert "87.50 (1)" in report.table(rows)
+    printed = report.differences(rows)
     assert "+0.50" in printed and "nan" not in printed
 
 
 def test_every_method_ends_at_its_sparsity():
-    import accuracy_methods
+    from tfmot_sapp.schedules.due_updates import DueUpdates
 
-    from tfmot_sapp.schedules.schedule import updates_between
-
-    for name, method in accuracy_methods.METHODS.items():
-        updates = updates_between(method.schedule(0.95, STEPS), -1, STEPS)
+    for name, method in methods.METHODS.items():
+        updates = DueUpdates(method.schedule(0.95, STEPS)).between(-1, STEPS)
         assert updates[-1].sparsity == pytest.approx(0.95), name
         assert updates[-1].step < 0.95 * STEPS, name
 
 
 def test_late_rate_is_flat_for_half_of_the_training():
-    import accuracy_methods
-
-    late = accuracy_methods.learning_rate("late", 2e-3, 100)
+    late = methods.learning_rate("late", 2e-3, 100)
     assert [float(late(step)) for step in (0, 25, 50)] == pytest.approx(
         3 * [2e-3]
     )
     assert float(late(75)) == pytest.approx(1e-3)
     assert float(late(100)) == pytest.approx(0, abs=1e-9)
-    cosine = accuracy_methods.learning_rate("cosine", 2e-3, 100)
+    cosine = methods.learning_rate("cosine", 2e-3, 100)
     assert float(cosine(50)) == pytest.approx(1e-3)
 
 
 def test_raised_rate_is_twice_the_late_one_once_the_early_ramp_is_over():
-    import accuracy_methods
-
     late, raised = (
-        accuracy_methods.learning_rate(shape, 2e-3, 100)
-        for shape in ("late", "raised")
+        methods.learning_rate(shape, 2e-3, 100) for shape in ("late", "raised")
     )
     for step, factor in ((0, 1), (39, 1), (40, 2), (75, 2)):
         assert float(raised(step)) == pytest.approx(factor * float(late(step)))
     settings = raised.get_config()
-    again = accuracy_methods.Raised(**settings)
+    again = methods.Raised(**settings)
     assert float(again(60)) == float(raised(60))
 
 
 def test_validation_and_test_images_are_not_trained_on():
-    import accuracy_tasks
-
-    task = accuracy_tasks.load("digits", "mlp", "")
+    task = tasks.load("digits", "mlp", "")
     sizes = [
         len(split[0]) for split in (task.training, task.validation, task.test)
     ]

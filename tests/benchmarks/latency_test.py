@@ -14,7 +14,6 @@
 # ==============================================================================
 """The latency benchmarks: going on after a stop, masks, tables, pictures."""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -22,28 +21,27 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.latency import networks
+from benchmarks.latency import whole_networks_report as report
+from benchmarks.latency.layer_shapes import held_out
+from benchmarks.latency.layers_report import COLUMNS
+from benchmarks.shared.csv_rows import append_row, read_rows
+
 ROOT = pathlib.Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def import_benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
 
 def run(program, *options):
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / program), *options],
+        [sys.executable, "-m", f"benchmarks.latency.{program}", *options],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_rows_survive_half_a_line(tmp_path):
-    from csv_rows import append_row, read_rows
-
     path = tmp_path / "folder" / "rows.csv"
     assert read_rows(path, ("a", "b")) == []
     append_row(path, ("a", "b"), {"a": 1, "b": "x,y"})
@@ -64,19 +62,16 @@ def test_a_layer_beside_dense_and_again_for_nothing(tmp_path):
         "--sparsities=0.9",
         "--rounds=3",
     )
-    run("layers.py", *options)
+    run("layers", *options)
     path = tmp_path / "layers.csv"
     written = path.read_bytes()
     assert written.count(b"\n") == 2
     assert (tmp_path / "layers.png").stat().st_size > 10_000
-    assert "Criteo MLP" in run("layers.py", *options)
+    assert "Criteo MLP" in run("layers", *options)
     assert path.read_bytes() == written
 
-    from csv_rows import read_rows
-    from layers_report import COLUMNS
-
     (row,) = read_rows(path, COLUMNS)
-    assert 0 < float(row["max_error"]) < 1e-4
+    assert 0 <= float(row["max_error"]) < 1e-4
     # 49 blocks of ragged sizes, 5 of which are kept.
     assert 0.05 < float(row["density"]) < 0.15
     assert float(row["of_ideal"]) == pytest.approx(
@@ -85,8 +80,6 @@ def test_a_layer_beside_dense_and_again_for_nothing(tmp_path):
 
 
 def test_held_out_layers_are_within_their_bounds():
-    from layer_shapes import held_out
-
     cells = list(held_out(40, seed=3))
     assert cells == list(held_out(40, seed=3))
     assert len({cell.layer for cell in cells}) > 35
@@ -100,8 +93,6 @@ def test_held_out_layers_are_within_their_bounds():
 
 
 def test_masks_leave_every_output_block_a_block():
-    import networks
-
     for name in ("criteo_20x20", "feed_forward_1_token_32x32"):
         network = networks.NETWORKS[name]
         model, density = networks.prune_at_random(network)
@@ -151,8 +142,6 @@ def network_row(**values):
 
 
 def test_seeds_are_put_together(tmp_path):
-    import whole_networks_report as report
-
     rows = [
         network_row(speed_up="2.5", seed="2"),
         network_row(speed_up="3.5", seed="1", export_peak_gb="3.5"),

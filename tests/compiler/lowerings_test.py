@@ -18,16 +18,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmot_sapp.compiler.emission import Emission, emitting
 from tfmot_sapp.compiler.lowerings.by_name import lowering_from_config
 from tfmot_sapp.compiler.lowerings.gathered import GatherMatmul, Group
 from tfmot_sapp.compiler.lowerings.products import Products, product
+from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
 
-EMISSIONS = [
-    Emission(),
-    Emission("litert"),
-    Emission("litert", "int8"),
-    Emission("litert", "dynamic_int8"),
+OPERATORS = [
+    TensorFlowTarget().operators(),
+    CpuTarget().operators(),
+    CpuTarget().operators("int8"),
+    CpuTarget().operators("dynamic_int8"),
 ]
 # Output blocks 0, 1 and 2 of the layer read these input blocks.
 READS = ((0, 3), (1,), (2, 3))
@@ -41,21 +42,21 @@ def weights_of(lowering):
     ]
 
 
-def outputs(lowering, weights, pieces, emission):
+def outputs(lowering, weights, pieces, operators):
     """As traced: with constants, as arrays, and with tensors."""
     found = []
     for convert in (np.asarray, tf.constant):
-        with emitting(emission):
-            made = lowering.outputs([convert(w) for w in weights], pieces)
-            found.append([y.numpy() for y in made])
+        given = [convert(w) for w in weights]
+        made = lowering.outputs(given, pieces, operators)
+        found.append([y.numpy() for y in made])
     for left, right in zip(*found):
         assert np.allclose(left, right, atol=1e-5)
     return found[0]
 
 
-@pytest.mark.parametrize("emission", EMISSIONS)
+@pytest.mark.parametrize("operators", OPERATORS)
 @pytest.mark.parametrize("leading", [(1,), (5,), (2, 3)])
-def test_groups_of_a_dense(emission, leading):
+def test_groups_of_a_dense(operators, leading):
     # Computed in the order of counts: block 1, then 0 and 2.
     reads = (READS[1], READS[0], READS[2])
     lowering = Group((), (), (2, 3), reads, (1, 0, 2))
@@ -66,14 +67,14 @@ def test_groups_of_a_dense(emission, leading):
     kernel[[0, 1, 6, 7], 0:3] = two[0]
     kernel[[4, 5, 6, 7], 6:9] = two[1]
 
-    (y,) = outputs(lowering, weights, [x], emission)
+    (y,) = outputs(lowering, weights, [x], operators)
 
     assert y.shape == (*leading, 9)
     assert np.allclose(y, x @ kernel + bias, atol=1e-5)
 
 
-@pytest.mark.parametrize("emission", EMISSIONS)
-def test_gathered_batches_sum_up(emission):
+@pytest.mark.parametrize("operators", OPERATORS)
+def test_gathered_batches_sum_up(operators):
     lowering = GatherMatmul((2, 3), READS)
     blocks, bias = weights = weights_of(lowering)
     x = np.random.default_rng(1).normal(size=(5, 8)).astype("float32")
@@ -83,13 +84,13 @@ def test_gathered_batches_sum_up(emission):
         columns = slice(3 * j, 3 * j + 3)
         expected[:, columns] += x[:, 2 * i : 2 * i + 2] @ block
 
-    (y,) = outputs(lowering, weights, [x], emission)
+    (y,) = outputs(lowering, weights, [x], operators)
 
     assert np.allclose(y, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("emission", EMISSIONS)
-def test_sums_of_products(emission):
+@pytest.mark.parametrize("operators", OPERATORS)
+def test_sums_of_products(operators):
     lowering = Products((), (), (2, 3, 4), (5, 1), (((0,), (1, 2)), ((2,),)))
     a, b, bias, c, other = weights = weights_of(lowering)
     generator = np.random.default_rng(1)
@@ -97,7 +98,7 @@ def test_sums_of_products(emission):
         generator.normal(size=(4, n)).astype("float32") for n in (2, 3, 4)
     ]
 
-    first, second = outputs(lowering, weights, pieces, emission)
+    first, second = outputs(lowering, weights, pieces, operators)
 
     wanted = x @ a + np.concatenate([y, z], -1) @ b + bias
     assert np.allclose(first, wanted, atol=1e-5)

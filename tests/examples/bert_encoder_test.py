@@ -14,7 +14,6 @@
 # ==============================================================================
 """The encoder sees the words of a sentence and nothing else."""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -24,12 +23,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # In a process of its own: the recipes define the same flags.
 PROGRAM = """
 import sys
-sys.path.insert(0, "examples")
 sys.argv = [
     "bert_encoder.py", "--width=32", "--heads=2", "--blocks=2",
     "--vocabulary=50"]
-import bert_encoder, keras, tfmot_sapp as sapp
-import numpy as np
+import keras, numpy as np, tfmot_sapp as sapp
+from examples.block_pruning import bert_encoder
 
 bert_encoder.FLAGS(sys.argv)
 
@@ -72,7 +70,6 @@ def test_padding_is_neither_attended_to_nor_pooled():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
     )
 
     assert done.returncode == 0, done.stderr[-3000:]

@@ -28,11 +28,10 @@ import contextlib, runpy, sys
 import numpy as np
 import tensorflow_datasets as tfds
 name = sys.argv[1]
-sys.path.insert(0, "examples")
 sys.argv = sys.argv[1:]
 with tfds.testing.mock_data(num_examples=16) if {mock} else (
         contextlib.nullcontext()):
-    runpy.run_path(f"examples/{{name}}", run_name="__main__")
+    runpy.run_module(f"examples.{{name}}", run_name="__main__", alter_sys=True)
 """
 
 SMALL = ["--epochs=2", "--batch_size=8"]
@@ -47,11 +46,7 @@ def _start(name, *flags, before="", mock=True, environment=None):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.fspath(ROOT),
-            **(environment or {}),
-        },
+        env={**os.environ, **(environment or {})},
     )
 
 

@@ -50,7 +50,6 @@ def test_it_prints_the_table_and_writes_the_models(dataset, tmp_path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
     )
 
     assert done.returncode == 0, done.stderr[-3000:]

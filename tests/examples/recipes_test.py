@@ -15,13 +15,12 @@
 """Every recipe runs from end to end on TFDS's mock data."""
 
 import os
-import pathlib
-import sys
 
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from examples.block_pruning.criteo_dataset import read_rows
+from examples.structured import networks
 
 
 def check_models(output, folder):
@@ -34,7 +33,7 @@ def check_models(output, folder):
 
 def test_imagenet_resnet50(run, tmp_path):
     output = run(
-        "imagenet_resnet50.py",
+        "block_pruning.imagenet_resnet50",
         f"--output_dir={tmp_path}",
         "--epochs=1",
         "--image_size=32",
@@ -54,7 +53,7 @@ def test_imagenet_resnet50(run, tmp_path):
 )
 def test_bert_encoder(run, flags, tmp_path):
     output = run(
-        "bert_encoder.py",
+        "block_pruning.bert_encoder",
         f"--output_dir={tmp_path}",
         "--width=64",
         "--heads=2",
@@ -72,7 +71,7 @@ def test_bert_encoder(run, flags, tmp_path):
 
 def test_fashion_mnist(run, tmp_path):
     output = run(
-        "fashion_mnist.py",
+        "block_pruning.fashion_mnist",
         f"--output_dir={tmp_path}",
         "--epochs=1",
         "--method=SequentialAttention++",
@@ -86,7 +85,9 @@ def test_fashion_mnist(run, tmp_path):
 @pytest.mark.parametrize("network", ["lenet_300_100", "lenet_5"])
 def test_mnist_lenet(run, network, tmp_path):
     output = run(
-        "mnist_lenet.py", f"--output_dir={tmp_path}", f"--network={network}"
+        "block_pruning.mnist_lenet",
+        f"--output_dir={tmp_path}",
+        f"--network={network}",
     )
 
     for word in ("dense", "diff_prune", "hard_concrete", "published"):
@@ -94,7 +95,7 @@ def test_mnist_lenet(run, network, tmp_path):
 
 
 def test_structured_mlp(run, tmp_path):
-    output = run("structured_mlp.py", f"--output_dir={tmp_path}", "--epochs=1")
+    output = run("structured.mlp", f"--output_dir={tmp_path}", "--epochs=1")
 
     for word in ("dense", "i-SpaSP", "OSSCAR", "fine-tuned"):
         assert word in output
@@ -102,7 +103,7 @@ def test_structured_mlp(run, tmp_path):
 
 def test_structured_imagenet(run, tmp_path):
     output = run(
-        "structured_imagenet.py",
+        "structured.imagenet",
         f"--output_dir={tmp_path}",
         "--network=mobilenet_v2",
         "--image_size=32",
@@ -114,7 +115,7 @@ def test_structured_imagenet(run, tmp_path):
 
 def test_structured_encoder(run, tmp_path):
     output = run(
-        "structured_encoder.py",
+        "structured.encoder",
         f"--output_dir={tmp_path}",
         "--width=32",
         "--heads=4",
@@ -135,11 +136,6 @@ def test_structured_encoder(run, tmp_path):
 )
 def test_the_papers_settings_give_its_flops(name, before, after):
     """arXiv 2112.04905, Section 5; convolutions and Dense only."""
-    sys.path.insert(0, os.fspath(ROOT / "examples"))
-    try:
-        import structured_networks as networks
-    finally:
-        sys.path.pop(0)
     from tfmot_sapp import count_flops
     from tfmot_sapp.structured.keep import counts_of
     from tfmot_sapp.structured.shrink import shrink
@@ -176,7 +172,7 @@ def test_criteo_from_a_table(run, tmp_path):
     write_rows(tmp_path / "rows.tsv")
 
     output = run(
-        "criteo_mlp.py",
+        "block_pruning.criteo_mlp",
         f"--output_dir={tmp_path}",
         f"--tsv={tmp_path / 'rows.tsv'}",
         *CRITEO,
@@ -192,7 +188,7 @@ def test_criteo_from_the_tfds_builder(run, tmp_path):
     manual.mkdir()
     write_rows(manual / "train.txt")
     output = run(
-        "criteo_mlp.py",
+        "block_pruning.criteo_mlp",
         f"--output_dir={tmp_path}",
         f"--data_dir={tmp_path / 'data'}",
         f"--manual_dir={manual}",
@@ -205,11 +201,6 @@ def test_criteo_from_the_tfds_builder(run, tmp_path):
 
 
 def test_a_table_of_other_width_is_refused(tmp_path):
-    sys.path.insert(0, os.fspath(ROOT / "examples"))
-    try:
-        from criteo_dataset import read_rows
-    finally:
-        sys.path.pop(0)
     write_rows(tmp_path / "rows.tsv", fields=20)
 
     with pytest.raises(ValueError, match="Line 1 .*40 fields.*Received: 21"):

@@ -15,17 +15,14 @@
 """Recipes that were stopped go on, and several workers train like one."""
 
 import json
-import pathlib
 import socket
-import sys
 
 import h5py
 import keras
 import numpy as np
 
 import tfmot_sapp as sapp
-
-EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
+from examples.shared.checkpoints import Checkpoints, SaveEachEpoch
 
 CRITEO = ["--batch_size=32", "--buckets=512"]
 
@@ -76,14 +73,16 @@ def test_a_stopped_recipe_goes_on_as_if_it_had_not_been(
 ):
     flags = [*hashed_rows(tmp_path), "--preset=paper", "--sparsity=0.8"]
     whole, parted = tmp_path / "whole", tmp_path / "parted"
-    uninterrupted = start("criteo_mlp.py", f"--output_dir={whole}", *flags)
+    uninterrupted = start(
+        "block_pruning.criteo_mlp", f"--output_dir={whole}", *flags
+    )
     flags.append(f"--output_dir={parted}")
 
-    finish(start("criteo_mlp.py", *flags, before=STOPPED), code=7)
+    finish(start("block_pruning.criteo_mlp", *flags, before=STOPPED), code=7)
     dense, _ = read_checkpoint(parted, "dense")
     pruned, _ = read_checkpoint(parted, "pruned")
     assert (dense["epochs"], pruned["epochs"]) == (4, 2)
-    output = run("criteo_mlp.py", *flags)
+    output = run("block_pruning.criteo_mlp", *flags)
 
     finish(uninterrupted)
     for folder in (whole, parted):
@@ -121,7 +120,7 @@ def test_two_workers_prune_as_one_and_the_chief_alone_writes(
             "task": {"type": "worker", "index": index},
         }
         return start(
-            "criteo_mlp.py",
+            "block_pruning.criteo_mlp",
             f"--output_dir={tmp_path / str(index)}",
             "--strategy=workers",
             *flags,
@@ -129,7 +128,7 @@ def test_two_workers_prune_as_one_and_the_chief_alone_writes(
         )
 
     processes = [worker(0), worker(1)]
-    one = start("criteo_mlp.py", f"--output_dir={tmp_path}", *flags)
+    one = start("block_pruning.criteo_mlp", f"--output_dir={tmp_path}", *flags)
     finish(one)
     chief, other = map(finish, processes)
 
@@ -146,11 +145,6 @@ def test_two_workers_prune_as_one_and_the_chief_alone_writes(
 
 
 def test_random_numbers_go_on_too(tmp_path, capsys):
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        from checkpoints import Checkpoints, SaveEachEpoch
-    finally:
-        sys.path.pop(0)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(16, 8)).astype(np.float32)
     checkpoints = Checkpoints(str(tmp_path / "kept"), {"rate": (1, 2)})

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import tfmot_sapp as sapp
-from tfmot_sapp.schedules.schedule import Update, updates_between
+from tfmot_sapp.schedules.due_updates import DueUpdates
+from tfmot_sapp.schedules.updates import Update
 
 
 def test_swaps_come_in_sparse_phases_and_fade_like_a_cosine():
@@ -43,7 +44,7 @@ def test_swaps_of_tfmots_own_schedule():
     steps = [u.step for u in schedule.updates if u.swap]
 
     assert steps == [140, 180]
-    assert updates_between(schedule, -1, 50)[0] == Update(0, 0.0, "dense")
+    assert DueUpdates(schedule).between(-1, 50)[0] == Update(0, 0.0, "dense")
     again = sapp.BlockSwaps.from_config(schedule.get_config()["config"])
     assert again.updates == schedule.updates
 

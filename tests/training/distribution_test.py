@@ -106,7 +106,7 @@ def start(keras, kind, out, environment=None):
 
 
 def finish(process, out):
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode == 0, errors[-3000:]
     return {
         name: np.array(value)

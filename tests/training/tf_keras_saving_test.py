@@ -113,15 +113,15 @@ def masks(model):
         (by_saved_model, make_sequence_model),
     ],
 )
-def test_wrapped_models_round_trip_and_go_on(make, save, tmp_path):
+def test_wrapped_models_round_trip_and_go_on(
+    make, save, assert_close, tmp_path
+):
     x, _ = make_data()
     half = fit(prune(make), 0, HALF)
 
     again = save(half, tmp_path, make)
 
-    np.testing.assert_array_equal(
-        again.predict(x, verbose=0), half.predict(x, verbose=0)
-    )
+    assert_close(again.predict(x, verbose=0), half.predict(x, verbose=0))
     assert len(masks(half)) == (4 if make is make_dense_model else 6)
     for mine, theirs in zip(masks(again), masks(half)):
         np.testing.assert_array_equal(mine, theirs)
@@ -154,16 +154,16 @@ def test_a_saved_model_that_would_lose_masks_is_not_loaded(tmp_path):
     )
 
 
-def test_a_saved_model_of_a_wrapped_one_serves_without_this_package(tmp_path):
+def test_a_saved_model_of_a_wrapped_one_serves_without_this_package(
+    assert_close, tmp_path
+):
     x, _ = make_data()
     model = fit(prune(make_dense_model), 0, EPOCHS)
     model.save(tmp_path / "model", save_format="tf")
 
     served = tf.saved_model.load(tmp_path / "model")
 
-    np.testing.assert_allclose(
-        served(x, training=False), model.predict(x, verbose=0), atol=1e-6
-    )
+    assert_close(served(x, training=False), model.predict(x, verbose=0))
 
 
 def test_keras_refuses_h5_of_wrapped_subclassed_models(tmp_path):

@@ -21,26 +21,26 @@ output blocks on the last.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.registry import Registered
-from tfmot_sapp.blocks.selection import (
-    swap_blocks,
-)
+from tfmot_sapp.base.checks import check_instance
+from tfmot_sapp.base.settings import Settings
+from tfmot_sapp.blocks.selection import swap_blocks
 from tfmot_sapp.units.connections import Connection
 
 
-class Allocation(Registered):
+class Allocation(Settings):
     """Base class of the allocations.
 
     Attributes:
         uses_connections: Whether `connect` must be called.
     """
 
-    uses_connections: bool = False
+    # No annotation, which would make it an argument of dataclasses.
+    uses_connections = False
 
     def allocate(
         self,
@@ -66,6 +66,16 @@ class Allocation(Registered):
             f"{type(self).__qualname__} must define `allocate(scores, alive, "
             "sparsity, target_sparsity)`, which returns one mask per kernel."
         )
+
+    def check_names(self, names: Collection[str]) -> None:
+        """Checks what the allocation says of single kernels.
+
+        Args:
+            names: The names of a model's kernels, pruned or not.
+
+        Raises:
+            ValueError: If it names kernels that are not there.
+        """
 
     def swap(
         self,
@@ -133,16 +143,15 @@ class Allocation(Registered):
         return dict(masks)
 
 
-def validate_allocation(allocation: Any) -> Allocation:
+def check_allocation(allocation: Any) -> Allocation:
     """Returns the allocation if it is one.
 
     Raises:
         TypeError: If it is no `Allocation`.
     """
-    if not isinstance(allocation, Allocation):
-        raise TypeError(
-            "`allocation` must be a `tfmot_sapp.Allocation`, such as "
-            "`tfmot_sapp.UniformAllocation()`. "
-            f"Received: {allocation!r} of type {type(allocation).__name__}."
-        )
-    return allocation
+    return check_instance(
+        allocation,
+        "allocation",
+        Allocation,
+        "a `tfmot_sapp.Allocation`, such as `tfmot_sapp.UniformAllocation()`",
+    )

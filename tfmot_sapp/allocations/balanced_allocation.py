@@ -14,12 +14,15 @@
 # ==============================================================================
 """Equally many blocks in every column of output blocks."""
 
+import dataclasses
+
 import numpy as np
 
 from tfmot_sapp.allocations.uniform_allocation import UniformAllocation
 from tfmot_sapp.blocks.selection import kept_blocks, swap_blocks, top_blocks
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class BalancedAllocation(UniformAllocation):
     """Keeps equally many blocks in every column of output blocks.
 
@@ -44,8 +47,9 @@ class BalancedAllocation(UniformAllocation):
         self, score: np.ndarray, alive: np.ndarray, sparsity: float
     ) -> np.ndarray:
         outputs = score.shape[-1]
-        each, extra = divmod(kept_blocks(score.size, sparsity), outputs)
-        score, _, alive = self._ranked(score, each, alive, each, extra)
+        count = kept_blocks(score.size, sparsity)
+        each, extra = divmod(count, outputs)
+        score, alive = self._ranked(score, count, alive, each, extra)
         columns = np.reshape(score, (-1, outputs))
         living = np.reshape(alive, columns.shape)
         mask = np.stack(

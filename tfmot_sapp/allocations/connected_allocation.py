@@ -14,18 +14,18 @@
 # ==============================================================================
 """An allocation that leaves no block which nothing reads or feeds."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from tfmot_sapp.allocations.allocation import Allocation, validate_allocation
+from tfmot_sapp.allocations.allocation import Allocation, check_allocation
 from tfmot_sapp.allocations.reconnection import reconnected
 from tfmot_sapp.allocations.uniform_allocation import UniformAllocation
-from tfmot_sapp.base.registry import serialize
 from tfmot_sapp.units.connections import Connection
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class ConnectedAllocation(Allocation):
     """Gives the places of useless blocks to useful ones.
 
@@ -38,7 +38,7 @@ class ConnectedAllocation(Allocation):
     pooling and flattening; channels that meet others in an addition count as
     read. Schedules that choose all blocks at once, `OneShot` and
     `ACDCSchedule`, need it most: at 98 % they often end without it in a network
-    that nothing passes through (`benchmarks/RESULTS.md`).
+    that nothing passes through (`benchmarks/accuracy/RESULTS.md`).
 
     Args:
         allocation: The allocation that says how many blocks each kernel keeps.
@@ -54,10 +54,18 @@ class ConnectedAllocation(Allocation):
     True
     """
 
+    allocation: Allocation | None = None
+
     uses_connections = True
 
-    def __init__(self, allocation: Allocation | None = None):
-        self.allocation = validate_allocation(allocation or UniformAllocation())
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        given = self.allocation
+        self._set(
+            allocation=UniformAllocation()
+            if given is None
+            else check_allocation(given)
+        )
 
     def sparsity_of(
         self, name: str, sparsity: float, target_sparsity: float | None
@@ -67,6 +75,10 @@ class ConnectedAllocation(Allocation):
         if own is None:
             return target_sparsity
         return own(name, sparsity, target_sparsity)
+
+    def check_names(self, names: Collection[str]) -> None:
+        """Checks what the other allocation says of single kernels."""
+        self.allocation.check_names(names)
 
     def allocate(
         self,
@@ -99,7 +111,3 @@ class ConnectedAllocation(Allocation):
     ) -> dict[str, np.ndarray]:
         """Returns the masks with useless blocks' places given away."""
         return reconnected(masks, scores, alive, connections)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal allocation."""
-        return {"allocation": serialize(self.allocation)}

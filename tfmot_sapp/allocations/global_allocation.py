@@ -14,16 +14,17 @@
 # ==============================================================================
 """The blocks of all kernels ranked together."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from tfmot_sapp.allocations.allocation import Allocation
+from tfmot_sapp.base.checks import check_fraction
 from tfmot_sapp.blocks.selection import kept_blocks, top_blocks
-from tfmot_sapp.schedules.schedule import validate_fraction
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class GlobalAllocation(Allocation):
     """Ranks the blocks of all kernels together.
 
@@ -43,8 +44,11 @@ class GlobalAllocation(Allocation):
     (array([False,  True]), array([False,  True]))
     """
 
-    def __init__(self, min_density: float = 0.0):
-        self.min_density = validate_fraction(min_density, "min_density")
+    min_density: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(min_density=check_fraction(self.min_density, "min_density"))
 
     def allocate(
         self,
@@ -76,10 +80,6 @@ class GlobalAllocation(Allocation):
             name: part.reshape(scores[name].shape)
             for name, part in zip(names, _split(mask, sizes))
         }
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal allocation."""
-        return {"min_density": self.min_density}
 
 
 def _normalized(score: np.ndarray) -> np.ndarray:

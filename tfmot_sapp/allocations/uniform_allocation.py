@@ -14,18 +14,20 @@
 # ==============================================================================
 """The same sparsity for every kernel."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from tfmot_sapp.allocations.allocation import Allocation
-from tfmot_sapp.base.patterns import match_name
+from tfmot_sapp.base.checks import check_flag, check_sparsity
+from tfmot_sapp.base.container_checks import check_mapping
+from tfmot_sapp.base.patterns import check_patterns, match_name
 from tfmot_sapp.blocks.selection import kept_blocks, readers, top_blocks
-from tfmot_sapp.schedules.schedule import validate_sparsity
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class UniformAllocation(Allocation):
     """Prunes every kernel to the same sparsity, as in arXiv 2402.17902.
 
@@ -46,16 +48,17 @@ class UniformAllocation(Allocation):
            [ True, False]])
     """
 
-    def __init__(
-        self,
-        targets: Mapping[str, float] | None = None,
-        keep_readers: bool = False,
-    ):
-        self.keep_readers = bool(keep_readers)
-        self.targets = {
-            str(name): validate_sparsity(value, f"targets[{name!r}]")
-            for name, value in (targets or {}).items()
-        }
+    targets: Mapping[str, float] | None = None
+    keep_readers: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        what = "a dictionary from layer names to sparsities"
+        given = {} if self.targets is None else self.targets
+        self._set(
+            targets=check_mapping(given, "targets", check_sparsity, what),
+            keep_readers=check_flag(self.keep_readers, "keep_readers"),
+        )
 
     def sparsity_of(
         self, name: str, sparsity: float, target_sparsity: float | None
@@ -65,6 +68,10 @@ class UniformAllocation(Allocation):
         if own is None or not target_sparsity:
             return sparsity
         return own * min(1.0, sparsity / target_sparsity)
+
+    def check_names(self, names: Collection[str]) -> None:
+        """Checks that each of the targets is some kernel's."""
+        check_patterns(self.targets, names, "targets")
 
     def allocate(
         self,
@@ -87,7 +94,8 @@ class UniformAllocation(Allocation):
         self, score: np.ndarray, alive: np.ndarray, sparsity: float
     ) -> np.ndarray:
         count = kept_blocks(score.size, sparsity)
-        return top_blocks(*self._ranked(score, count, alive))
+        score, alive = self._ranked(score, count, alive)
+        return top_blocks(score, count, alive)
 
     def _ranked(
         self,
@@ -96,14 +104,18 @@ class UniformAllocation(Allocation):
         alive: np.ndarray,
         most: float = math.inf,
         spare: int = 0,
-    ) -> tuple[np.ndarray, int, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Puts the blocks first that the rule about readers wants."""
         if not self.keep_readers or score.ndim < 2:
-            return score, count, alive
+            return score, alive
         reserved = readers(score, alive, most, spare)
+        if count < score.shape[-2]:
+            # Some input blocks go without. A block that has been dropped must
+            # not come back, untrained, for one that is in force.
+            reserved &= np.asarray(alive, bool)
         finite = score[np.isfinite(score)]
         span = 1.0 + float(np.ptp(finite)) if finite.size else 1.0
-        return score + span * reserved, count, alive | reserved
+        return score + span * reserved, alive | reserved
 
     def _unswappable(
         self, score: np.ndarray, mask: np.ndarray
@@ -111,10 +123,3 @@ class UniformAllocation(Allocation):
         if not self.keep_readers or score.ndim < 2:
             return None
         return readers(score, mask) & mask
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal allocation."""
-        return {
-            "targets": dict(self.targets),
-            "keep_readers": self.keep_readers,
-        }

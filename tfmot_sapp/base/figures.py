@@ -17,6 +17,8 @@
 import os
 from typing import Any
 
+from tfmot_sapp.base.files import written_path
+
 # The color of what is kept.
 KEPT = "#1f5fa8"
 
@@ -47,17 +49,16 @@ def save_figure(figure: Any, path: str | os.PathLike) -> None:
         path: File to write; its ending is the format.
 
     Raises:
-        ValueError: If the file cannot be written.
+        TypeError: If `path` is no path.
+        ValueError: If the file can't be written, or its ending names no format
+            that matplotlib writes.
     """
-    path = os.fspath(path)
-    ending = os.path.splitext(path)[1].lstrip(".") or "png"
-    partial = f"{path}.partial"
-    try:
+    with written_path(path) as partial:
+        ending = partial.suffix.lstrip(".") or "png"
+        formats = figure.canvas.get_supported_filetypes()
+        if ending.lower() not in formats:
+            raise ValueError(
+                "`path` must end in a format that matplotlib writes, such as "
+                f"`.png` or `.svg`. Received: path={os.fspath(path)!r}."
+            )
         figure.savefig(partial, format=ending, dpi=150)
-        os.replace(partial, path)
-    except (OSError, ValueError) as error:
-        if os.path.exists(partial):
-            os.remove(partial)
-        raise ValueError(
-            f"`path` cannot be written. Received: path={path!r} ({error})."
-        ) from error

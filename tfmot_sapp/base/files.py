@@ -12,136 +12,150 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""A file or directory appears whole or not at all.
+"""A file appears whole or not at all.
 
 What is written goes to a temporary neighbour on the same file system and takes
-its name in one step at the end. If anything fails before that, the neighbour is
-removed and what stood at the path stays as it was.
+its name in one step at the end: a reader finds the old file or the new one. If
+anything fails before that, the neighbour is removed and what stood at the path
+stays as it was. Directories are in `directories.py`.
+
+>>> import os, tempfile
+>>> path = os.path.join(tempfile.mkdtemp(), "numbers.csv")
+>>> write_file(path, b"1,2")
+>>> with written_file(path) as file:
+...     _ = file.write(b"3,4")
+>>> open(path).read()
+'3,4'
 """
 
 import contextlib
 import os
 import pathlib
-import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
+from typing import BinaryIO
+
+from tfmot_sapp.base.neighbours import leftovers, neighbour, remove, suffix
+from tfmot_sapp.base.paths import (
+    as_value_error,
+    check_path,
+    made_folders,
+    resolved,
+)
+
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
 
-def check_path(path: str | os.PathLike, what: str) -> pathlib.Path:
-    """Checks, before any work is done, that a path can be written.
+@contextlib.contextmanager
+def written_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Gives the path of an empty file that takes its place when the block ends.
+
+    For libraries that want a path; its ending is that of `path`.
 
     Args:
-        path: Where something is to be written. Missing folders are allowed.
-        what: `"file"` or `"directory"`: what is to stand at the path.
+        path: Where the file is to stand. Missing folders are made; a link is
+            followed. A file there is replaced and keeps its mode; a new one
+            obeys the umask.
 
-    Returns:
-        The absolute path.
+    Yields:
+        The path to write to.
 
     Raises:
         TypeError: If `path` is no path.
-        ValueError: If it can't be written.
+        ValueError: If it can't be written, or the disk is full.
     """
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise TypeError(
-            f"`path` must be a string or a path of the {what} to write. "
-            f"Received: path={path!r} of type {type(path).__name__}."
-        )
-    target = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
-    if what == "file" and target.is_dir():
-        raise ValueError(
-            "`path` must name a file, but there is a directory. "
-            f"Received: path={os.fspath(path)!r}."
-        )
-    if what == "directory" and target.exists() and not target.is_dir():
-        raise ValueError(
-            "`path` must name a directory, but there is a file. "
-            f"Received: path={os.fspath(path)!r}."
-        )
-    folder = target.parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"`path` can't be written: {str(folder)!r} is no folder that this "
-            f"user may write to. Received: path={os.fspath(path)!r}."
-        )
-    return target
+    target = check_path(path, "file")
+    final = resolved(target)
+    ending = suffix(final)
+    with as_value_error(target), made_folders(final.parent):
+        for left in leftovers(final, ending):
+            remove(left)
+        partial = neighbour(final, ending)
+        try:
+            old = os.stat(final) if final.exists() else None
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS
+            # What replaces a private file is private from the start.
+            os.close(os.open(partial, flags, 0o666 if old is None else 0o600))
+            yield partial
+            _finish(partial, old)
+            os.replace(partial, final)
+        finally:
+            remove(partial)
+        sync(final.parent)
 
 
-def place_file(target: pathlib.Path, content: bytes) -> None:
+@contextlib.contextmanager
+def written_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Gives a binary file that takes its place when the block ends.
+
+    Args:
+        path: As in `written_path`.
+
+    Yields:
+        The file to write into.
+
+    Raises:
+        TypeError: If `path` is no path.
+        ValueError: If it can't be written, or the disk is full.
+    """
+    with (
+        written_path(path) as partial,
+        open(partial, "r+b", opener=_open_no_link) as file,
+    ):
+        yield file
+
+
+def write_file(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file in one step.
 
     Args:
-        target: What `check_path` returned.
+        path: As in `written_path`.
         content: The bytes.
 
     Raises:
-        ValueError: If the path can't be written after all.
+        TypeError: If `path` is no path.
+        ValueError: If it can't be written, or the disk is full.
     """
-    with _as_value_error(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", dir=target.parent
-        )
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            # mkstemp makes it private; a new file would obey the umask.
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+    with written_file(path) as file:
+        file.write(content)
 
 
-@contextlib.contextmanager
-def placed_directory(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a temporary directory that takes its place when the block ends.
+def sync(path: str | os.PathLike[str]) -> None:
+    """Brings a file's content, or a folder's names, to the disk.
 
     Args:
-        target: What `check_path` returned. A directory there is replaced.
-
-    Yields:
-        The temporary directory to write into.
-
-    Raises:
-        ValueError: If the path can't be written after all.
+        path: The file or folder. Where the system can't do it for a folder,
+            nothing happens.
     """
-    with _as_value_error(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        home = pathlib.Path(
-            tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
-        )
-    try:
-        fresh, old = home / "new", home / "old"
-        fresh.mkdir()
-        yield fresh
-        # A directory can't be replaced by another in one step, so the old one
-        # steps aside first and comes back if the new one can't take its place.
-        with _as_value_error(target):
-            if target.exists():
-                os.replace(target, old)
-            try:
-                os.replace(fresh, target)
-            except OSError:
-                if old.exists():
-                    os.replace(old, target)
-                raise
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    folder = os.path.isdir(path)
+    with contextlib.suppress(OSError) if folder else contextlib.nullcontext():
+        handle = os.open(path, os.O_RDONLY | _NO_LINKS)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
-@contextlib.contextmanager
-def _as_value_error(target: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(
-            f"`path` can't be written: {error}. Received: path={str(target)!r}."
-        ) from error
+def _finish(partial: pathlib.Path, old: os.stat_result | None) -> None:
+    sync(partial)
+    if old is not None:
+        keep_owner(partial, old)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def keep_owner(path: pathlib.Path, old: os.stat_result) -> None:
+    """Gives a file or directory the owner and the mode of the one it replaces.
+
+    Args:
+        path: What is new.
+        old: The status of what it replaces.
+    """
+    new = os.lstat(path)
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        # Only root may give files away, and a user to groups of their own.
+        with contextlib.suppress(PermissionError):
+            os.chown(path, old.st_uid, old.st_gid, follow_symlinks=False)
+    os.chmod(path, stat.S_IMODE(old.st_mode) & 0o777)
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | _NO_LINKS)

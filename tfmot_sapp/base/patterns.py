@@ -15,7 +15,7 @@
 """Values given by name or by pattern of names."""
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -40,3 +40,27 @@ def match_name(table: Mapping[str, Any], name: str) -> Any | None:
         if fnmatch.fnmatchcase(name, pattern):
             return value
     return None
+
+
+def check_patterns(
+    table: Mapping[str, Any], names: Iterable[str], argument: str
+) -> None:
+    """Checks that every name and pattern of a table matches something.
+
+    Args:
+        table: Dictionary from names or `fnmatch` patterns to values.
+        names: The names there are.
+        argument: The argument that the table was passed as.
+
+    Raises:
+        ValueError: If one matches nothing.
+    """
+    known = sorted(set(names))
+    for pattern in table:
+        if pattern not in known and not any(
+            fnmatch.fnmatchcase(name, pattern) for name in known
+        ):
+            raise ValueError(
+                f"`{argument}` must name layers, or patterns of their names. "
+                f"Received: {pattern!r}, which matches none of {known}."
+            )

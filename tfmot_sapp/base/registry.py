@@ -12,17 +12,35 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Configs of scorers, schedules and allocations, for both Keras.
+"""Names of classes in files, and the only classes that files may name.
 
 A pruned layer's config holds its scorer, schedule and allocation as plain
-dictionaries, so it goes through JSON and is the same in Keras 3 and tf_keras.
-Classes register themselves when they are defined (`Registered`); classes of
-other people are found through Keras's own registry or, if the module they come
-from has been imported, by name.
+dictionaries, which go through JSON and are the same in Keras 3 and tf_keras:
+
+```python
+{"registered_name": "tfmot_sapp>Magnitude", "config": {"order": 2.0}}
+```
+
+A name says nothing about the module that a class stands in, so that files
+outlive a move. Objects are made only of classes that were declared for it: the
+subclasses of `Registered`, what the user registered with Keras, and TF-MOT's
+schedules. A file that names anything else is refused, whatever is imported.
 """
 
+import dataclasses
+import inspect
 import sys
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any
+
+from tfmot_sapp.base.wording import received
+
+_PACKAGE = "tfmot_sapp"
+_TFMOT = "tfmot"
+_TFMOT_MODULE = (
+    "tensorflow_model_optimization.python.core.sparsity.keras.pruning_schedule"
+)
+_KERASES = ("keras", "tf_keras")
 
 _CLASSES: dict[str, type] = {}
 
@@ -30,34 +48,46 @@ _CLASSES: dict[str, type] = {}
 class Registered:
     """Mixin: subclasses can be restored from their config.
 
-    A subclass needs a `get_config` that returns the arguments of its
-    constructor.
+    The class statement registers a subclass: those of this package as
+    `tfmot_sapp>Name`, those of users as `module:Name`, the module being their
+    own. A subclass needs a `get_config` that returns the arguments of its
+    constructor; a dataclass has it already.
     """
-
-    _config_key: ClassVar[str]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._config_key = f"{cls.__module__}>{cls.__qualname__}"
-        _CLASSES[cls._config_key] = cls
+        name = _default_name(cls)
+        known = _CLASSES.get(name)
+        if known is not None and known.__module__ != cls.__module__:
+            raise TypeError(
+                f"The class {cls!r} needs a name of its own. Received: "
+                f"`{name}`, under which {known!r} stands in files."
+            )
+        _CLASSES[name] = cls
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal object."""
-        return {}
+        """Returns the arguments that make an equal object, as plain values."""
+        if not dataclasses.is_dataclass(self):
+            return {}
+        values = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.init
+        }
+        return {name: _plain(value) for name, value in values.items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Makes an object from what `get_config` returned.
 
         Values that `serialize` made, such as the schedule that a schedule
-        changes, are made objects again.
+        changes, are made objects again, also in lists and dictionaries.
+
+        Raises:
+            ValueError: If an argument is missing or unknown.
         """
-        return cls(
-            **{
-                name: deserialize(value) if _is_serialized(value) else value
-                for name, value in config.items()
-            }
-        )
+        _check_arguments(cls, config)
+        return cls(**{name: _restored(v) for name, v in config.items()})
 
 
 def serialize(obj: Any) -> dict[str, Any]:
@@ -68,7 +98,7 @@ def serialize(obj: Any) -> dict[str, Any]:
             schedule of this project, of TF-MOT or of the user's own.
 
     Returns:
-        A dictionary with the keys "module", "class_name" and "config".
+        A dictionary with the keys "registered_name" and "config".
 
     Raises:
         TypeError: If the object has no `get_config`.
@@ -83,65 +113,218 @@ def serialize(obj: Any) -> dict[str, Any]:
     # TF-MOT's schedules return {'class_name', 'config'}.
     if set(config) == {"class_name", "config"}:
         config = config["config"]
-    return {
-        "module": cls.__module__,
-        "class_name": cls.__qualname__,
-        "config": config,
-    }
+    return {"registered_name": registered_name(cls), "config": config}
 
 
-def deserialize(config: dict[str, Any]) -> Any:
-    """Makes an object from what `serialize` returned.
+def deserialize(config: Any) -> Any:
+    """Makes an object from what `serialize` returned, now or in version 0.1.0.
 
     Args:
-        config: A dictionary with the keys "module", "class_name" and "config".
+        config: A dictionary with the keys "registered_name" and "config", or,
+            as version 0.1.0 wrote it, "module", "class_name" and "config".
 
     Returns:
         The object.
 
     Raises:
-        ValueError: If its class is not known in this process.
+        ValueError: If it names a class that is not registered, or the config
+            doesn't fit its class.
     """
-    cls = _find_class(config["module"], config["class_name"])
-    settings = dict(config["config"])
-    if hasattr(cls, "from_config"):
-        return cls.from_config(settings)
-    return cls(**settings)
+    if not is_serialized(config):
+        raise ValueError(
+            "The config of a pruned layer must name a registered class by "
+            f"`registered_name` and `config`. {received('config', config)}"
+        )
+    name = _name_in(config)
+    settings = config["config"]
+    if not isinstance(settings, dict):
+        raise ValueError(
+            f"The config of `{name}` must be a dictionary. "
+            f"{received('config', settings)}"
+        )
+    cls = _find_class(name)
+    try:
+        make = getattr(cls, "from_config", None)
+        return cls(**settings) if make is None else make(dict(settings))
+    except Exception as error:
+        # Whatever a class makes of a damaged config, the file is to blame.
+        raise ValueError(
+            f"`{name}` can't be made from its config: {error} "
+            f"{received('config', settings)}"
+        ) from error
 
 
-def _is_serialized(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {
-        "module",
-        "class_name",
-        "config",
-    }
+def is_serialized(value: Any) -> bool:
+    """Tells what `serialize` made, now or in version 0.1.0, from other values.
 
-
-def _find_class(module: str, name: str) -> type:
-    own = _CLASSES.get(f"{module}>{name}")
-    if own is not None:
-        return own
-    for keras in ("keras", "tf_keras"):
-        if keras not in sys.modules:
-            continue
-        utils = sys.modules[keras].utils
-        for cls in utils.get_custom_objects().values():
-            if (
-                getattr(cls, "__qualname__", None) == name
-                and getattr(cls, "__module__", None) == module
-            ):
-                return cls
-    # What a file names is looked up among the modules that are already here,
-    # and never imported on the file's behalf.
-    if module in sys.modules:
-        found: Any = sys.modules[module]
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        if isinstance(found, type):
-            return found
-    raise ValueError(
-        f"The class `{name}` of module `{module}`, which this model was saved "
-        "with, is not known here. Import the module that defines it before "
-        "loading the model, or decorate the class with "
-        "`@keras.saving.register_keras_serializable()`."
+    Args:
+        value: A value of a config.
+    """
+    return isinstance(value, dict) and (
+        set(value) == {"registered_name", "config"}
+        or set(value) == {"module", "class_name", "config"}
     )
+
+
+def registered_name(cls: type) -> str:
+    """Returns the name under which a class stands in files.
+
+    Args:
+        cls: The class.
+
+    Returns:
+        `tfmot_sapp>Name`, `tfmot>Name`, the name that the class is registered
+        under with Keras, or `module:Name`.
+    """
+    own = _default_name(cls)
+    if own.startswith((f"{_PACKAGE}>", f"{_TFMOT}>")):
+        return own
+    for keras in _loaded_kerases():
+        name: str = keras.saving.get_registered_name(cls)
+        if ">" in name and keras.saving.get_registered_object(name) is cls:
+            return name
+    return own
+
+
+def _default_name(cls: type) -> str:
+    return _name_from_module(cls.__module__, cls.__qualname__)
+
+
+def _name_from_module(module: str, name: str) -> str:
+    if module.partition(".")[0] == _PACKAGE:
+        return f"{_PACKAGE}>{name}"
+    if module == _TFMOT_MODULE:
+        return f"{_TFMOT}>{name}"
+    return f"{module}:{name}"
+
+
+def _name_in(config: dict[str, Any]) -> str:
+    keys = [key for key in config if key != "config"]
+    if not all(isinstance(config[key], str) for key in keys):
+        raise ValueError(
+            "The name of a class must be a string. Received: "
+            f"{ {key: config[key] for key in keys} }."
+        )
+    if keys == ["registered_name"]:
+        name: str = config["registered_name"]
+        return name
+    return _name_from_module(config["module"], config["class_name"])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return serialize(value)
+
+
+def _restored(value: Any) -> Any:
+    if is_serialized(value):
+        return deserialize(value)
+    if isinstance(value, dict):
+        return {key: _restored(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    return value
+
+
+def _check_arguments(cls: type, config: dict[str, Any]) -> None:
+    parameters = inspect.signature(cls).parameters.values()
+    named = {
+        parameter.name: parameter.default is parameter.empty
+        for parameter in parameters
+        if parameter.kind
+        in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    if any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+        named = {**dict.fromkeys(config, False), **named}
+    unknown = sorted(map(str, set(config) - set(named)))
+    missing = sorted(
+        n for n, needed in named.items() if needed and n not in config
+    )
+    if unknown or missing:
+        raise ValueError(
+            f"The config of `{registered_name(cls)}` must hold the arguments "
+            f"of its constructor, {list(named)}; unknown are {unknown}, "
+            f"missing are {missing}. {received('config', config)}"
+        )
+
+
+def _find_class(name: str) -> type:
+    if name in _CLASSES:
+        return _CLASSES[name]
+    package, _, title = name.partition(">")
+    if package == _TFMOT:
+        found = _find_tfmot_schedule(title)
+    elif package == _PACKAGE:
+        # What else is registered under this name, such as the layers, is for
+        # Keras to make.
+        found = None
+    else:
+        found = next(_registered_with_keras(name), None)
+    if found is None:
+        raise ValueError(
+            f"The class `{name}`, which this model was saved with, is not "
+            "registered here, and no other class is made from a file. If it "
+            "is yours and you trust the file, decorate it with "
+            "`@keras.saving.register_keras_serializable()` (of `tf_keras` for "
+            "a tf_keras model) and import its module before loading the model. "
+            f"Received: the name {name!r}."
+        )
+    return found
+
+
+def _find_tfmot_schedule(name: str) -> type | None:
+    # The module is not imported on a file's behalf.
+    names = vars(sys.modules.get(_TFMOT_MODULE, object))
+    found, base = names.get(name), names.get("PruningSchedule")
+    if (
+        isinstance(found, type)
+        and isinstance(base, type)
+        and issubclass(found, base)
+        and found.__module__ == _TFMOT_MODULE
+    ):
+        return found
+    return None
+
+
+def _registered_with_keras(name: str) -> Iterator[type]:
+    """Yields the classes that the user registered with Keras under a name.
+
+    A class that was registered only after its model was saved stands in the
+    file by its module and name; one that is passed as `custom_objects` stands
+    in Keras's registry by its bare name.
+    """
+    module, _, title = name.rpartition(":")
+    for keras in _loaded_kerases():
+        candidates = [
+            keras.saving.get_registered_object(name),
+            keras.saving.get_registered_object(title),
+        ]
+        candidates += [
+            cls
+            for cls in keras.saving.get_custom_objects().values()
+            if getattr(cls, "__module__", None) == module
+            and getattr(cls, "__qualname__", None) == title
+        ]
+        for cls in candidates:
+            if isinstance(cls, type) and not _is_of_keras(cls):
+                yield cls
+
+
+def _is_of_keras(cls: type) -> bool:
+    # Keras itself makes layers and the like, under rules of its own about
+    # what a file may run, which one Keras can't enforce for the other.
+    return any(
+        str(base.__module__).partition(".")[0] in _KERASES
+        for base in cls.__mro__
+    )
+
+
+def _loaded_kerases() -> Iterator[Any]:
+    for name in _KERASES:
+        if name in sys.modules:
+            yield sys.modules[name]

@@ -17,10 +17,6 @@
 import io
 from collections.abc import Container, Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 
 def render(
     head: Sequence[str],
@@ -48,6 +44,12 @@ def render(
     ──────────────
      dense     33
     """
+    # Drawing tables is no reason to load a library with the package.
+    from rich import box
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(
         box=box.SIMPLE_HEAD,
         title=title,
@@ -67,11 +69,17 @@ def render(
         table.add_row(*row)
     stream = io.StringIO()
     width = 4 + sum(
-        2 + max(len(row[i]) for row in [head, *rows, footer or head])
+        2 + max(cell_len(row[i]) for row in [head, *rows, footer or head])
         for i in range(len(head))
     )
+    # Names of layers are printed as they are, with brackets and colons.
     console = Console(
-        file=stream, width=width + len(head), color_system=None, markup=False
+        file=stream,
+        width=width + len(head),
+        color_system=None,
+        markup=False,
+        emoji=False,
+        highlight=False,
     )
     console.print(table)
     lines = stream.getvalue().rstrip("\n").split("\n")

@@ -19,23 +19,24 @@ and leaves all taps of a convolution together; a tuple of the kernel's own rank
 cuts every axis. A dictionary gives sizes by layer name or pattern, a function
 gives them layer by layer.
 
->>> validate_block_size((32, 32))
+>>> check_block_size((32, 32))
 (32, 32)
 >>> resolve_block_size({"conv*": (8, 32), "*": (32, 32)}, "conv_3", None)
 (8, 32)
 """
 
-import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.container_checks import check_mapping, check_tuple
 from tfmot_sapp.base.patterns import match_name
 
 BlockSize = tuple[int, ...]
 BlockSizeLike = BlockSize | Mapping[str, BlockSize] | Callable[[Any], BlockSize]
 
 
-def validate_block_size(block_size: Any) -> BlockSizeLike:
+def check_block_size(block_size: Any) -> BlockSizeLike:
     """Checks a `block_size` as far as it can be without a layer.
 
     Args:
@@ -51,18 +52,17 @@ def validate_block_size(block_size: Any) -> BlockSizeLike:
         ValueError: If an extent is below 1, or there are none or too many.
     """
     if isinstance(block_size, Mapping):
-        if not block_size:
-            raise ValueError(
-                "`block_size` must name at least one layer or pattern. "
-                "Received: an empty dictionary."
-            )
-        return {
-            str(pattern): _validate_extents(extents)
-            for pattern, extents in block_size.items()
-        }
-    if callable(block_size):
+        what = "a dictionary from layer names or patterns to tuples"
+        return check_mapping(
+            block_size,
+            "block_size",
+            lambda extents, _: check_extents(extents),
+            what,
+            least=1,
+        )
+    if callable(block_size) and not isinstance(block_size, type):
         return block_size
-    return _validate_extents(block_size)
+    return check_extents(block_size)
 
 
 def resolve_block_size(
@@ -71,7 +71,7 @@ def resolve_block_size(
     """Returns the block size that holds for one layer.
 
     Args:
-        block_size: What `validate_block_size` returned.
+        block_size: What `check_block_size` returned.
         name: The layer's name, which patterns are matched against; an exact
             name wins over patterns, and among these the first one.
         layer: The layer, which a function is called with.
@@ -84,33 +84,30 @@ def resolve_block_size(
         return match_name(block_size, name)
     if callable(block_size):
         chosen = block_size(layer)
-        return None if chosen is None else _validate_extents(chosen)
+        return None if chosen is None else check_extents(chosen)
     return block_size
 
 
-def _validate_extents(extents: Any) -> BlockSize:
-    if not isinstance(extents, (tuple, list)):
-        raise TypeError(
-            "`block_size` must be a tuple such as (32, 32), a dictionary from "
-            "layer names to tuples, or a function of a layer. "
-            f"Received: block_size={extents!r} of type "
-            f"{type(extents).__name__}."
-        )
-    if not 1 <= len(extents) <= 5:
-        raise ValueError(
-            "`block_size` must have two extents, (in, out), or one per axis of "
-            f"the kernel. Received: block_size={tuple(extents)!r}."
-        )
-    for extent in extents:
-        if not isinstance(extent, numbers.Integral) or isinstance(extent, bool):
-            raise TypeError(
-                "`block_size` must hold whole numbers. "
-                f"Received: block_size={tuple(extents)!r} with {extent!r} of "
-                f"type {type(extent).__name__}."
-            )
-        if extent < 1:
-            raise ValueError(
-                "`block_size` must hold positive extents. "
-                f"Received: block_size={tuple(extents)!r} with {extent!r}."
-            )
-    return tuple(int(extent) for extent in extents)
+def check_extents(extents: Any) -> BlockSize:
+    """Returns the block size of one layer as a tuple of integers.
+
+    Args:
+        extents: A tuple or list of one to five positive integers.
+
+    Raises:
+        TypeError: If it is none, or an extent is no integer.
+        ValueError: If an extent is below 1, or there are none or too many.
+    """
+
+    def check_extent(value: Any, name: str) -> int:
+        return check_whole(value, name, least=1)
+
+    return check_tuple(
+        extents,
+        "block_size",
+        check_extent,
+        "a tuple of positive whole numbers such as (32, 32), one extent per "
+        "axis of the kernel or (in, out), a dictionary from layer names to "
+        "tuples, or a function of a layer",
+        lengths=range(1, 6),
+    )

@@ -14,18 +14,18 @@
 # ==============================================================================
 """Products over blocks inside a training step, with gradients of their own.
 
-They give what automatic differentiation of `block_grid.scale` and `block_sum`
+They give what automatic differentiation of `scale` and `block_sum` in `grid.py`
 would. A training step of a small network is short of memory bandwidth, so what
 counts is how often these walk through the kernel, and how many tensors of its
 size they ask for.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfmot_sapp.blocks.compiled import run_compiled
 from tfmot_sapp.blocks.grid import BlockGrid, block_sum, repeat_along, scale
 
 # Keeps the powers of norms, and their derivatives, finite at zero.
@@ -43,7 +43,7 @@ def scale_trained(
     compiled, so that factors spread along one axis only; the gradient of the
     factors, a sum of products over blocks, is compiled to read the kernel once;
     and it is computed first, so that the gradient of the kernel may then
-    overwrite what it was computed from (`benchmarks/training_overhead.py`).
+    overwrite what it was computed from (`benchmarks/training/overhead.py`).
 
     Args:
         kernel: Tensor with `grid.shape`.
@@ -59,11 +59,11 @@ def scale_trained(
         kernel: tf.Tensor, factor: tf.Tensor
     ) -> tuple[tf.Tensor, Callable]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            sums = _sum_of_products(grid)(upstream, kernel)
+            sums = run_compiled(_sum_of_products, (upstream, kernel), grid)
             with tf.control_dependencies([sums]):
                 return scale(upstream, factor, grid), sums
 
-        return _compiled_scale(grid)(kernel, factor), gradient
+        return run_compiled(_scale_rows, (kernel, factor), grid), gradient
 
     return scaled(kernel, factor)
 
@@ -84,8 +84,11 @@ def watched(
     Returns:
         `kernel`.
     """
-    product = _sum_of_products(grid)
-    return _shown(kernel, lambda upstream: observe(product(upstream, kernel)))
+
+    def look(upstream: tf.Tensor) -> None:
+        observe(run_compiled(_sum_of_products, (upstream, kernel), grid))
+
+    return _shown(kernel, look)
 
 
 def watched_gradient(
@@ -104,8 +107,11 @@ def watched_gradient(
     Returns:
         `kernel`.
     """
-    product = _sum_of_products(grid)
-    return _shown(kernel, lambda upstream: observe(product(upstream, upstream)))
+
+    def look(upstream: tf.Tensor) -> None:
+        observe(run_compiled(_sum_of_products, (upstream, upstream), grid))
+
+    return _shown(kernel, look)
 
 
 def _shown(kernel: tf.Tensor, look: Callable[[tf.Tensor], None]) -> tf.Tensor:
@@ -122,26 +128,10 @@ def _shown(kernel: tf.Tensor, look: Callable[[tf.Tensor], None]) -> tf.Tensor:
     return identity(kernel)
 
 
-@functools.cache
-def _compiled_scale(
-    grid: BlockGrid,
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    return tf.function(
-        lambda kernel, factor: _scale_rows(kernel, factor, grid),
-        jit_compile=True,
-        autograph=False,
-    )
-
-
-@functools.cache
 def _sum_of_products(
-    grid: BlockGrid,
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    return tf.function(
-        lambda left, right: block_sum(left * right, grid),
-        jit_compile=True,
-        autograph=False,
-    )
+    left: tf.Tensor, right: tf.Tensor, grid: BlockGrid
+) -> tf.Tensor:
+    return block_sum(left * right, grid)
 
 
 def _scale_rows(
@@ -180,19 +170,20 @@ def scale_by_norm(
     def scaled(
         kernel: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, Callable]:
-        squared = _sum_of_products(grid)(kernel, kernel)
+        squared = run_compiled(_sum_of_products, (kernel, kernel), grid)
         bounded = tf.maximum(squared, tf.constant(TINY, kernel.dtype))
         factor = mask * tf.where(squared > 0, bounded ** (exponent / 2), 0)
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-            along = _sum_of_products(grid)(upstream, kernel)
+            along = run_compiled(_sum_of_products, (upstream, kernel), grid)
             # Twice the derivative by the squared norm.
             slope = exponent * bounded ** (exponent / 2 - 1)
             slope = tf.where(squared > TINY, slope, 0)
-            both = _compiled_sum_of_scaled(grid)
-            return both(upstream, factor, kernel, mask * slope * along), None
+            other = mask * slope * along
+            both = (upstream, factor, kernel, other)
+            return run_compiled(_sum_of_scaled, both, grid), None
 
-        return _compiled_scale(grid)(kernel, factor), gradient
+        return run_compiled(_scale_rows, (kernel, factor), grid), gradient
 
     return scaled(kernel, tf.stop_gradient(mask))
 
@@ -211,7 +202,11 @@ def power_of_each(
     Returns:
         Tensor with the kernel's shape and dtype.
     """
-    powers = _compiled_power(grid, exponent)
+
+    def powers(
+        base: tf.Tensor, values: tf.Tensor, factor: tf.Tensor
+    ) -> tf.Tensor:
+        return run_compiled(_powers, (base, values, factor), grid, exponent)
 
     @tf.custom_gradient
     def powered(
@@ -225,27 +220,23 @@ def power_of_each(
     return powered(kernel, tf.stop_gradient(mask))
 
 
-@functools.cache
-def _compiled_sum_of_scaled(grid: BlockGrid) -> Callable[..., tf.Tensor]:
-    return tf.function(
-        lambda first, factor, second, other: (
-            _scale_rows(first, factor, grid) + _scale_rows(second, other, grid)
-        ),
-        jit_compile=True,
-        autograph=False,
-    )
+def _sum_of_scaled(
+    first: tf.Tensor,
+    factor: tf.Tensor,
+    second: tf.Tensor,
+    other: tf.Tensor,
+    grid: BlockGrid,
+) -> tf.Tensor:
+    return _scale_rows(first, factor, grid) + _scale_rows(second, other, grid)
 
 
-@functools.cache
-def _compiled_power(
-    grid: BlockGrid, exponent: float
-) -> Callable[..., tf.Tensor]:
-    """Makes `|base|^exponent * values`, blocks times their factors."""
-
-    def powers(
-        base: tf.Tensor, values: tf.Tensor, factor: tf.Tensor
-    ) -> tf.Tensor:
-        bounded = tf.maximum(tf.abs(base), tf.constant(TINY, base.dtype))
-        return _scale_rows(bounded**exponent * values, factor, grid)
-
-    return tf.function(powers, jit_compile=True, autograph=False)
+def _powers(
+    base: tf.Tensor,
+    values: tf.Tensor,
+    factor: tf.Tensor,
+    grid: BlockGrid,
+    exponent: float,
+) -> tf.Tensor:
+    """Returns `|base|^exponent * values`, blocks times their factors."""
+    bounded = tf.maximum(tf.abs(base), tf.constant(TINY, base.dtype))
+    return _scale_rows(bounded**exponent * values, factor, grid)

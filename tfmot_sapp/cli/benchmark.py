@@ -31,7 +31,8 @@ import rich.console
 import tensorflow as tf
 from absl import flags
 
-from tfmot_sapp.base.files import check_path, place_file
+from tfmot_sapp.base.files import write_file
+from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export.benchmark.benchmark import benchmark
 
 FLAGS = flags.FLAGS
@@ -76,7 +77,7 @@ def _run(console: rich.console.Console, arguments: Sequence[str]) -> None:
         result.plot(FLAGS.plot)
     if FLAGS.json is not None:
         text = json.dumps(result.to_dict(), indent=2) + "\n"
-        place_file(check_path(FLAGS.json, "file"), text.encode())
+        write_file(FLAGS.json, text.encode())
 
 
 def named_paths(arguments: Sequence[str]) -> dict[str, str]:

@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.files import check_path, placed_directory
+from tfmot_sapp.base.directories import placed_directory
+from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.compiler.emission import Emission
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
 from tfmot_sapp.export.serving import (
@@ -45,6 +45,7 @@ from tfmot_sapp.export.serving import (
     write_saved_model,
 )
 from tfmot_sapp.export.tflite.file import ExportResult
+from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
 
 # Batch sizes that a SavedModel is compared with its source at.
 _CHECKED_BATCHES = (1, 3)
@@ -80,8 +81,10 @@ def export_saved_model(
     Args:
         model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed
             by `pack_blocks`.
-        path: The directory to write. Missing folders are made, a directory
-            there is replaced.
+        path: The directory to write. Missing folders are made. A directory
+            there is replaced if it is empty or holds a SavedModel; the current
+            directory, the home directory and folders that hold one of them
+            never are.
         jit_compile: Whether XLA compiles the signature where it runs. It is
             faster, and takes some seconds at the first call of every batch
             size.
@@ -97,7 +100,8 @@ def export_saved_model(
         TypeError: If `model` is no Keras model, `path` no path, or
             `representative_data` no data.
         ValueError: If the model is still wrapped for pruning, `path` can't
-            be written, or what was written is too far from the model.
+            be written or holds something else, or what was written is too far
+            from the model.
 
     Example:
 
@@ -110,15 +114,15 @@ def export_saved_model(
     1
     """
     check_model(model)
-    target = check_path(path, "directory")
+    target = check_path(path, "directory", is_ours=_is_saved_model)
     serving = serving_of(model, None, input_signature)
     inputs = _inputs(serving, representative_data)
     expected = verify.source_outputs(serving, inputs)
-    with placed_directory(target) as folder:
+    with placed_directory(target, _is_saved_model) as folder:
         write_saved_model(
             serving,
             folder,
-            Emission("tensorflow"),
+            TensorFlowTarget(constant_weights=True).operators(),
             jit_compile=jit_compile or None,
         )
         found, ops = _run(folder, inputs)
@@ -132,6 +136,10 @@ def export_saved_model(
         tolerance=difference.tolerance,
         ops=ops,
     )
+
+
+def _is_saved_model(folder: pathlib.Path) -> bool:
+    return (folder / "saved_model.pb").is_file()
 
 
 def directory_size(folder: pathlib.Path) -> int:
@@ -181,3 +189,7 @@ def _count_nodes(function: Any) -> dict[str, int]:
         nodes += inner.node_def
     counts = collections.Counter(node.op for node in nodes)
     return {k: n for k, n in counts.most_common() if k not in _BOOKKEEPING}
+
+
+def _is_saved_model(folder: pathlib.Path) -> bool:
+    return (folder / "saved_model.pb").is_file()

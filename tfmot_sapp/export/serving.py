@@ -30,11 +30,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.compiler.emission import Emission, emitting
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
+from tfmot_sapp.compiler.emit.call_packed import call_packed
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.frameworks.private.layers import all_layers
 from tfmot_sapp.frameworks.private.tensorflow import is_resource
 from tfmot_sapp.frameworks.which_keras import is_model, keras_of
+from tfmot_sapp.targets.operators import Operators
 
 SIGNATURE = "serving_default"
 
@@ -56,23 +57,26 @@ class Serving:
     Attributes:
         model: The Keras model.
         specs: `tf.TensorSpec` of every input by name, in the model's order.
-        call: Function from a dictionary of tensors to one of tensors.
+        call: Function from a dictionary of tensors, and how packed layers are
+            written or `None` to call the model as it is, to a dictionary of
+            tensors.
     """
 
     model: Any
     specs: dict[str, tf.TensorSpec]
-    call: Callable[[dict[str, Any]], dict[str, Any]]
+    call: Callable[[dict[str, Any], Operators | None], dict[str, Any]]
 
-    def trace(self, **options: Any) -> Any:
+    def trace(self, operators: Operators, **options: Any) -> Any:
         """Returns the concrete `tf.function` of the model.
 
         Args:
+            operators: How packed layers are written.
             **options: Arguments of `tf.function`, such as `jit_compile`.
         """
 
         @tf.function(autograph=False, **options)
         def serve(**inputs):
-            return self.call(inputs)
+            return self.call(inputs, operators)
 
         return serve.get_concrete_function(**self.specs)
 
@@ -142,11 +146,17 @@ def serving_of(
         for name, spec in zip(names, flat)
     }
 
-    def call(inputs: dict[str, Any]) -> dict[str, Any]:
+    def call(
+        inputs: dict[str, Any], operators: Operators | None
+    ) -> dict[str, Any]:
         arguments = tf.nest.pack_sequence_as(
             structure, [inputs[name] for name in names]
         )
-        return _named_outputs(model, model(arguments, training=False))
+        if operators is None:
+            outputs = model(arguments, training=False)
+        else:
+            outputs = call_packed(model, arguments, operators)
+        return _named_outputs(model, outputs)
 
     return Serving(model, specs, call)
 
@@ -154,7 +164,7 @@ def serving_of(
 def write_saved_model(
     serving: Serving,
     folder: str | os.PathLike,
-    emission: Emission,
+    operators: Operators,
     **options: Any,
 ) -> None:
     """Writes a model as a SavedModel with the signature `serving_default`.
@@ -162,14 +172,14 @@ def write_saved_model(
     Args:
         serving: The model.
         folder: An existing, empty directory.
-        emission: The runtime and data type that packed layers are written for.
-            Their weights become constants, unless they are too large.
+        operators: How packed layers are written. Their weights are constants
+            only if they fit into a graph.
         **options: Arguments of `tf.function`, such as `jit_compile`.
     """
-    fits = _packed_bytes(serving.model) <= _MOST_CONSTANT_BYTES
-    emission = dataclasses.replace(emission, constants=fits)
-    with quiet(), emitting(emission):
-        function = serving.trace(**options)
+    if _packed_bytes(serving.model) > _MOST_CONSTANT_BYTES:
+        operators = dataclasses.replace(operators, constant_weights=False)
+    with quiet():
+        function = serving.trace(operators, **options)
         module = tf.Module()
         # What the function captured, and no more: the optimizer's and the
         # metrics' variables stay behind, lookup tables come along.

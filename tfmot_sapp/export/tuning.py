@@ -28,10 +28,15 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.compiler.choose.cost import Machine
+from tfmot_sapp.base.checks import check_choice, check_real, check_whole
+from tfmot_sapp.compiler.emit.packing_report import add_reason
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.benchmark.interleave import interleave_for
 from tfmot_sapp.export.tflite.file import export_tflite
+from tfmot_sapp.export.tflite.options import QUANTIZE
+from tfmot_sapp.targets.costs import Costs
+from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.target import Target
 
 # A packed model that isn't faster than dense by this much isn't worth it.
 _LEAST_GAIN = 1.1
@@ -60,35 +65,26 @@ class Tuning:
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        if isinstance(self.threads, bool) or not isinstance(self.threads, int):
-            raise TypeError(
-                f"`threads` must be an integer. Received: {self.threads!r}."
-            )
-        if self.threads < 1:
-            raise ValueError(
-                f"`threads` must be at least 1. Received: {self.threads}."
-            )
-        if not self.seconds > 0:
-            raise ValueError(
-                f"`seconds` must be positive. Received: {self.seconds}."
-            )
+        check_whole(self.threads, "threads", least=1)
+        check_choice(self.quantize, "quantize", QUANTIZE)
+        check_real(self.seconds, "seconds", above=0)
 
-    def machines(self) -> list[Machine]:
-        """The assumptions to pack under."""
-        usual = Machine()
-        # In 8 bits products are cheaper, beside everything else.
-        mac = usual.mac / (3 if self.quantize == "int8" else 1)
-        mac /= self.threads
-        outside = usual.outside * self.threads
-        likely = dataclasses.replace(usual, mac=mac, outside=outside)
-        return [
-            dataclasses.replace(usual, pieces_allowed=False),
-            likely,
-            dataclasses.replace(likely, mac=likely.mac * 3),
-            dataclasses.replace(likely, mac=likely.mac / 3),
-            dataclasses.replace(likely, gathered=likely.gathered / 4),
-            dataclasses.replace(likely, gathered=likely.gathered * 8),
-        ]
+
+def target_of(tuning: Tuning) -> Target:
+    """Returns the target that candidates are packed and timed for."""
+    return CpuTarget(tuning.threads)
+
+
+def assumed_costs(tuning: Tuning) -> list[Costs]:
+    """Returns the costs that candidates are packed under."""
+    likely = target_of(tuning).costs(tuning.quantize)
+    return [
+        likely,
+        dataclasses.replace(likely, mac=likely.mac * 3),
+        dataclasses.replace(likely, mac=likely.mac / 3),
+        dataclasses.replace(likely, gathered=likely.gathered / 4),
+        dataclasses.replace(likely, gathered=likely.gathered * 8),
+    ]
 
 
 def fastest(candidates: list[Any], batch_size: int, tuning: Tuning) -> Any:
@@ -121,9 +117,7 @@ def fastest(candidates: list[Any], batch_size: int, tuning: Tuning) -> Any:
         if gain < _LEAST_GAIN or min(gains[best].low, again.low) < 1:
             best = 0
     chosen = candidates[distinct[order[best]]]
-    for layer in chosen.layers:
-        if getattr(layer, "row", None) is not None:
-            layer.row["why"] += note
+    add_reason(chosen, note)
     return chosen
 
 

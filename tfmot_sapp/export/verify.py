@@ -84,7 +84,7 @@ def source_outputs(serving: Serving, inputs: list[Arrays]) -> list[Arrays]:
     for arrays in inputs:
         tensors = {k: tf.convert_to_tensor(v) for k, v in arrays.items()}
         results.append(
-            {k: np.asarray(v) for k, v in serving.call(tensors).items()}
+            {k: np.asarray(v) for k, v in serving.call(tensors, None).items()}
         )
     values = [array for result in results for array in result.values()]
     if not any(np.isfinite(_float(array)).any() for array in values):

@@ -23,12 +23,21 @@ from tfmot_sapp.frameworks.which_keras import keras_of
 
 @dataclasses.dataclass
 class Call:
-    """One call of a layer in a Keras graph."""
+    """One call of a layer in a Keras graph.
+
+    Attributes:
+        layer: A layer, or an operation that Keras recorded.
+        args: What it was called with, symbolic tensors among it.
+        kwargs: Likewise, by name.
+        outputs: The symbolic tensors that it returned, flat.
+        structure: The same as it returned them.
+    """
 
     layer: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outputs: list[Any]
+    structure: Any = None
 
 
 def is_graph(model: Any) -> bool:
@@ -71,7 +80,13 @@ def calls_of(model: Any) -> list[Call]:
             operation = node.layer
             args, kwargs = node.call_args, node.call_kwargs
         calls.append(
-            Call(operation, args, dict(kwargs), tensors_of(node.outputs))
+            Call(
+                operation,
+                args,
+                dict(kwargs),
+                tensors_of(node.outputs),
+                node.outputs,
+            )
         )
     return calls
 

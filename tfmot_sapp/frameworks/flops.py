@@ -27,6 +27,7 @@ from tfmot_sapp.frameworks.calls import (
 )
 from tfmot_sapp.frameworks.layers.table import kind_of
 from tfmot_sapp.frameworks.private.layers import functional_of
+from tfmot_sapp.frameworks.which_keras import check_model
 
 
 def count_flops(model: Any) -> int:
@@ -52,6 +53,7 @@ def count_flops(model: Any) -> int:
     >>> count_flops(model)
     24
     """
+    check_model(model)
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "

@@ -38,6 +38,9 @@ _MODERN_NAMES = {
     "momentum": "momentums",
 }
 
+# Attribute of an optimizer: the schedule it has in trainings that reset it.
+_LASTING = "tfmot_sapp_schedule"
+
 
 def inner_optimizer(optimizer: Any) -> Any:
     """Returns the optimizer inside a loss-scaling one, or the optimizer."""
@@ -94,7 +97,9 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
     """
     optimizer = inner_optimizer(optimizer)
     done = iterations(optimizer)
-    if done == 0:
+    if done == 0 or type(optimizer).__name__ == "Ftrl":
+        # FTRL computes the weights from what it keeps of all gradients, so
+        # that without it they would be lost.
         return 0
     fresh = type(optimizer).from_config(optimizer.get_config())
     if _is_legacy(optimizer):
@@ -107,7 +112,13 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
         return done
     fresh.build(list(trainable))
     counter = private.counter_of(optimizer)
-    keep = {id(counter), id(private.learning_rate_of(optimizer))}
+    # The average of the weights is no moment: it is what the weights become
+    # when training ends.
+    keep = {
+        id(counter),
+        id(private.learning_rate_of(optimizer)),
+        *map(id, private.weight_averages(optimizer)),
+    }
     for variable, initial in zip(_variables(optimizer), _variables(fresh)):
         if id(variable) not in keep:
             variable.assign(tf.convert_to_tensor(initial))
@@ -118,8 +129,9 @@ def reset_optimizer(optimizer: Any, trainable: Sequence[Any]) -> int:
 def continue_schedule(optimizer: Any, offset: int = 0) -> None:
     """Makes an optimizer's learning-rate schedule survive resets.
 
-    Does nothing if the optimizer has a plain learning rate, or a schedule that
-    does survive already.
+    Until `restore_schedule` the optimizer has another one in its place. Does
+    nothing if it has a plain learning rate, or a schedule that does survive
+    already.
 
     Args:
         optimizer: An optimizer of either Keras.
@@ -139,10 +151,33 @@ def continue_schedule(optimizer: Any, offset: int = 0) -> None:
         from tfmot_sapp.frameworks.tf_keras_offset_schedule import (
             OffsetSchedule,
         )
+    # A training function that was traced in an earlier training reads the
+    # offset of that one's schedule.
+    lasting = getattr(optimizer, _LASTING, None)
+    if lasting is None or lasting.schedule is not schedule:
+        lasting = OffsetSchedule(schedule, offset)
+        setattr(optimizer, _LASTING, lasting)
+    _set_learning_rate(optimizer, lasting)
+
+
+def restore_schedule(optimizer: Any) -> None:
+    """Gives an optimizer the learning-rate schedule back that it had.
+
+    Args:
+        optimizer: An optimizer that `continue_schedule` was called with.
+    """
+    optimizer = inner_optimizer(optimizer)
+    schedule = _learning_rate(optimizer)
+    if hasattr(schedule, "add_offset"):
+        setattr(optimizer, _LASTING, schedule)
+        _set_learning_rate(optimizer, schedule.schedule)
+
+
+def _set_learning_rate(optimizer: Any, schedule: Any) -> None:
     if _is_legacy(optimizer):
-        optimizer.learning_rate = OffsetSchedule(schedule, offset)
+        optimizer.learning_rate = schedule
     else:
-        private.set_learning_rate(optimizer, OffsetSchedule(schedule, offset))
+        private.set_learning_rate(optimizer, schedule)
 
 
 def _is_legacy(optimizer: Any) -> bool:

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.wording import received
+
 _ROOTS = ("keras", "tf_keras")
 
 
@@ -79,3 +81,39 @@ def is_model(obj: Any) -> bool:
     """Returns whether the object is a model of either Keras."""
     keras = keras_of(obj)
     return keras is not None and isinstance(obj, keras.Model)
+
+
+def check_model(model: Any, name: str = "model") -> Any:
+    """Returns a model of either Keras.
+
+    Args:
+        model: What was received.
+        name: Name of the argument, for the error.
+
+    Raises:
+        TypeError: If it is no model.
+    """
+    if not is_model(model):
+        raise TypeError(
+            f"`{name}` must be a model of Keras 3 or tf_keras. "
+            f"{received(name, model)}"
+        )
+    return model
+
+
+def check_layer(layer: Any, name: str = "layer") -> Any:
+    """Returns a layer of either Keras.
+
+    Args:
+        layer: What was received.
+        name: Name of the argument, for the error.
+
+    Raises:
+        TypeError: If it is no layer.
+    """
+    if not is_layer(layer):
+        raise TypeError(
+            f"`{name}` must be a layer of Keras 3 or tf_keras. "
+            f"{received(name, layer)}"
+        )
+    return layer

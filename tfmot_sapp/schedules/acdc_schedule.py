@@ -14,18 +14,26 @@
 # ==============================================================================
 """AC/DC: dense and sparse phases in turn, masks by magnitude."""
 
+import dataclasses
 from typing import Any
 
-from tfmot_sapp.schedules.schedule import (
+from tfmot_sapp.base.checks import (
+    check_flag,
+    check_fraction,
+    check_steps,
+    check_sum,
+)
+from tfmot_sapp.schedules.schedule import SteppedSchedule
+from tfmot_sapp.schedules.updates import (
     DENSE,
     SPARSE,
-    SteppedSchedule,
     Update,
-    validate_fraction,
-    validate_step,
+    Updates,
+    one_update,
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class ACDCSchedule(SteppedSchedule):
     """Alternates sparse and dense phases and ends sparse.
 
@@ -62,48 +70,33 @@ class ACDCSchedule(SteppedSchedule):
     ((True, 0.9), (True, 0.0), (False, 0.9))
     """
 
-    def __init__(
-        self,
-        target_sparsity: float,
-        end_step: int,
-        begin_step: int = 0,
-        dense_fraction: float = 0.1,
-        cycles: int = 6,
-        cycles_fraction: float = 0.6,
-        sparse_share: float = 0.5,
-        last_sparse_fraction: float = 0.05,
-        last_dense_fraction: float = 0.1,
-        reset_optimizer: bool = True,
-    ):
-        super().__init__(target_sparsity, end_step, begin_step)
-        self.dense_fraction = validate_fraction(
-            dense_fraction, "dense_fraction"
-        )
-        self.cycles = validate_step(cycles, "cycles")
-        self.cycles_fraction = validate_fraction(
-            cycles_fraction, "cycles_fraction"
-        )
-        self.sparse_share = validate_fraction(sparse_share, "sparse_share")
-        self.last_sparse_fraction = validate_fraction(
-            last_sparse_fraction, "last_sparse_fraction"
-        )
-        self.last_dense_fraction = validate_fraction(
-            last_dense_fraction, "last_dense_fraction"
-        )
-        fractions = (
-            dense_fraction,
-            cycles_fraction,
-            last_sparse_fraction,
-            last_dense_fraction,
-        )
-        if sum(fractions) > 1 + 1e-9:
-            raise ValueError(
-                "`dense_fraction`, `cycles_fraction`, `last_sparse_fraction` "
-                "and `last_dense_fraction` must add up to at most 1. "
-                f"Received: {' + '.join(map(str, fractions))} = "
-                f"{sum(fractions)}."
+    dense_fraction: float = 0.1
+    cycles: int = 6
+    cycles_fraction: float = 0.6
+    sparse_share: float = 0.5
+    last_sparse_fraction: float = 0.05
+    last_dense_fraction: float = 0.1
+    reset_optimizer: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        super().__post_init__()
+        shares = {
+            name: check_fraction(getattr(self, name), name)
+            for name in (
+                "dense_fraction",
+                "cycles_fraction",
+                "last_sparse_fraction",
+                "last_dense_fraction",
             )
-        self.reset_optimizer = bool(reset_optimizer)
+        }
+        check_sum(shares)
+        self._set(
+            **shares,
+            cycles=check_steps(self.cycles, "cycles"),
+            sparse_share=check_fraction(self.sparse_share, "sparse_share"),
+            reset_optimizer=check_flag(self.reset_optimizer, "reset_optimizer"),
+        )
 
     @classmethod
     def official(
@@ -139,29 +132,13 @@ class ACDCSchedule(SteppedSchedule):
             (SPARSE, 1.0),
         ]
 
-    def _make_updates(self) -> list[Update]:
+    def _make_updates(self) -> Updates:
         length = self.end_step - self.begin_step
-        # Keyed by step: where a phase is too short to have a step of its own,
-        # the one after it takes its place.
-        updates: dict[int, Update] = {}
+        stretches = []
         elapsed = 0.0
         for phase, share in self._phases():
             step = self.begin_step + round(min(1.0, elapsed) * length)
             sparsity = 0.0 if phase == DENSE else self.target_sparsity
-            updates[step] = Update(step, sparsity, phase)
+            stretches.append(one_update(Update(step, sparsity, phase)))
             elapsed += share
-        return [updates[step] for step in sorted(updates)]
-
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "target_sparsity": self.target_sparsity,
-            "end_step": self.end_step,
-            "begin_step": self.begin_step,
-            "dense_fraction": self.dense_fraction,
-            "cycles": self.cycles,
-            "cycles_fraction": self.cycles_fraction,
-            "sparse_share": self.sparse_share,
-            "last_sparse_fraction": self.last_sparse_fraction,
-            "last_dense_fraction": self.last_dense_fraction,
-            "reset_optimizer": self.reset_optimizer,
-        }
+        return Updates(stretches)

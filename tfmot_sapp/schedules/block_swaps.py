@@ -14,23 +14,30 @@
 # ==============================================================================
 """Exchanging blocks while the sparsity stays."""
 
+import dataclasses
+import functools
 import math
+from collections.abc import Iterable
 from typing import Any
 
-from tfmot_sapp.base.registry import serialize
+from tfmot_sapp.base.checks import check_fraction, check_steps
+from tfmot_sapp.schedules.due_updates import DueUpdates
 from tfmot_sapp.schedules.schedule import (
-    SPARSE,
     SteppedSchedule,
-    Update,
+    check_schedule,
     end_step,
     target_sparsity,
-    updates_between,
-    validate_fraction,
-    validate_schedule,
-    validate_step,
+)
+from tfmot_sapp.schedules.updates import (
+    SPARSE,
+    Stretch,
+    Update,
+    Updates,
+    one_update,
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class BlockSwaps(SteppedSchedule):
     """Swaps blocks in the sparse phases of another schedule.
 
@@ -65,66 +72,87 @@ class BlockSwaps(SteppedSchedule):
     [0, 500, 600, 700, 800]
     """
 
+    # What the other schedule says.
+    target_sparsity: float = dataclasses.field(init=False, repr=False)
+    end_step: int = dataclasses.field(init=False, repr=False)
+    begin_step: int = dataclasses.field(init=False, repr=False)
+
+    pruning_schedule: Any
+    fraction: float = 0.2
+    frequency: int = 100
+    last_swap: int | None = None
+
     swaps = True
 
-    def __init__(
-        self,
-        pruning_schedule: Any,
-        fraction: float = 0.2,
-        frequency: int = 100,
-        last_swap: int | None = None,
-    ):
-        self.pruning_schedule = validate_schedule(pruning_schedule)
-        end, target = (
-            end_step(pruning_schedule),
-            target_sparsity(pruning_schedule),
-        )
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        schedule = check_schedule(self.pruning_schedule)
+        end, target = end_step(schedule), target_sparsity(schedule)
         if target is None:
             raise ValueError(
                 "`pruning_schedule` must have a `target_sparsity`. "
-                f"Received: {pruning_schedule!r}."
+                f"Received: {schedule!r}."
             )
-        if last_swap is None:
-            if end is None:
-                raise ValueError(
-                    "`last_swap` must be given for a schedule without an end. "
-                    f"Received: pruning_schedule={pruning_schedule!r}."
-                )
-            last_swap = 3 * end // 4
-        self.last_swap = validate_step(last_swap, "last_swap", least=1)
-        super().__init__(
-            target,
-            max(end or 0, self.last_swap),
-            getattr(pruning_schedule, "begin_step", 0),
+        last = self.last_swap
+        if last is None and end is None:
+            raise ValueError(
+                "`last_swap` must be given for a schedule without an end. "
+                f"Received: pruning_schedule={schedule!r}."
+            )
+        if last is None:
+            last = 3 * (end or 0) // 4
+        last = check_steps(last, "last_swap", least=1)
+        self._set(
+            target_sparsity=target,
+            end_step=max(end or 0, last),
+            begin_step=getattr(schedule, "begin_step", 0),
+            fraction=check_fraction(self.fraction, "fraction"),
+            frequency=check_steps(self.frequency, "frequency", least=1),
+            last_swap=last,
         )
-        self.fraction = validate_fraction(fraction, "fraction")
-        self.frequency = validate_step(frequency, "frequency", least=1)
-        self.reset_optimizer = getattr(
-            pruning_schedule, "reset_optimizer", False
+        super().__post_init__()
+
+    @property
+    def reset_optimizer(self) -> bool:
+        """Whether the other schedule has the optimizer reset."""
+        return getattr(self.pruning_schedule, "reset_optimizer", False)
+
+    def _make_updates(self) -> Updates:
+        before = self._stretches()
+        stops = [steps[0] for steps, _ in before[1:]] + [self.end_step + 1]
+        made = []
+        for stretch, stop in zip(before, stops):
+            made.append(stretch)
+            last = stretch.at(stretch.steps[-1])
+            if last.phase == SPARSE:
+                made.append(self._swaps_after(last, stop))
+        return Updates(made)
+
+    def _stretches(self) -> list[Stretch]:
+        """Returns the other schedule's updates."""
+        if isinstance(self.pruning_schedule, SteppedSchedule):
+            return list(_apart(self.pruning_schedule.updates.stretches))
+        due = DueUpdates(self.pruning_schedule)
+        return [one_update(update) for update in due.between(-1, self.end_step)]
+
+    def _swaps_after(self, update: Update, stop: int) -> Stretch:
+        last = min(stop, self.last_swap + 1)
+        first = update.step + self.frequency
+        return Stretch(
+            range(first, last, self.frequency),
+            functools.partial(self._swap, update),
         )
 
-    def _make_updates(self) -> list[Update]:
-        updates = updates_between(self.pruning_schedule, -1, self.end_step)
-        made = {update.step: update for update in updates}
-        stops = [update.step for update in updates[1:]] + [self.end_step + 1]
-        for update, stop in zip(updates, stops):
-            if update.phase != SPARSE:
-                continue
-            last = min(stop, self.last_swap + 1)
-            for step in range(
-                update.step + self.frequency, last, self.frequency
-            ):
-                made[step] = update._replace(step=step, swap=self._share(step))
-        return [made[step] for step in sorted(made)]
-
-    def _share(self, step: int) -> float:
+    def _swap(self, update: Update, step: int) -> Update:
         done = math.pi * step / (self.last_swap + 1)
-        return self.fraction / 2 * (1 + math.cos(done))
+        share = self.fraction / 2 * (1 + math.cos(done))
+        return update._replace(step=step, swap=share)
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "pruning_schedule": serialize(self.pruning_schedule),
-            "fraction": self.fraction,
-            "frequency": self.frequency,
-            "last_swap": self.last_swap,
-        }
+
+def _apart(stretches: Iterable[Stretch]) -> Iterable[Stretch]:
+    """Yields the updates of sparse phases one by one."""
+    for stretch in stretches:
+        if stretch.at(stretch.steps[0]).phase == SPARSE:
+            yield from (one_update(stretch.at(step)) for step in stretch.steps)
+        else:
+            yield stretch

@@ -14,19 +14,22 @@
 # ==============================================================================
 """An early, steep ramp and a long sparse phase."""
 
-from typing import Any
+import dataclasses
 
-from tfmot_sapp.schedules.schedule import (
+from tfmot_sapp.base.checks import check_fraction, check_real, check_steps
+from tfmot_sapp.schedules.schedule import SteppedSchedule
+from tfmot_sapp.schedules.updates import (
     DENSE,
     SPARSE,
     SPARSIFICATION,
-    SteppedSchedule,
+    Stretch,
     Update,
-    validate_fraction,
-    validate_step,
+    Updates,
+    one_update,
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class EarlyRamp(SteppedSchedule):
     """Removes blocks early and fast, and trains what is left for long.
 
@@ -35,7 +38,7 @@ class EarlyRamp(SteppedSchedule):
     pruning (Zhu and Gupta, arXiv 1710.01878, Equation 1), which is usually run
     from 10 % to 70 % of the training with power 3. Run early and steeply it
     leaves fewer blocks that nothing reads any more, and time to train the
-    others (`benchmarks/accuracy.py`).
+    others (`benchmarks/accuracy/accuracy.py`).
 
     It goes well with a learning rate that stays high for half of the training
     and falls by a cosine after it:
@@ -68,55 +71,44 @@ class EarlyRamp(SteppedSchedule):
     ((True, 0.0), (True, 0.9))
     """
 
-    def __init__(
-        self,
-        target_sparsity: float,
-        end_step: int,
-        begin_step: int = 0,
-        ramp_begin: float = 0.05,
-        ramp_end: float = 0.4,
-        power: float = 6.0,
-        frequency: int | None = None,
-    ):
-        super().__init__(target_sparsity, end_step, begin_step)
-        self.ramp_begin = validate_fraction(ramp_begin, "ramp_begin")
-        self.ramp_end = validate_fraction(ramp_end, "ramp_end")
+    ramp_begin: float = 0.05
+    ramp_end: float = 0.4
+    power: float = 6.0
+    frequency: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        super().__post_init__()
+        self._set(
+            ramp_begin=check_fraction(self.ramp_begin, "ramp_begin"),
+            ramp_end=check_fraction(self.ramp_end, "ramp_end"),
+            power=check_real(self.power, "power", above=0),
+        )
         if self.ramp_end < self.ramp_begin:
             raise ValueError(
                 "`ramp_end` must not be less than `ramp_begin`. Received: "
-                f"ramp_end={ramp_end}, ramp_begin={ramp_begin}."
+                f"ramp_end={self.ramp_end}, ramp_begin={self.ramp_begin}."
             )
-        if not (isinstance(power, (int, float)) and power > 0):
-            raise ValueError(
-                f"`power` must be a positive number. Received: power={power!r}."
+        if self.frequency is not None:
+            self._set(
+                frequency=check_steps(self.frequency, "frequency", least=1)
             )
-        self.power = float(power)
-        self.frequency = (
-            None
-            if frequency is None
-            else validate_step(frequency, "frequency", least=1)
-        )
 
-    def _make_updates(self) -> list[Update]:
+    def _make_updates(self) -> Updates:
         length = self.end_step - self.begin_step
         start = self.begin_step + round(self.ramp_begin * length)
         stop = self.begin_step + round(self.ramp_end * length)
         interval = self.frequency or max(1, min(20, (stop - start) // 10))
-        updates = {self.begin_step: Update(self.begin_step, 0.0, DENSE)}
-        for step in range(start, stop, interval):
+
+        def ramp(step: int) -> Update:
             left = 1 - (step - start) / (stop - start)
             sparsity = self.target_sparsity * (1 - left**self.power)
-            updates[step] = Update(step, sparsity, SPARSIFICATION)
-        updates[stop] = Update(stop, self.target_sparsity, SPARSE)
-        return [updates[step] for step in sorted(updates)]
+            return Update(step, sparsity, SPARSIFICATION)
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "target_sparsity": self.target_sparsity,
-            "end_step": self.end_step,
-            "begin_step": self.begin_step,
-            "ramp_begin": self.ramp_begin,
-            "ramp_end": self.ramp_end,
-            "power": self.power,
-            "frequency": self.frequency,
-        }
+        return Updates(
+            [
+                one_update(Update(self.begin_step, 0.0, DENSE)),
+                Stretch(range(start, stop, interval), ramp),
+                one_update(Update(stop, self.target_sparsity, SPARSE)),
+            ]
+        )

@@ -14,14 +14,14 @@
 # ==============================================================================
 """A schedule without a target: gates decide."""
 
-from typing import Any
+import dataclasses
 
-from tfmot_sapp.base.registry import Registered
-from tfmot_sapp.schedules.schedule import validate_step
-from tfmot_sapp.schedules.tfmot_schedules import PruningSchedule
+from tfmot_sapp.base.checks import check_steps
+from tfmot_sapp.schedules.schedule import Schedule
 
 
-class LearnedSparsity(PruningSchedule, Registered):
+@dataclasses.dataclass(frozen=True, eq=False)
+class LearnedSparsity(Schedule):
     """Removes nothing in training, and at its end what the gates closed.
 
     For scorers with gates, `DiffPrune` and `HardConcrete`, whose penalty sets
@@ -42,21 +42,17 @@ class LearnedSparsity(PruningSchedule, Registered):
     (True, 0.0)
     """
 
-    def __init__(self, end_step: int, frequency: int = 20):
-        self.end_step = validate_step(end_step, "end_step", least=1)
-        self.frequency = validate_step(frequency, "frequency", least=1)
+    end_step: int
+    frequency: int = 20
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(
+            end_step=check_steps(self.end_step, "end_step", least=1),
+            frequency=check_steps(self.frequency, "frequency", least=1),
+        )
 
     def __call__(self, step: int) -> tuple[bool, float]:
         """Returns whether to anneal at a step, and a sparsity of zero."""
         step = int(step)
         return step % self.frequency == 0 and step <= self.end_step, 0.0
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns TF-MOT's form of a config: class name and arguments."""
-        return {
-            "class_name": type(self).__name__,
-            "config": {
-                "end_step": self.end_step,
-                "frequency": self.frequency,
-            },
-        }

@@ -14,17 +14,20 @@
 # ==============================================================================
 """Pruning at one step."""
 
-from typing import Any
+import dataclasses
 
-from tfmot_sapp.schedules.schedule import (
+from tfmot_sapp.base.checks import check_flag, check_fraction
+from tfmot_sapp.schedules.schedule import SteppedSchedule
+from tfmot_sapp.schedules.updates import (
     DENSE,
     SPARSE,
-    SteppedSchedule,
     Update,
-    validate_fraction,
+    Updates,
+    one_update,
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class OneShot(SteppedSchedule):
     """Trains dense, prunes once, and fine-tunes what is left.
 
@@ -48,33 +51,25 @@ class OneShot(SteppedSchedule):
     ((False, 0.0), (True, 0.9), (False, 0.9))
     """
 
-    def __init__(
-        self,
-        target_sparsity: float,
-        end_step: int,
-        begin_step: int = 0,
-        dense_fraction: float = 0.5,
-        reset_optimizer: bool = False,
-    ):
-        super().__init__(target_sparsity, end_step, begin_step)
-        self.dense_fraction = validate_fraction(
-            dense_fraction, "dense_fraction"
-        )
-        self.reset_optimizer = bool(reset_optimizer)
+    dense_fraction: float = 0.5
+    reset_optimizer: bool = False
 
-    def _make_updates(self) -> list[Update]:
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        super().__post_init__()
+        self._set(
+            dense_fraction=check_fraction(
+                self.dense_fraction, "dense_fraction"
+            ),
+            reset_optimizer=check_flag(self.reset_optimizer, "reset_optimizer"),
+        )
+
+    def _make_updates(self) -> Updates:
         length = self.end_step - self.begin_step
         step = self.begin_step + round(self.dense_fraction * length)
-        last = Update(step, self.target_sparsity, SPARSE)
-        if step == self.begin_step:
-            return [last]
-        return [Update(self.begin_step, 0.0, DENSE), last]
-
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "target_sparsity": self.target_sparsity,
-            "end_step": self.end_step,
-            "begin_step": self.begin_step,
-            "dense_fraction": self.dense_fraction,
-            "reset_optimizer": self.reset_optimizer,
-        }
+        return Updates(
+            [
+                one_update(Update(self.begin_step, 0.0, DENSE)),
+                one_update(Update(step, self.target_sparsity, SPARSE)),
+            ]
+        )

@@ -15,15 +15,22 @@
 """A picture of a schedule."""
 
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from tfmot_sapp.base.figures import KEPT, finish, new_figure, plain_spines
+from tfmot_sapp.schedules.updates import Stretch, Update
 
 _PHASE_COLORS = {
     "dense": "#dfe9f5",
     "sparsification": "#f7dfc4",
     "sparse": "#dff0de",
 }
+
+# Updates of one phase: more would lie on the same pixels.
+_MOST_SHOWN = 500
 
 
 def plot_schedule(schedule: Any, path: str | os.PathLike | None = None) -> Any:
@@ -38,19 +45,22 @@ def plot_schedule(schedule: Any, path: str | os.PathLike | None = None) -> Any:
     """
     figure = new_figure((8.0, 3.2))
     axis = figure.subplots()
-    updates = schedule.updates
-    ends = [update.step for update in updates[1:]] + [schedule.end_step]
-    labelled = set()
-    for update, end in zip(updates, ends):
-        label = None if update.phase in labelled else update.phase
-        labelled.add(update.phase)
+    updates = list(_sampled(schedule.updates.stretches))
+    spans: list[tuple[str, int]] = []
+    for update in updates:
+        if not spans or spans[-1][0] != update.phase:
+            spans.append((update.phase, update.step))
+    ends = [start for _, start in spans[1:]] + [schedule.end_step]
+    labelled: set[str] = set()
+    for (phase, start), end in zip(spans, ends):
         axis.axvspan(
-            update.step,
-            max(end, update.step),
-            color=_PHASE_COLORS[update.phase],
+            start,
+            max(end, start),
+            color=_PHASE_COLORS[phase],
             linewidth=0,
-            label=label,
+            label=None if phase in labelled else phase,
         )
+        labelled.add(phase)
     axis.step(
         [schedule.begin_step, *[u.step for u in updates], schedule.end_step],
         [0.0, *[100 * u.sparsity for u in updates], 100 * updates[-1].sparsity],
@@ -69,3 +79,11 @@ def plot_schedule(schedule: Any, path: str | os.PathLike | None = None) -> Any:
     )
     plain_spines(axis)
     return finish(figure, path)
+
+
+def _sampled(stretches: Iterable[Stretch]) -> Iterator[Update]:
+    """Yields the updates, of long stretches no more than can be seen."""
+    for steps, at in stretches:
+        shown = min(len(steps), _MOST_SHOWN)
+        for place in np.linspace(0, len(steps) - 1, shown).round():
+            yield at(steps[int(place)])

@@ -26,88 +26,100 @@ goes on there.
 """
 
 import abc
-import bisect
+import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.registry import Registered
+from tfmot_sapp.base.checks import check_sparsity, check_steps, check_whole
+from tfmot_sapp.base.settings import Settings
 from tfmot_sapp.schedules.tfmot_schedules import PruningSchedule
+from tfmot_sapp.schedules.updates import (
+    DENSE,
+    Update,
+    Updates,
+    one_update,
+)
 
-DENSE, SPARSIFICATION, SPARSE = "dense", "sparsification", "sparse"
-
-
-class Update(NamedTuple):
-    """One change of the masks.
-
-    Attributes:
-        step: Number of optimizer steps done when the masks change.
-        sparsity: Fraction of the blocks removed from then on, in [0, 1).
-        phase: "dense", "sparsification" or "sparse".
-        swap: Fraction of the kept blocks to exchange for dropped ones instead,
-            the sparsity being in force already.
-    """
-
-    step: int
-    sparsity: float
-    phase: str
-    swap: float = 0.0
+# Tables of more updates than this don't go into a graph.
+_LARGEST_TABLE = 1 << 16
 
 
-class SteppedSchedule(Registered, PruningSchedule):
+class Schedule(Settings, PruningSchedule):
+    """Base class of this project's schedules."""
+
+    def _arguments(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal schedule."""
+        return super().get_config()
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns TF-MOT's form of a config: class name and arguments."""
+        return {
+            "class_name": type(self).__name__,
+            "config": self._arguments(),
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SteppedSchedule(Schedule):
     """A schedule that is a list of updates.
 
-    Subclasses return the list from `_make_updates` and their constructor's
-    arguments from `_arguments`.
+    Subclasses return it from `_make_updates`. One that is no dataclass returns
+    its constructor's arguments from `_arguments`.
+
+    Args:
+        target_sparsity: Sparsity after the last update.
+        end_step: Number of steps of the whole training.
+        begin_step: Step at which the training begins.
 
     Attributes:
-        target_sparsity: Sparsity after the last update.
         reset_optimizer: Whether the optimizer forgets its moments whenever
             a new phase begins.
         swaps: Whether some updates exchange blocks.
     """
 
-    reset_optimizer: bool = False
-    swaps: bool = False
+    target_sparsity: float
+    end_step: int
+    begin_step: int = 0
 
-    def __init__(
-        self, target_sparsity: float, end_step: int, begin_step: int = 0
-    ):
-        self.target_sparsity = validate_sparsity(
-            target_sparsity, "target_sparsity"
+    # No annotations, which would make them arguments.
+    reset_optimizer = False
+    swaps = False
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(
+            target_sparsity=check_sparsity(
+                self.target_sparsity, "target_sparsity"
+            ),
+            begin_step=check_steps(self.begin_step, "begin_step"),
+            end_step=check_steps(self.end_step, "end_step"),
         )
-        self.begin_step = validate_step(begin_step, "begin_step")
-        self.end_step = validate_step(end_step, "end_step")
         if self.end_step <= self.begin_step:
             raise ValueError(
                 "`end_step` must be greater than `begin_step`. Received: "
-                f"end_step={end_step}, begin_step={begin_step}."
+                f"end_step={self.end_step}, begin_step={self.begin_step}."
             )
 
     @abc.abstractmethod
     def _make_updates(self) -> Sequence[Update]:
         """Returns the updates in the order of their steps, one a step."""
 
-    @abc.abstractmethod
-    def _arguments(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal schedule."""
-
     @functools.cached_property
-    def updates(self) -> tuple[Update, ...]:
-        """All changes of the masks, in the order of their steps."""
-        return tuple(self._make_updates())
-
-    @functools.cached_property
-    def _steps(self) -> list[int]:
-        return [update.step for update in self.updates]
+    def updates(self) -> Updates:
+        """All changes of the masks, a sequence in the order of their steps."""
+        made = self._make_updates()
+        if isinstance(made, Updates):
+            return made
+        return Updates(map(one_update, _checked(self, made)))
 
     def last_update(self, step: int) -> Update | None:
         """Returns the update in force at a step, or `None` before the first."""
-        index = bisect.bisect_right(self._steps, step) - 1
-        return self.updates[index] if index >= 0 else None
+        count = self.updates.count_upto(step)
+        return self.updates[count - 1] if count else None
 
     def phase(self, step: int) -> str:
         """Returns "dense", "sparsification" or "sparse".
@@ -130,23 +142,38 @@ class SteppedSchedule(Registered, PruningSchedule):
             tensors (bool, float32) for a tensor.
         """
         if not tf.is_tensor(step) and not isinstance(step, tf.Variable):
-            update = self.last_update(int(step))
-            if update is None:
-                return False, 0.0
-            return update.step == int(step), update.sparsity
+            return self._at(int(step))
         step = tf.cast(step, tf.int64)
-        steps = tf.constant([-1, *self._steps], tf.int64)
-        sparsities = tf.constant(
-            [0.0, *(update.sparsity for update in self.updates)], tf.float32
-        )
         flat = tf.reshape(step, [-1])
+        if len(self.updates) > _LARGEST_TABLE:
+            found = tf.numpy_function(
+                self._at_each, [flat], (tf.bool, tf.float32)
+            )
+        else:
+            found = self._looked_up(flat)
+        shape = tf.shape(step)
+        return tf.reshape(found[0], shape), tf.reshape(found[1], shape)
+
+    def _at(self, step: int) -> tuple[bool, float]:
+        update = self.last_update(step)
+        if update is None:
+            return False, 0.0
+        return update.step == step, update.sparsity
+
+    def _at_each(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        answers = [self._at(int(step)) for step in steps]
+        should_prune, sparsity = zip(*answers) if answers else ((), ())
+        return np.array(should_prune, bool), np.array(sparsity, np.float32)
+
+    def _looked_up(self, flat: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        table = list(self.updates)
+        steps = tf.constant([-1, *(one.step for one in table)], tf.int64)
+        sparsities = tf.constant(
+            [0.0, *(one.sparsity for one in table)], tf.float32
+        )
         index = tf.searchsorted(steps, flat, side="right") - 1
         should_prune = (tf.gather(steps, index) == flat) & (index > 0)
-        shape = tf.shape(step)
-        return (
-            tf.reshape(should_prune, shape),
-            tf.reshape(tf.gather(sparsities, index), shape),
-        )
+        return should_prune, tf.gather(sparsities, index)
 
     def plot(self, path: str | None = None) -> Any:
         """Draws sparsity over steps, the phases shaded.
@@ -162,41 +189,20 @@ class SteppedSchedule(Registered, PruningSchedule):
 
         return plot_schedule(self, path)
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns TF-MOT's form of a config: class name and arguments."""
-        return {
-            "class_name": type(self).__name__,
-            "config": self._arguments(),
-        }
 
-
-def updates_between(schedule: Any, after: int, upto: int) -> list[Update]:
-    """Returns a schedule's updates in the steps `after < step <= upto`.
-
-    Args:
-        schedule: A schedule of any kind.
-        after: Step already dealt with; -1 for none.
-        upto: Last step to ask for.
-
-    Returns:
-        List of `Update`, in order.
-    """
-    if upto <= after:
-        return []
-    if isinstance(schedule, SteppedSchedule):
-        low = bisect.bisect_right(schedule._steps, after)
-        high = bisect.bisect_right(schedule._steps, upto)
-        return list(schedule.updates[low:high])
-    target = target_sparsity(schedule)
-    found = []
-    for step in range(after + 1, upto + 1):
-        should_prune, sparsity = _ask(schedule, step)
-        if should_prune:
-            phase = DENSE if sparsity == 0 else SPARSIFICATION
-            if target is not None and sparsity >= target:
-                phase = SPARSE
-            found.append(Update(step, sparsity, phase))
-    return found
+def _checked(schedule: Any, updates: Sequence[Update]) -> list[Update]:
+    last = -1
+    for update in updates:
+        step = check_whole(update.step, "step")
+        if step <= last:
+            raise ValueError(
+                f"`{type(schedule).__qualname__}._make_updates` must return "
+                "updates in the order of their steps, one a step. "
+                f"Received: step {step} behind step {last}."
+            )
+        check_sparsity(update.sparsity, "sparsity")
+        last = step
+    return list(updates)
 
 
 def target_sparsity(schedule: Any) -> float | None:
@@ -219,46 +225,19 @@ def end_step(schedule: Any) -> int | None:
     return None if value is None or value < 0 else int(value)
 
 
-_CHUNK = 1024
-
-
-@functools.lru_cache(maxsize=64)
-def _answers(schedule: Any, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-    # A call of TF-MOT's schedules costs a millisecond, a good part of a small
-    # model's step, so they are asked for many steps at once.
-    steps = tf.range(chunk * _CHUNK, (chunk + 1) * _CHUNK, dtype=tf.int32)
-    should_prune, sparsity = schedule(steps)
-    shape = (_CHUNK,)
-    return (
-        np.broadcast_to(np.asarray(should_prune), shape),
-        np.broadcast_to(np.asarray(sparsity, np.float64), shape),
-    )
-
-
-def _ask(schedule: Any, step: int) -> tuple[bool, float]:
-    # Only TF-MOT's own classes are known to take many steps in one tensor.
-    if type(schedule).__module__ == PruningSchedule.__module__:
-        should_prune, sparsity = _answers(schedule, step // _CHUNK)
-        index = step % _CHUNK
-        # float32 holds 0.9 as 0.8999999762.
-        return bool(should_prune[index]), round(float(sparsity[index]), 7)
-    should_prune, sparsity = schedule(step)
-    return bool(should_prune), round(float(sparsity), 7)
-
-
-def validate_schedule(schedule: Any) -> Any:
+def check_schedule(schedule: Any) -> Any:
     """Returns the schedule if it follows the protocol.
 
     Raises:
         TypeError: If it does not answer a step with `(should_prune, sparsity)`.
+        ValueError: If the sparsity is none.
     """
     problem = None
     if isinstance(schedule, type) or not callable(schedule):
         problem = "it is not callable with a step"
     else:
         try:
-            should_prune, sparsity = schedule(0)
-            bool(should_prune), float(sparsity)
+            answer_at(schedule, 0)
         except (TypeError, ValueError) as error:
             problem = f"calling it with step 0 gave: {error}"
     if problem:
@@ -272,64 +251,23 @@ def validate_schedule(schedule: Any) -> Any:
     return schedule
 
 
-def validate_sparsity(sparsity: Any, name: str) -> float:
-    """Returns a sparsity as a float after checking that it is in [0, 1).
-
-    Args:
-        sparsity: The value to check.
-        name: Name of the argument, for the error.
+def answer_at(schedule: Any, step: int) -> tuple[bool, float]:
+    """Returns what a schedule of any kind answers to a step.
 
     Raises:
-        TypeError: If it is no number.
-        ValueError: If it is outside [0, 1) or NaN.
+        TypeError: If it does not answer with `(should_prune, sparsity)`.
+        ValueError: If the sparsity is outside [0, 1).
     """
-    if isinstance(sparsity, (bool, str)) or not np.isscalar(sparsity):
-        raise TypeError(
-            f"`{name}` must be a number in [0, 1). "
-            f"Received: {name}={sparsity!r} of type {type(sparsity).__name__}."
-        )
-    if not 0.0 <= float(sparsity) < 1.0:
+    should_prune, sparsity = schedule(step)
+    # float32 holds 0.9 as 0.8999999762.
+    return bool(should_prune), check_answer(schedule, step, float(sparsity))
+
+
+def check_answer(schedule: Any, step: int, sparsity: float) -> float:
+    """Returns a schedule's sparsity, rounded to what float32 tells apart."""
+    if not 0.0 <= sparsity < 1.0:
         raise ValueError(
-            f"`{name}` must be in [0, 1): the fraction of blocks to remove. "
-            f"Received: {name}={sparsity}."
+            "`pruning_schedule` must answer with a sparsity in [0, 1). "
+            f"Received: {sparsity} at step {step} from {schedule!r}."
         )
-    return float(sparsity)
-
-
-def validate_fraction(value: Any, name: str) -> float:
-    """Returns a fraction as a float after checking that it is in [0, 1]."""
-    if isinstance(value, (bool, str)) or not np.isscalar(value):
-        raise TypeError(
-            f"`{name}` must be a number in [0, 1]. "
-            f"Received: {name}={value!r} of type {type(value).__name__}."
-        )
-    if not 0.0 <= float(value) <= 1.0:
-        raise ValueError(
-            f"`{name}` must be in [0, 1]. Received: {name}={value}."
-        )
-    return float(value)
-
-
-def validate_step(step: Any, name: str, least: int = 0) -> int:
-    """Returns a step count as an int after checking that it is large enough.
-
-    Args:
-        step: The value to check.
-        name: Name of the argument, for the error.
-        least: Smallest value allowed.
-
-    Raises:
-        TypeError: If it is no whole number.
-        ValueError: If it is less than `least`.
-    """
-    whole = isinstance(step, (int, np.integer)) and not isinstance(step, bool)
-    if not whole and not (isinstance(step, float) and step.is_integer()):
-        raise TypeError(
-            f"`{name}` must be a whole number of steps. "
-            f"Received: {name}={step!r} of type {type(step).__name__}."
-        )
-    if step < least:
-        raise ValueError(
-            f"`{name}` must be at least {least}. Received: {name}={step}."
-        )
-    return int(step)
+    return round(sparsity, 7)

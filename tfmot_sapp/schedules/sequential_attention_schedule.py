@@ -20,21 +20,33 @@ arXiv 2402.17902, Section 3: dense, then cycles of (sparsification, sparse,
 dense), then a last sparsification and a last sparse phase.
 """
 
+import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from tfmot_sapp.schedules.schedule import (
+from tfmot_sapp.base.checks import (
+    check_flag,
+    check_fraction,
+    check_real,
+    check_steps,
+    check_sum,
+)
+from tfmot_sapp.base.container_checks import check_tuple
+from tfmot_sapp.schedules.schedule import SteppedSchedule
+from tfmot_sapp.schedules.updates import (
     DENSE,
     SPARSE,
     SPARSIFICATION,
-    SteppedSchedule,
+    Stretch,
     Update,
-    validate_fraction,
-    validate_step,
+    Updates,
+    one_update,
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class SequentialAttentionSchedule(SteppedSchedule):
     """Dense, sparsification and sparse phases in cycles.
 
@@ -71,49 +83,34 @@ class SequentialAttentionSchedule(SteppedSchedule):
     ((True, 0.0), 'sparsification', (False, 0.9))
     """
 
-    def __init__(
-        self,
-        target_sparsity: float,
-        end_step: int,
-        begin_step: int = 0,
-        dense_fraction: float = 0.1,
-        cycles: int = 3,
-        cycles_fraction: float = 0.4,
-        cycle_shares: Sequence[float] = (1, 1, 1),
-        ramp_fraction: float = 0.2,
-        steepness: float = 4.0,
-        frequency: int | None = None,
-        reset_optimizer: bool = False,
-    ):
-        super().__init__(target_sparsity, end_step, begin_step)
-        self.dense_fraction = validate_fraction(
-            dense_fraction, "dense_fraction"
+    dense_fraction: float = 0.1
+    cycles: int = 3
+    cycles_fraction: float = 0.4
+    cycle_shares: Sequence[float] = (1, 1, 1)
+    ramp_fraction: float = 0.2
+    steepness: float = 4.0
+    frequency: int | None = None
+    reset_optimizer: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        super().__post_init__()
+        shares = {
+            name: check_fraction(getattr(self, name), name)
+            for name in ("dense_fraction", "cycles_fraction", "ramp_fraction")
+        }
+        check_sum(shares)
+        self._set(
+            **shares,
+            cycles=check_steps(self.cycles, "cycles"),
+            cycle_shares=_check_shares(self.cycle_shares),
+            steepness=check_real(self.steepness, "steepness", above=0),
+            reset_optimizer=check_flag(self.reset_optimizer, "reset_optimizer"),
         )
-        self.cycles = validate_step(cycles, "cycles")
-        self.cycles_fraction = validate_fraction(
-            cycles_fraction, "cycles_fraction"
-        )
-        self.cycle_shares = _validate_shares(cycle_shares)
-        self.ramp_fraction = validate_fraction(ramp_fraction, "ramp_fraction")
-        total = self.dense_fraction + self.cycles_fraction + self.ramp_fraction
-        if total > 1 + 1e-9:
-            raise ValueError(
-                "`dense_fraction`, `cycles_fraction` and `ramp_fraction` must "
-                f"add up to at most 1. Received: {dense_fraction} + "
-                f"{cycles_fraction} + {ramp_fraction} = {total}."
+        if self.frequency is not None:
+            self._set(
+                frequency=check_steps(self.frequency, "frequency", least=1)
             )
-        if not (isinstance(steepness, (int, float)) and steepness > 0):
-            raise ValueError(
-                "`steepness` must be a positive number. "
-                f"Received: steepness={steepness!r}."
-            )
-        self.steepness = float(steepness)
-        self.frequency = (
-            None
-            if frequency is None
-            else validate_step(frequency, "frequency", least=1)
-        )
-        self.reset_optimizer = bool(reset_optimizer)
 
     @classmethod
     def imagenet(
@@ -173,61 +170,44 @@ class SequentialAttentionSchedule(SteppedSchedule):
             )
         return phases + [(SPARSIFICATION, self.ramp_fraction), (SPARSE, 1.0)]
 
-    def _make_updates(self) -> list[Update]:
+    def _make_updates(self) -> Updates:
         length = self.end_step - self.begin_step
-        # Keyed by step: where a phase is too short to have a step of its own,
-        # the one after it takes its place.
-        updates: dict[int, Update] = {}
+        stretches = []
         elapsed = 0.0
         for phase, share in self._phases():
             start = self.begin_step + round(elapsed * length)
             elapsed = min(1.0, elapsed + share)
             stop = self.begin_step + round(elapsed * length)
-            for step, sparsity in self._within(phase, start, stop):
-                updates[step] = Update(step, sparsity, phase)
-        return [updates[step] for step in sorted(updates)]
+            stretches.append(self._stretch(phase, start, stop))
+        return Updates(stretches)
 
-    def _within(
-        self, phase: str, start: int, stop: int
-    ) -> list[tuple[int, float]]:
+    def _stretch(self, phase: str, start: int, stop: int) -> Stretch:
         if phase == DENSE:
-            return [(start, 0.0)]
+            return one_update(Update(start, 0.0, DENSE))
         if phase == SPARSE:
-            return [(start, self.target_sparsity)]
+            return one_update(Update(start, self.target_sparsity, SPARSE))
         interval = self.frequency or max(1, min(20, (stop - start) // 10))
-        scale = -math.expm1(-self.steepness)
-        return [
-            (
-                step,
-                self.target_sparsity
-                * -math.expm1(-self.steepness * (step - start) / (stop - start))
-                / scale,
-            )
-            for step in range(start, stop, interval)
-        ]
+        ramp = functools.partial(self._ramp, start, stop)
+        return Stretch(range(start, stop, interval), ramp)
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "target_sparsity": self.target_sparsity,
-            "end_step": self.end_step,
-            "begin_step": self.begin_step,
-            "dense_fraction": self.dense_fraction,
-            "cycles": self.cycles,
-            "cycles_fraction": self.cycles_fraction,
-            "cycle_shares": list(self.cycle_shares),
-            "ramp_fraction": self.ramp_fraction,
-            "steepness": self.steepness,
-            "frequency": self.frequency,
-            "reset_optimizer": self.reset_optimizer,
-        }
+    def _ramp(self, start: int, stop: int, step: int) -> Update:
+        risen = -math.expm1(-self.steepness * (step - start) / (stop - start))
+        sparsity = self.target_sparsity * risen / -math.expm1(-self.steepness)
+        return Update(step, sparsity, SPARSIFICATION)
 
 
-def _validate_shares(shares: Sequence[float]) -> tuple[float, ...]:
-    values = tuple(float(share) for share in shares)
-    if len(values) != 3 or min(values) < 0 or not 0 < sum(values) < math.inf:
+def _check_shares(shares: Any) -> tuple[float, ...]:
+    what = (
+        "three numbers, none negative and not all zero: the relative lengths "
+        "of sparsification, sparse and dense phase"
+    )
+
+    def check_share(value: Any, name: str) -> float:
+        return check_real(value, name, least=0)
+
+    values = check_tuple(shares, "cycle_shares", check_share, what, lengths=[3])
+    if sum(values) == 0:
         raise ValueError(
-            "`cycle_shares` must be three numbers, none negative and not all "
-            "zero: the relative lengths of sparsification, sparse and dense "
-            f"phase. Received: cycle_shares={tuple(shares)!r}."
+            f"`cycle_shares` must be {what}. Received: cycle_shares={values}."
         )
     return values

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.checks import check_choice, check_flag, check_real
 from tfmot_sapp.blocks.grid import BlockGrid, scale
 from tfmot_sapp.blocks.trained_products import scale_trained
 from tfmot_sapp.scorers import gates
-from tfmot_sapp.scorers.hard_concrete import gates_density, validate_penalty
+from tfmot_sapp.scorers.hard_concrete import gates_density
 from tfmot_sapp.scorers.scorer import KernelView, Scorer, State, StateSpec
 
 
@@ -66,15 +67,12 @@ class DiffPrune(Scorer):
         stochastic: bool = False,
         penalty: float = 0.1,
     ):
-        if transformation not in _TRANSFORMATIONS:
-            raise ValueError(
-                f"`transformation` must be one of {sorted(_TRANSFORMATIONS)}. "
-                f"Received: transformation={transformation!r}."
-            )
-        self.transformation = transformation
-        self.stochastic = bool(stochastic)
-        self.weight = validate_penalty(penalty)
-        self._transformation = _TRANSFORMATIONS[transformation]
+        self.transformation = check_choice(
+            transformation, "transformation", sorted(_TRANSFORMATIONS)
+        )
+        self.stochastic = check_flag(stochastic, "stochastic")
+        self.weight = check_real(penalty, "penalty", least=0)
+        self._transformation = _TRANSFORMATIONS[self.transformation]
 
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.checks import check_real
 from tfmot_sapp.blocks.grid import BlockGrid, scale
 from tfmot_sapp.blocks.trained_products import scale_trained
 from tfmot_sapp.scorers import gates
@@ -50,13 +51,8 @@ class HardConcrete(Scorer):
     """
 
     def __init__(self, penalty: float = 0.1, drop_rate: float = 0.5):
-        self.weight = validate_penalty(penalty)
-        if not (isinstance(drop_rate, (int, float)) and 0 < drop_rate < 1):
-            raise ValueError(
-                "`drop_rate` must be a number in (0, 1). "
-                f"Received: drop_rate={drop_rate!r}."
-            )
-        self.drop_rate = float(drop_rate)
+        self.weight = check_real(penalty, "penalty", least=0)
+        self.drop_rate = check_real(drop_rate, "drop_rate", above=0, below=1)
 
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None
@@ -116,17 +112,3 @@ def gates_density(open_share: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
     """
     weights = grid.block_weights() / grid.num_weights
     return tf.reduce_sum(open_share * tf.constant(weights, open_share.dtype))
-
-
-def validate_penalty(penalty: Any) -> float:
-    """Returns a penalty's weight as a float.
-
-    Raises:
-        ValueError: If it is negative or no number.
-    """
-    if not (isinstance(penalty, (int, float)) and 0 <= penalty < float("inf")):
-        raise ValueError(
-            "`penalty` must be a number of at least 0. "
-            f"Received: penalty={penalty!r}."
-        )
-    return float(penalty)

@@ -19,18 +19,18 @@ schedule it is gradual magnitude pruning (Zhu and Gupta, arXiv 1710.01878) by
 blocks.
 """
 
-import functools
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+import math
 
 import numpy as np
-import tensorflow as tf
 
-from tfmot_sapp.blocks.grid import BlockGrid
+from tfmot_sapp.base.checks import check_real
+from tfmot_sapp.blocks.compiled import run_compiled
 from tfmot_sapp.blocks.norms import block_norm
 from tfmot_sapp.scorers.scorer import KernelView, Scorer
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Magnitude(Scorer):
     """Scores a block by the norm of its weights.
 
@@ -47,30 +47,17 @@ class Magnitude(Scorer):
     {'order': 2.0}
     """
 
-    def __init__(self, order: float = 2.0):
-        if not (isinstance(order, (int, float)) and order >= 1):
-            raise ValueError(
-                "`order` must be a number of at least 1, the order of the "
-                f"norm. Received: order={order!r}."
-            )
-        self.order = float(order)
+    order: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        meaning = "the order of the norm"
+        order = check_real(
+            self.order, "order", least=1, most=math.inf, meaning=meaning
+        )
+        self._set(order=order)
 
     def score(self, view: KernelView) -> np.ndarray:
         """Returns the norm of each block."""
-        return _compiled_norm(view.grid, self.order)(view.kernel).numpy()
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal scorer."""
-        return {"order": self.order}
-
-
-@functools.cache
-def _compiled_norm(
-    grid: BlockGrid, order: float
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    # Compiled, it reads a large kernel once and stores nothing of its size.
-    return tf.function(
-        lambda kernel: block_norm(kernel, grid, order),
-        jit_compile=True,
-        autograph=False,
-    )
+        norm = run_compiled(block_norm, (view.kernel,), view.grid, self.order)
+        return norm.numpy()

@@ -14,15 +14,18 @@
 # ==============================================================================
 """Scores from gradient times weight: movement and Taylor."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.checks import check_real
 from tfmot_sapp.blocks.grid import BlockGrid
 from tfmot_sapp.scorers.scorer import KernelView, Scorer, State, StateSpec
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Movement(Scorer):
     """Scores a block by how far training moves it away from zero.
 
@@ -55,6 +58,7 @@ class Movement(Scorer):
         return np.asarray(view.state["movement"])
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Taylor(Scorer):
     """Scores a block by what its loss would be if it were removed.
 
@@ -74,15 +78,13 @@ class Taylor(Scorer):
     {'decay': 0.9}
     """
 
+    decay: float = 0.99
+
     observes = True
 
-    def __init__(self, decay: float = 0.99):
-        if not (isinstance(decay, (int, float)) and 0 <= decay < 1):
-            raise ValueError(
-                "`decay` must be a number in [0, 1). "
-                f"Received: decay={decay!r}."
-            )
-        self.decay = float(decay)
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(decay=check_real(self.decay, "decay", least=0, below=1))
 
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None
@@ -99,10 +101,6 @@ class Taylor(Scorer):
     def score(self, view: KernelView) -> np.ndarray:
         """Returns the averages."""
         return np.asarray(view.state["taylor"])
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal scorer."""
-        return {"decay": self.decay}
 
 
 def _add(variable: Any, value: tf.Tensor) -> None:

@@ -14,11 +14,12 @@
 # ==============================================================================
 """Weights that are multiplied by a power of themselves."""
 
-from typing import Any
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.checks import check_flag, check_real
 from tfmot_sapp.blocks.grid import BlockGrid, scale
 from tfmot_sapp.blocks.norms import block_norm, block_norm_squared
 from tfmot_sapp.blocks.trained_products import (
@@ -29,6 +30,7 @@ from tfmot_sapp.blocks.trained_products import (
 from tfmot_sapp.scorers.scorer import KernelView, Scorer, State
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class PowerPropagation(Scorer):
     """Trains weights whose magnitude also sets their rate of learning.
 
@@ -56,16 +58,17 @@ class PowerPropagation(Scorer):
     {'alpha': 3.0, 'elementwise': False}
     """
 
+    alpha: float = 2.0
+    elementwise: bool = False
+
     zeroes_dropped = False
 
-    def __init__(self, alpha: float = 2.0, elementwise: bool = False):
-        if not (isinstance(alpha, (int, float)) and 1 <= alpha < float("inf")):
-            raise ValueError(
-                "`alpha` must be a number of at least 1. "
-                f"Received: alpha={alpha!r}."
-            )
-        self.alpha = float(alpha)
-        self.elementwise = bool(elementwise)
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(
+            alpha=check_real(self.alpha, "alpha", least=1),
+            elementwise=check_flag(self.elementwise, "elementwise"),
+        )
 
     def initial_kernel(self, kernel: tf.Tensor, grid: BlockGrid) -> tf.Tensor:
         """Returns the weights whose product is the kernel."""
@@ -103,7 +106,3 @@ class PowerPropagation(Scorer):
         # A block of zeros stays one, whichever way the power goes.
         factor = tf.maximum(squared, tiny) ** (exponent / 2)
         return scale(kernel, tf.where(squared > 0, factor, 0), grid)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal scorer."""
-        return {"alpha": self.alpha, "elementwise": self.elementwise}

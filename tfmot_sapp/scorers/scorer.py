@@ -23,8 +23,8 @@ only where it needs state of its own or puts a factor on the weights:
 class Largest(Scorer):
     '''Keeps the blocks that hold the largest weights.'''
 
-    def score(self, block_weights):
-        return block_max(abs(block_weights.kernel()))
+    def score(self, view):
+        return block_max(tf.abs(view.kernel), view.grid).numpy()
 ```
 """
 
@@ -35,7 +35,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.registry import Registered
+from tfmot_sapp.base.checks import check_instance
+from tfmot_sapp.base.settings import Settings
 from tfmot_sapp.blocks.grid import BlockGrid, scale
 
 State = Mapping[str, Any]
@@ -81,10 +82,11 @@ class KernelView:
     slots: Mapping[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
 
-class Scorer(Registered):
+class Scorer(Settings):
     """Base class of the scorers.
 
-    A subclass with arguments returns them from `get_config`.
+    A subclass with arguments returns them from `get_config`, or is a frozen
+    dataclass.
 
     Attributes:
         zeroes_dropped: Whether the weights of dropped blocks become zero in the
@@ -93,8 +95,9 @@ class Scorer(Registered):
         observes: Whether `observe` is called in training.
     """
 
-    zeroes_dropped: bool = True
-    observes: bool = False
+    # No annotations, which would make them arguments of dataclasses.
+    zeroes_dropped = True
+    observes = False
 
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None
@@ -209,16 +212,20 @@ class Scorer(Registered):
         """
 
 
-def validate_scorer(scorer: Any) -> "Scorer":
+def check_scorer(scorer: Any, name: str = "scorer") -> Scorer:
     """Returns the scorer if it is one.
+
+    Args:
+        scorer: The value to check.
+        name: The argument's name.
 
     Raises:
         TypeError: If it is no `Scorer`.
     """
-    if not isinstance(scorer, Scorer):
-        raise TypeError(
-            "`scorer` must be a `tfmot_sapp.Scorer`, such as "
-            "`tfmot_sapp.SequentialAttention()` or `tfmot_sapp.Magnitude()`. "
-            f"Received: {scorer!r} of type {type(scorer).__name__}."
-        )
-    return scorer
+    return check_instance(
+        scorer,
+        name,
+        Scorer,
+        "a `tfmot_sapp.Scorer`, such as `tfmot_sapp.SequentialAttention()` or "
+        "`tfmot_sapp.Magnitude()`",
+    )

@@ -14,6 +14,8 @@
 # ==============================================================================
 """A score from the second moment that the optimizer keeps anyway."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -24,6 +26,7 @@ from tfmot_sapp.scorers.scorer import KernelView, Scorer
 _NAMES = ("velocities", "v", "accumulators")
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class SecondMoment(Scorer):
     """Scores a block by `sum_b w^2 v`, with `v` Adam's second moment.
 

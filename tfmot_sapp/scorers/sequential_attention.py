@@ -19,12 +19,13 @@ Sparsification: Differentiable Pruning Meets Combinatorial Optimization",
 arXiv 2402.17902, Section 3 and Algorithm 1.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.registry import serialize
+from tfmot_sapp.base.checks import check_flag, check_real
 from tfmot_sapp.blocks.grid import BlockGrid, scale
 from tfmot_sapp.blocks.trained_products import scale_trained
 from tfmot_sapp.scorers.scorer import (
@@ -32,10 +33,11 @@ from tfmot_sapp.scorers.scorer import (
     Scorer,
     State,
     StateSpec,
-    validate_scorer,
+    check_scorer,
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class SequentialAttention(Scorer):
     """Scores a block by its attention `A = N softmax(L)`.
 
@@ -55,11 +57,13 @@ class SequentialAttention(Scorer):
             attention moves between inputs only.
         times: A scorer whose score multiplies the attention for the choice of
             blocks, such as `Magnitude()`. Defaults to `None`: the attention
-            alone, as in the paper.
+            alone, as in the paper. Only the attention multiplies the weights,
+            so scorers that change the weights themselves are refused.
 
     Raises:
-        TypeError: If `times` is no scorer.
-        ValueError: If `logit_scale` is not positive.
+        TypeError: If an argument has the wrong type.
+        ValueError: If `logit_scale` is not positive, or `times` has a factor of
+            its own on the weights.
 
     Example:
 
@@ -67,22 +71,20 @@ class SequentialAttention(Scorer):
     {'logit_scale': 2.0, 'clip': True, 'per_output': False, 'times': None}
     """
 
-    def __init__(
-        self,
-        logit_scale: float = 5.0,
-        clip: bool = True,
-        per_output: bool = False,
-        times: Scorer | None = None,
-    ):
-        if not (isinstance(logit_scale, (int, float)) and logit_scale > 0):
-            raise ValueError(
-                "`logit_scale` must be a positive number. "
-                f"Received: logit_scale={logit_scale!r}."
-            )
-        self.logit_scale = float(logit_scale)
-        self.clip = bool(clip)
-        self.per_output = bool(per_output)
-        self.times = None if times is None else validate_scorer(times)
+    logit_scale: float = 5.0
+    clip: bool = True
+    per_output: bool = False
+    times: Scorer | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(
+            logit_scale=check_real(self.logit_scale, "logit_scale", above=0),
+            clip=check_flag(self.clip, "clip"),
+            per_output=check_flag(self.per_output, "per_output"),
+        )
+        if self.times is not None:
+            _check_only_scores(check_scorer(self.times, "times"))
 
     def state_specs(
         self, grid: BlockGrid, target_sparsity: float | None
@@ -92,6 +94,11 @@ class SequentialAttention(Scorer):
         if self.times is None:
             return {"logits": logits}
         others = self.times.state_specs(grid, target_sparsity)
+        if "logits" in others:
+            raise ValueError(
+                "`times` must name its variables otherwise than `logits`, "
+                f"which the attention trains. Received: times={self.times!r}."
+            )
         return {**others, "logits": logits}
 
     @property
@@ -101,7 +108,21 @@ class SequentialAttention(Scorer):
 
     def observe(self, products: tf.Tensor, state: State) -> None:
         """Shows the other score one step's products."""
-        self.times.observe(products, state)
+        if self.times is not None:
+            self.times.observe(products, state)
+
+    def penalty(self, state: State, grid: BlockGrid) -> tf.Tensor | None:
+        """Returns what the other scorer adds to the loss."""
+        return None if self.times is None else self.times.penalty(state, grid)
+
+    def anneal(self, state: State, progress: float) -> None:
+        """Changes the other scorer's variables as training goes on."""
+        if self.times is not None:
+            self.times.anneal(state, progress)
+
+    def own_mask(self, view: KernelView) -> np.ndarray | None:
+        """Returns the blocks that the other scorer keeps by itself."""
+        return None if self.times is None else self.times.own_mask(view)
 
     def attention(
         self, logits: tf.Tensor, target_sparsity: float | None
@@ -154,11 +175,20 @@ class SequentialAttention(Scorer):
         product = scale_trained if training else scale
         return product(kernel, attention * mask, grid)
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal scorer."""
-        return {
-            "logit_scale": self.logit_scale,
-            "clip": self.clip,
-            "per_output": self.per_output,
-            "times": None if self.times is None else serialize(self.times),
-        }
+
+def _check_only_scores(scorer: Scorer) -> None:
+    changed = [
+        name
+        for name in ("effective_kernel", "initial_kernel")
+        if getattr(type(scorer), name) is not getattr(Scorer, name)
+    ]
+    if not scorer.zeroes_dropped:
+        changed.append("zeroes_dropped")
+    if changed:
+        raise ValueError(
+            "`times` must be a scorer that leaves the weights alone, such as "
+            "`tfmot_sapp.Magnitude()`: the attention is the only factor on "
+            "them, so what its score describes would never be trained. "
+            f"Received: times={scorer!r}, whose {' and '.join(changed)} "
+            "differ. Use it as the `scorer` itself."
+        )

@@ -18,11 +18,12 @@ A criterion is one class with one method, which sees a group's `Statistics`.
 """
 
 import abc
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.schedules.schedule import validate_step
+from tfmot_sapp.base.checks import check_instance, check_steps
 from tfmot_sapp.structured.statistics import Statistics
 
 
@@ -33,7 +34,8 @@ class Criterion(abc.ABC):
         needs_gram: Whether `Statistics` must have products of features.
     """
 
-    needs_gram: bool = False
+    # No annotation, which would make it an argument of dataclasses.
+    needs_gram = False
 
     @abc.abstractmethod
     def select(self, statistics: Statistics, keep: int) -> np.ndarray:
@@ -48,6 +50,7 @@ class Criterion(abc.ABC):
         """
 
 
+@dataclasses.dataclass(frozen=True)
 class ISpaSP(Criterion):
     """Keeps what sparse signal recovery finds (arXiv 2112.04905, Algorithm 1).
 
@@ -67,8 +70,12 @@ class ISpaSP(Criterion):
         ValueError: If `iterations` is less than 1.
     """
 
-    def __init__(self, iterations: int = 20):
-        self.iterations = validate_step(iterations, "iterations", least=1)
+    iterations: int = 20
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        iterations = check_steps(self.iterations, "iterations", least=1)
+        object.__setattr__(self, "iterations", iterations)
 
     def select(self, statistics: Statistics, keep: int) -> np.ndarray:
         """Returns the units to keep, in rising order."""
@@ -85,6 +92,7 @@ class ISpaSP(Criterion):
         return kept
 
 
+@dataclasses.dataclass(frozen=True)
 class TopActivation(Criterion):
     """Keeps the units with the largest sum over the data."""
 
@@ -93,6 +101,7 @@ class TopActivation(Criterion):
         return np.sort(top(statistics.activation, keep))
 
 
+@dataclasses.dataclass(frozen=True)
 class UnitMagnitude(Criterion):
     """Keeps the units whose weights are largest, in and out.
 
@@ -138,15 +147,40 @@ def residual_importance(statistics: Statistics, kept: np.ndarray) -> np.ndarray:
     return importance
 
 
-def validate_criterion(criterion: Any) -> Criterion:
+def check_criterion(criterion: Any) -> Criterion:
     """Returns the criterion if it is one.
 
     Raises:
         TypeError: If it is no `Criterion`.
     """
-    if not isinstance(criterion, Criterion):
-        raise TypeError(
-            "`criterion` must be a criterion, such as `tfmot_sapp.ISpaSP()`. "
-            f"Received: {criterion!r} of type {type(criterion).__name__}."
-        )
-    return criterion
+    return check_instance(
+        criterion,
+        "criterion",
+        Criterion,
+        "a criterion, such as `tfmot_sapp.ISpaSP()`",
+    )
+
+
+def check_selected(selected: Any, units: int, keep: int) -> np.ndarray:
+    """Returns what a criterion selected, if it is what it was asked for.
+
+    Args:
+        selected: What `select` returned.
+        units: Number of units of the group.
+        keep: How many were to be kept.
+
+    Raises:
+        TypeError: If it is no array of whole numbers.
+        ValueError: If it is not `keep` different units in rising order.
+    """
+    wrong = (
+        f"`criterion` must select {keep} of {units} units, different ones in "
+        f"rising order. Received: {selected!r}."
+    )
+    indices = np.asarray(selected)
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+        raise TypeError(wrong)
+    inside = np.all((indices >= 0) & (indices < units))
+    if len(indices) != keep or not inside or np.any(np.diff(indices) <= 0):
+        raise ValueError(wrong)
+    return indices

@@ -14,13 +14,17 @@
 # ==============================================================================
 """Criteria that weigh what units add to the output against each other."""
 
+import dataclasses
+
 import numpy as np
 
+from tfmot_sapp.base.checks import check_real, check_steps
 from tfmot_sapp.structured.criteria import Criterion, top
 from tfmot_sapp.structured.refit import solve, stabilised
 from tfmot_sapp.structured.statistics import Statistics
 
 
+@dataclasses.dataclass(frozen=True)
 class GreedyForward(Criterion):
     """Adds the unit that lowers the loss most, one after the other.
 
@@ -51,6 +55,7 @@ class GreedyForward(Criterion):
         return np.flatnonzero(chosen)
 
 
+@dataclasses.dataclass(frozen=True)
 class ThiNet(Criterion):
     """Removes the unit whose loss is least, one after the other.
 
@@ -74,6 +79,7 @@ class ThiNet(Criterion):
         return np.flatnonzero(~removed)
 
 
+@dataclasses.dataclass(frozen=True)
 class OSSCAR(Criterion):
     """Removes the unit that the others make up for best.
 
@@ -85,17 +91,19 @@ class OSSCAR(Criterion):
 
     Args:
         swaps: Most swaps to try, per removed unit. 0 for none.
+
+    Raises:
+        TypeError: If `swaps` is no number.
+        ValueError: If `swaps` is negative.
     """
 
     needs_gram = True
 
-    def __init__(self, swaps: float = 0.1):
-        if not (isinstance(swaps, (int, float)) and 0 <= swaps < float("inf")):
-            raise ValueError(
-                "`swaps` must be a number of at least 0. "
-                f"Received: swaps={swaps!r}."
-            )
-        self.swaps = float(swaps)
+    swaps: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        check_real(self.swaps, "swaps", least=0)
 
     def select(self, statistics: Statistics, keep: int) -> np.ndarray:
         """Returns the units to keep, in rising order."""
@@ -132,6 +140,7 @@ class OSSCAR(Criterion):
         return np.flatnonzero(kept)
 
 
+@dataclasses.dataclass(frozen=True)
 class CoSaMP(Criterion):
     """Sparse recovery with least squares in each iteration.
 
@@ -141,13 +150,21 @@ class CoSaMP(Criterion):
     entries).
 
     Args:
-        iterations: Most iterations.
+        iterations: Most iterations, at least 1.
+
+    Raises:
+        TypeError: If `iterations` is no whole number.
+        ValueError: If `iterations` is less than 1.
     """
 
     needs_gram = True
 
-    def __init__(self, iterations: int = 20):
-        self.iterations = int(iterations)
+    iterations: int = 20
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        iterations = check_steps(self.iterations, "iterations", least=1)
+        object.__setattr__(self, "iterations", iterations)
 
     def select(self, statistics: Statistics, keep: int) -> np.ndarray:
         """Returns the units to keep, in rising order."""

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.base.checks import check_real
 from tfmot_sapp.frameworks.flops import count_flops
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.units.groups import Group
@@ -36,9 +37,17 @@ class FlopsBudget:
     Args:
         budget: Multiply-adds of the smaller model: a number above 1, or a
             share of the model's own, in (0, 1].
+
+    Raises:
+        TypeError: If `budget` is no number.
+        ValueError: If `budget` is not positive.
     """
 
     budget: float
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        check_real(self.budget, "budget", above=0)
 
     def measure(self, model: Any) -> int:
         """Returns a model's multiply-adds."""
@@ -54,9 +63,17 @@ class ParameterBudget:
     Args:
         budget: Parameters of the smaller model: a number above 1, or a share of
             the model's own, in (0, 1].
+
+    Raises:
+        TypeError: If `budget` is no number.
+        ValueError: If `budget` is not positive.
     """
 
     budget: float
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        check_real(self.budget, "budget", above=0)
 
     def measure(self, model: Any) -> int:
         """Returns the number of a model's parameters."""
@@ -94,7 +111,7 @@ def counts_of(
     elif isinstance(keep, Mapping):
         ratios = _by_pattern(groups, keep)
     else:
-        ratio = _validate_ratio(keep)
+        ratio = _check_ratio(keep)
         ratios = dict.fromkeys(groups, ratio)
     counts = {
         name: kept_units(groups[name].units, ratio)
@@ -103,19 +120,16 @@ def counts_of(
     return {n: c for n, c in counts.items() if c < groups[n].units}
 
 
-def _validate_ratio(ratio: Any) -> float:
-    if isinstance(ratio, (bool, str)) or not np.isscalar(ratio):
-        raise TypeError(
-            "`keep` must be a ratio in (0, 1], a dictionary of ratios by layer "
-            "name or pattern, a `FlopsBudget` or a `ParameterBudget`. "
-            f"Received: keep={ratio!r} of type {type(ratio).__name__}."
-        )
-    if not 0 < ratio <= 1:
-        raise ValueError(
-            "`keep` must be in (0, 1]: the share of the units that stays. "
-            f"Received: keep={ratio}."
-        )
-    return float(ratio)
+def _check_ratio(ratio: Any) -> float:
+    return check_real(
+        ratio,
+        "keep",
+        above=0,
+        most=1,
+        what="a ratio in (0, 1], a dictionary of ratios by layer name or "
+        "pattern, a `FlopsBudget` or a `ParameterBudget`",
+        meaning="the share of the units that stays",
+    )
 
 
 def _by_pattern(
@@ -123,7 +137,7 @@ def _by_pattern(
 ) -> dict[str, float]:
     ratios: dict[str, float] = {}
     for pattern, ratio in keep.items():
-        ratio = _validate_ratio(ratio)
+        ratio = _check_ratio(ratio)
         names = fnmatch.filter(groups, pattern)
         if not names:
             raise ValueError(

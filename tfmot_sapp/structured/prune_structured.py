@@ -21,12 +21,23 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
+from tfmot_sapp.base.checks import (
+    check_callable,
+    check_flag,
+    check_instance,
+    check_steps,
+    check_whole,
+)
 from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
 from tfmot_sapp.frameworks.pruning_record import record_skipped
 from tfmot_sapp.frameworks.walking import flatten_layers
-from tfmot_sapp.schedules.schedule import validate_step
 from tfmot_sapp.structured.collect import collect
-from tfmot_sapp.structured.criteria import Criterion, ISpaSP, validate_criterion
+from tfmot_sapp.structured.criteria import (
+    Criterion,
+    ISpaSP,
+    check_criterion,
+    check_selected,
+)
 from tfmot_sapp.structured.keep import counts_of, kept_units
 from tfmot_sapp.structured.reconstruct import Reconstruct, reconstructed
 from tfmot_sapp.structured.refit import aimed, refitted
@@ -92,8 +103,18 @@ def prune_structured(
     >>> smaller.get_layer("hidden").units
     4
     """
-    criterion = validate_criterion(criterion or ISpaSP())
-    rounds = validate_step(rounds, "rounds", least=1)
+    criterion = check_criterion(ISpaSP() if criterion is None else criterion)
+    rounds = check_steps(rounds, "rounds", least=1)
+    batch_size = check_whole(batch_size, "batch_size", least=1)
+    verbose = check_flag(verbose, "verbose")
+    if fine_tune is not None:
+        check_callable(fine_tune, "fine_tune", "a function of a model")
+    check_instance(
+        refit,
+        "refit",
+        (bool, Reconstruct),
+        "a bool or a `tfmot_sapp.Reconstruct`",
+    )
     found = find_groups(model)
     if not found.groups:
         reasons = "; ".join(
@@ -106,11 +127,6 @@ def prune_structured(
     named = {group.name: group for group in found.groups}
     targets = counts_of(model, named, keep)
     sizes = {name: named[name].units for name in targets}
-    if not isinstance(refit, (bool, Reconstruct)):
-        raise TypeError(
-            "`refit` must be a bool or a `tfmot_sapp.Reconstruct`. "
-            f"Received: refit={refit!r} of type {type(refit).__name__}."
-        )
     if (rounds > 1 or refit) and iter(data) is data:
         raise ValueError(
             "`data` must be there for every round, and for every layer that is "
@@ -190,7 +206,11 @@ def _one_round(
                 for name, found in statistics.items()
             }
         kept = {
-            name: criterion.select(statistics[name], counts[name])
+            name: check_selected(
+                criterion.select(statistics[name], counts[name]),
+                here[name].units,
+                counts[name],
+            )
             for name in names
         }
         weights = {}

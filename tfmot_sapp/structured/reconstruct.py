@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.checks import check_real, check_steps, check_whole
 from tfmot_sapp.frameworks.which_keras import keras_of
-from tfmot_sapp.schedules.schedule import validate_step
 from tfmot_sapp.structured.collect import Runner
 from tfmot_sapp.units.groups import Consumer, Group, find_groups
 
@@ -52,6 +52,7 @@ class Reconstruct:
         learning_rate: The first learning rate, above 0.
 
     Raises:
+        TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range.
 
     Example:
@@ -64,15 +65,12 @@ class Reconstruct:
     batch_size: int = 64
     learning_rate: float = 3e-3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Checks the arguments."""
-        validate_step(self.steps, "steps", least=1)
-        validate_step(self.batch_size, "batch_size", least=1)
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(
-                "`learning_rate` must be a number above 0. "
-                f"Received: learning_rate={self.learning_rate!r}."
-            )
+        steps = check_steps(self.steps, "steps", least=1)
+        object.__setattr__(self, "steps", steps)
+        check_whole(self.batch_size, "batch_size", least=1)
+        check_real(self.learning_rate, "learning_rate", above=0)
 
 
 def reconstructed(

@@ -16,19 +16,18 @@
 
 What a differentiable mask with weight decay does to blocks equals a penalty on
 their norms (arXiv 2402.17902, Section 2 and Appendix A): `GroupLasso` and
-`GroupPower` are those penalties without a mask. They are Keras 3 regularizers;
-tf_keras takes them as the callables they are. A tf_keras model that has one
-loads where one has been made, or in `tfmot_sapp.prune_scope()`.
+`GroupPower` are those penalties without a mask. They are plain callables, which
+both Keras take as regularizers.
 """
 
-import sys
-from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from tfmot_sapp.blocks.block_size import validate_block_size
+from tfmot_sapp.base.checks import check_real
+from tfmot_sapp.base.settings import Settings
+from tfmot_sapp.blocks.block_size import BlockSize, check_extents
 from tfmot_sapp.blocks.grid import BlockGrid
 from tfmot_sapp.blocks.norms import block_norm_squared
 
@@ -36,28 +35,29 @@ from tfmot_sapp.blocks.norms import block_norm_squared
 _TINY = 1e-12
 
 
-class BlockRegularizer(keras.regularizers.Regularizer):
+@dataclasses.dataclass(frozen=True, eq=False)
+class BlockRegularizer(Settings):
     """Base class: a penalty for each block's norm, summed.
 
     Args:
         strength: Factor of the sum, at least 0.
         block_size: `(in, out)`, all taps of a convolution together, or one
             extent per axis of the kernel.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of its range.
     """
 
-    def __init__(self, strength: float, block_size: Sequence[int]):
-        if not (
-            isinstance(strength, (int, float)) and 0 <= strength < float("inf")
-        ):
-            raise ValueError(
-                "`strength` must be a number of at least 0. "
-                f"Received: strength={strength!r}."
-            )
-        _register_with_tf_keras(type(self))
-        if isinstance(block_size, list):
-            block_size = tuple(block_size)
-        self.strength = float(strength)
-        self.block_size = validate_block_size(block_size)
+    strength: float
+    block_size: BlockSize
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(
+            strength=check_real(self.strength, "strength", least=0),
+            block_size=check_extents(self.block_size),
+        )
 
     def penalty(self, norms: tf.Tensor) -> tf.Tensor:
         """Returns the penalty of each norm."""
@@ -67,8 +67,6 @@ class BlockRegularizer(keras.regularizers.Regularizer):
 
     def __call__(self, kernel: Any) -> tf.Tensor:
         """Returns the penalty of a kernel, a scalar."""
-        # tf_keras may have come after the regularizer was made.
-        _register_with_tf_keras(type(self))
         kernel = tf.convert_to_tensor(kernel)
         shape = tuple(kernel.shape)
         block = self.block_size
@@ -79,23 +77,8 @@ class BlockRegularizer(keras.regularizers.Regularizer):
         norms = tf.sqrt(squared + tf.constant(_TINY, squared.dtype))
         return self.strength * tf.reduce_sum(self.penalty(norms))
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal regularizer."""
-        return {
-            "strength": self.strength,
-            "block_size": list(self.block_size),
-        }
 
-
-def _register_with_tf_keras(cls: type) -> None:
-    # tf_keras loads no regularizer but those it has been told of.
-    tf_keras = sys.modules.get("tf_keras")
-    name = f"tfmot_sapp>{cls.__name__}"
-    if tf_keras is not None and name not in tf_keras.utils.get_custom_objects():
-        tf_keras.saving.register_keras_serializable("tfmot_sapp")(cls)
-
-
-@keras.saving.register_keras_serializable(package="tfmot_sapp")
+@dataclasses.dataclass(frozen=True, eq=False)
 class GroupLasso(BlockRegularizer):
     """`strength * sum_b ||W_b||` (Yuan and Lin 2006).
 
@@ -118,7 +101,7 @@ class GroupLasso(BlockRegularizer):
         return norms
 
 
-@keras.saving.register_keras_serializable(package="tfmot_sapp")
+@dataclasses.dataclass(frozen=True, eq=False)
 class GroupPower(BlockRegularizer):
     """`strength * sum_b ||W_b||^power`.
 
@@ -138,26 +121,19 @@ class GroupPower(BlockRegularizer):
     2.236
     """
 
-    def __init__(
-        self, strength: float, block_size: Sequence[int], power: float = 2 / 3
-    ):
-        super().__init__(strength, block_size)
-        if not (isinstance(power, (int, float)) and 0 < power < float("inf")):
-            raise ValueError(
-                f"`power` must be a positive number. Received: power={power!r}."
-            )
-        self.power = float(power)
+    power: float = 2 / 3
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        super().__post_init__()
+        self._set(power=check_real(self.power, "power", above=0))
 
     def penalty(self, norms: tf.Tensor) -> tf.Tensor:
         """Returns the powers of the norms."""
         return norms**self.power
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal regularizer."""
-        return {**super().get_config(), "power": self.power}
 
-
-@keras.saving.register_keras_serializable(package="tfmot_sapp")
+@dataclasses.dataclass(frozen=True, eq=False)
 class GroupLog(BlockRegularizer):
     """`strength * sum_b log(1 + ||W_b||)`, increasing and subadditive.
 
@@ -177,3 +153,6 @@ class GroupLog(BlockRegularizer):
     def penalty(self, norms: tf.Tensor) -> tf.Tensor:
         """Returns the logarithms of one and the norms."""
         return tf.math.log1p(norms)
+
+
+REGULARIZERS = (GroupLasso, GroupPower, GroupLog)

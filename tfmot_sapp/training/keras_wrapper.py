@@ -28,9 +28,14 @@ from tfmot_sapp.frameworks.private.keras3 import (
     stateless_scope,
     unrounded_value,
 )
+from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
-from tfmot_sapp.training.wrapper import PruneBlocksMixin, call_like
+from tfmot_sapp.training.wrapper import (
+    PruneBlocksMixin,
+    call_like,
+    refuse_to_quantize,
+)
 
 
 @keras.saving.register_keras_serializable(package="tfmot_sapp")
@@ -71,6 +76,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         min_blocks: int = 1,
         **kwargs: Any,
     ):
+        check_layer(layer)
         # Keras reads the signature of `call`, which is the wrapped layer's,
         # while it initializes.
         self.__dict__["_wrapped"] = layer
@@ -191,21 +197,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        return super().from_config(cls._restored(config), custom_objects)
-
-
-def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:
-    """Takes the place of `quantize` in what is wrapped.
-
-    Args:
-        name: Name of the layer or model.
-        *args: Ignored.
-        **kwargs: Ignored.
-
-    Raises:
-        ValueError: Always: quantizing would bypass the masks.
-    """
-    raise ValueError(
-        f"`{name}` is being pruned and cannot be quantized. Call "
-        "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
-    )
+        config, left_alone = cls._restored(config)
+        layer = super().from_config(config, custom_objects)
+        layer.note_left_alone(left_alone)
+        return layer

@@ -19,9 +19,13 @@ Any object with TF-MOT's `PruningPolicy` protocol will do, that is with
 say how many blocks a kernel must have at least (`min_blocks`).
 """
 
+import dataclasses
 from typing import Any
 
+from tfmot_sapp.base.checks import check_methods, check_whole
 
+
+@dataclasses.dataclass(frozen=True)
 class MinimumBlocks:
     """Prunes every kernel that is cut in enough blocks (arXiv 2402.17902).
 
@@ -30,6 +34,7 @@ class MinimumBlocks:
             experiments use 100, the default.
 
     Raises:
+        TypeError: If `min_blocks` is no whole number.
         ValueError: If `min_blocks` is less than 1.
 
     Example:
@@ -38,18 +43,12 @@ class MinimumBlocks:
     10
     """
 
-    def __init__(self, min_blocks: int = 100):
-        if isinstance(min_blocks, bool) or int(min_blocks) != min_blocks:
-            raise ValueError(
-                "`min_blocks` must be a whole number. "
-                f"Received: min_blocks={min_blocks!r}."
-            )
-        if min_blocks < 1:
-            raise ValueError(
-                "`min_blocks` must be at least 1. "
-                f"Received: min_blocks={min_blocks}."
-            )
-        self.min_blocks = int(min_blocks)
+    min_blocks: int = 100
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        min_blocks = check_whole(self.min_blocks, "min_blocks", least=1)
+        object.__setattr__(self, "min_blocks", min_blocks)
 
     def allow_pruning(self, layer: Any) -> bool:
         """Allows every layer; the number of blocks decides."""
@@ -59,20 +58,17 @@ class MinimumBlocks:
         """Accepts every model."""
 
 
-def validate_policy(policy: Any) -> Any:
+def check_policy(policy: Any) -> Any:
     """Returns the policy if it follows TF-MOT's protocol.
 
     Raises:
         TypeError: If it lacks one of the two methods.
     """
-    if isinstance(policy, type) or not all(
-        callable(getattr(policy, method, None))
-        for method in ("allow_pruning", "ensure_model_supports_pruning")
-    ):
-        raise TypeError(
-            "`pruning_policy` must have the methods `allow_pruning(layer)` and "
-            "`ensure_model_supports_pruning(model)` of TF-MOT's "
-            "`PruningPolicy`, such as `tfmot_sapp.MinimumBlocks(100)`. "
-            f"Received: {policy!r}."
-        )
-    return policy
+    return check_methods(
+        policy,
+        "pruning_policy",
+        ("allow_pruning", "ensure_model_supports_pruning"),
+        "have the methods `allow_pruning(layer)` and "
+        "`ensure_model_supports_pruning(model)` of TF-MOT's `PruningPolicy`, "
+        "such as `tfmot_sapp.MinimumBlocks(100)`",
+    )

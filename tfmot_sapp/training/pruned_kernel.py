@@ -16,7 +16,7 @@
 
 The layer's wrapper makes one `PrunedKernel` for each kernel it prunes. The
 training graph reads it (`effective`), and between steps the host changes it
-(`set_mask`, `revive`, `fold`). Variables may be of either Keras: they are read
+(`set_mask`, `zero_masked`). Variables may be of either Keras: they are read
 with `tf.convert_to_tensor` and written with `assign`.
 """
 
@@ -78,16 +78,20 @@ class PrunedKernel:
         """The kernel's variable."""
         return self.kernel.variable
 
-    def effective(self, weights: tf.Tensor, training: bool) -> tf.Tensor:
+    def effective(
+        self, weights: tf.Tensor, training: bool, mask: Any = None
+    ) -> tf.Tensor:
         """Returns what the layer multiplies with, for weights given.
 
         Args:
             weights: The kernel's value.
             training: Whether the layer runs in training mode.
+            mask: A mask to multiply with. Defaults to `None`: the one in force.
         """
+        mask = self.mask if mask is None else mask
         product = self.scorer.effective_kernel(
             weights,
-            tf.cast(tf.convert_to_tensor(self.mask), weights.dtype),
+            tf.cast(tf.convert_to_tensor(mask), weights.dtype),
             {
                 name: tf.cast(tf.convert_to_tensor(variable), weights.dtype)
                 for name, variable in self.state.items()
@@ -136,9 +140,14 @@ class PrunedKernel:
         }
         return self.scorer.penalty(state, self.grid)
 
-    def folded(self) -> tf.Tensor:
-        """Returns the weights with factor and mask multiplied in."""
-        return self.effective(tf.convert_to_tensor(self.variable), False)
+    def folded(self, mask: np.ndarray | None = None) -> tf.Tensor:
+        """Returns the weights with factor and mask multiplied in.
+
+        Args:
+            mask: The mask. Defaults to `None`: the one in force.
+        """
+        weights = tf.convert_to_tensor(self.variable)
+        return self.effective(weights, False, mask)
 
     def mask_array(self) -> np.ndarray:
         """Returns the mask in force as a boolean array."""
@@ -154,12 +163,22 @@ class PrunedKernel:
         Args:
             slots: The optimizer's variables for the kernel, by name.
         """
-        scores = np.asarray(self.scorer.score(self._view(slots)))
+        scores = self.scorer.score(self._view(slots))
+        scores = np.asarray(scores, np.float64)
         if scores.shape != self.grid.cells:
             raise ValueError(
                 f"{type(self.scorer).__name__}.score must return one value per "
                 f"block, an array of shape {self.grid.cells} for "
                 f"`{self.name}`. Received: an array of shape {scores.shape}."
+            )
+        if np.any(np.isnan(scores)) and np.all(
+            np.isfinite(host_value(self.variable))
+        ):
+            # Where training has diverged the scores are not to blame.
+            raise ValueError(
+                f"{type(self.scorer).__name__}.score must return numbers. "
+                f"Received: NaN for {int(np.isnan(scores).sum())} of "
+                f"{scores.size} blocks of `{self.name}`."
             )
         return scores
 

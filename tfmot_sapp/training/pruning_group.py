@@ -18,21 +18,17 @@ Layers that share a schedule and an allocation are pruned together
 (`PruningGroup`): the allocation sees all their scores at once.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.registry import serialize
+from tfmot_sapp.base.settings import value_key
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import host_value
-from tfmot_sapp.schedules.schedule import (
-    Update,
-    end_step,
-    target_sparsity,
-    updates_between,
-)
+from tfmot_sapp.schedules.due_updates import DueUpdates
+from tfmot_sapp.schedules.schedule import end_step, target_sparsity
+from tfmot_sapp.schedules.updates import Update
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
 from tfmot_sapp.training.wrapper import PruneBlocksMixin
 from tfmot_sapp.units.connections import Connection, find_connections
@@ -85,6 +81,7 @@ class PruningGroup:
     ):
         self.layers = tuple(layers)
         self.schedule = layers[0].pruning_schedule
+        self._due = DueUpdates(self.schedule)
         self.allocation = layers[0].allocation
         self.kernels = _by_unique_name(
             [kernel for layer in layers for kernel in layer.pruned_kernels]
@@ -112,7 +109,7 @@ class PruningGroup:
         Returns:
             The updates that were made.
         """
-        updates = updates_between(self.schedule, self.step, step)
+        updates = self._due.between(self.step, step)
         for update in updates:
             self.apply(update, slots_of)
         self.step = max(self.step, step)
@@ -151,18 +148,25 @@ class PruningGroup:
         A schedule that has not come to its end keeps its own masks beside
         these, so training can go on as if it had not stopped.
         """
-        target = target_sparsity(self.schedule)
-        if target is None:
-            masks = {
-                name: kernel.mask_array() if own is None else own
-                for name, kernel in self.kernels.items()
-                for own in [kernel.own_mask()]
-            }
-        else:
-            masks = self._select(target, slots_of)
+        masks = self.final_masks(slots_of)
         for name, kernel in self.kernels.items():
             if np.any(masks[name] != kernel.mask_array()):
                 kernel.set_final_mask(masks[name])
+
+    def final_masks(self, slots_of: SlotLookup) -> dict[str, np.ndarray]:
+        """Returns masks at the schedule's target, wherever training is.
+
+        Args:
+            slots_of: Looks up the optimizer's variables of a kernel.
+        """
+        target = target_sparsity(self.schedule)
+        if target is not None:
+            return self._select(target, slots_of)
+        return {
+            name: kernel.mask_array() if own is None else own
+            for name, kernel in self.kernels.items()
+            for own in [kernel.own_mask()]
+        }
 
     def resume(self) -> None:
         """Puts the schedule's own masks back in force."""
@@ -234,9 +238,31 @@ class PruningGroup:
                 masks, scores, alive, self.connections
             )
         return {
-            name: np.moveaxis(mask, _INPUT_OUTPUT, self.kernels[name].axes)
-            for name, mask in masks.items()
+            name: np.moveaxis(
+                self._checked(masks, name, score.shape),
+                _INPUT_OUTPUT,
+                self.kernels[name].axes,
+            )
+            for name, score in scores.items()
         }
+
+    def _checked(
+        self, masks: Any, name: str, shape: tuple[int, ...]
+    ) -> np.ndarray:
+        made = type(self.allocation).__name__
+        if not isinstance(masks, Mapping) or name not in masks:
+            raise ValueError(
+                f"{made} must return a dictionary with one mask per kernel. "
+                f"Received: {masks!r}, without a mask for `{name}`."
+            )
+        mask = np.asarray(masks[name])
+        if mask.shape != shape or mask.dtype != bool:
+            raise ValueError(
+                f"{made} must return boolean masks shaped like the scores, "
+                f"{shape} for `{name}`. Received: an array of shape "
+                f"{mask.shape} and type {mask.dtype}."
+            )
+        return mask
 
 
 _INPUT_OUTPUT = (-2, -1)
@@ -249,10 +275,11 @@ def pruning_groups(model: Any) -> list[PruningGroup]:
         model: A model, a layer or a list of layers. Pruned layers that are not
             built yet or have no pruned kernel are left out.
     """
-    groups: dict[str, list[PruneBlocksMixin]] = {}
+    groups: dict[tuple[str, str], list[PruneBlocksMixin]] = {}
     for layer in pruned_layers(model):
         if layer.pruned_kernels:
-            key = _group_key(layer)
+            pieces = layer.pruning_schedule, layer.allocation
+            key = value_key(pieces[0]), value_key(pieces[1])
             groups.setdefault(key, []).append(layer)
     connections = []
     if any(group[0].allocation.uses_connections for group in groups.values()):
@@ -262,18 +289,6 @@ def pruning_groups(model: Any) -> list[PruningGroup]:
             {k.name: k for layer in layers for k in layer.pruned_kernels},
         )
     return [PruningGroup(group, connections) for group in groups.values()]
-
-
-def _group_key(layer: PruneBlocksMixin) -> str:
-    try:
-        return json.dumps(
-            [serialize(layer.pruning_schedule), serialize(layer.allocation)],
-            sort_keys=True,
-            default=repr,
-        )
-    except TypeError:
-        # A schedule without a config can be used, though not saved.
-        return f"{id(layer.pruning_schedule)}"
 
 
 def _by_unique_name(kernels: Sequence[PrunedKernel]) -> dict[str, PrunedKernel]:

@@ -82,11 +82,24 @@ def _remembered(model: Any) -> Sequence[Row] | None:
     ]
 
 
-def pruning_rows(model: Any) -> list[Row]:
-    """Returns one `Row` for each kernel of a model, pruned or not."""
-    reasons = dict(record_of(model).skipped) if is_model(model) else {}
-    if not pruned_layers(model):
-        return _zero_rows(model, reasons)
+def pruning_rows(
+    model: Any, masks: Mapping[int, np.ndarray] | None = None
+) -> list[Row]:
+    """Returns one `Row` for each kernel of a model, pruned or not.
+
+    Args:
+        model: A model, a layer or a list of layers.
+        masks: Masks by the `id` of their `PrunedKernel`. Defaults to `None`:
+            those in force.
+    """
+    wrapped = pruned_layers(model)
+    if not wrapped:
+        found = record_of(model).skipped if is_model(model) else ()
+        return _zero_rows(model, dict(found))
+    reasons = {
+        name: why for layer in wrapped for name, why in layer.left_alone.items()
+    }
+    masks = masks or {}
     rows = []
     inside: set[int] = set()
     for layer in flatten_layers(model):
@@ -94,7 +107,10 @@ def pruning_rows(model: Any) -> list[Row]:
             continue
         if isinstance(layer, PruneBlocksMixin):
             inside.update(map(id, all_layers(layer)))
-            rows += [_pruned_row(kernel) for kernel in layer.pruned_kernels]
+            rows += [
+                _pruned_row(kernel, masks.get(id(kernel), kernel.mask_array()))
+                for kernel in layer.pruned_kernels
+            ]
             for name, why in layer.skipped_kernels:
                 reasons.setdefault(name, why)
         elif not is_model(layer) and layer.built:
@@ -103,8 +119,7 @@ def pruning_rows(model: Any) -> list[Row]:
     return rows
 
 
-def _pruned_row(kernel: Any) -> Row:
-    mask = kernel.mask_array()
+def _pruned_row(kernel: Any, mask: np.ndarray) -> Row:
     return Row(
         name=kernel.name,
         shape=kernel.grid.shape,

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.checks import check_pathlike, check_whole
 from tfmot_sapp.frameworks.optimizers import iterations
 from tfmot_sapp.training.callback import TrainingCallback
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
@@ -64,18 +65,18 @@ class PruningSummaries(TrainingCallback):
         self, log_dir: str | os.PathLike, update_freq: int | str = "epoch"
     ):
         super().__init__()
-        if not os.fspath(log_dir):
-            raise ValueError(
-                "`log_dir` must name a directory. Received: an empty path."
-            )
-        whole = isinstance(update_freq, int) and update_freq > 0
-        if update_freq != "epoch" and not whole:
-            raise ValueError(
-                '`update_freq` must be "epoch" or a positive number of '
-                f"batches. Received: update_freq={update_freq!r}."
-            )
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = check_pathlike(log_dir, "log_dir", "a directory")
         self.update_freq = update_freq
+        if update_freq != "epoch":
+            try:
+                self.update_freq = check_whole(
+                    update_freq, "update_freq", least=1
+                )
+            except TypeError as error:
+                raise ValueError(
+                    '`update_freq` must be "epoch" or a positive number of '
+                    f"batches. Received: update_freq={update_freq!r}."
+                ) from error
         self._writer: Any = None
         self._batches = 0
 

@@ -27,6 +27,7 @@ from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.frameworks.kernels import Kernel
 from tfmot_sapp.frameworks.private.tf_keras2 import is_saving, without_autocast
 from tfmot_sapp.frameworks.tf_keras_building import build_by_call
+from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
 from tfmot_sapp.training.wrapper import PruneBlocksMixin, call_like
@@ -72,6 +73,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         min_blocks: int = 1,
         **kwargs: Any,
     ):
+        check_layer(layer)
         kwargs.setdefault("name", f"prune_blocks_{layer.name}")
         kwargs.setdefault("dtype", layer.dtype_policy)
         # tf_keras reads the signature of `call` while it initializes, and puts
@@ -158,7 +160,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        config = cls._restored(config)
+        config, left_alone = cls._restored(config)
         # tf_keras's own `Wrapper` looks for the format in the wrong place, and
         # does not find registered layers then.
         inner = config.pop("layer")
@@ -167,7 +169,9 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
             custom_objects=custom_objects,
             use_legacy_format="module" not in inner,
         )
-        return cls(layer, **config)
+        wrapper = cls(layer, **config)
+        wrapper.note_left_alone(left_alone)
+        return wrapper
 
 
 @contextlib.contextmanager

@@ -16,10 +16,12 @@
 
 from typing import Any
 
+from tfmot_sapp.base.checks import check_methods
 from tfmot_sapp.frameworks.optimizers import (
     continue_schedule,
     iterations,
     reset_optimizer,
+    restore_schedule,
     slots_of,
 )
 from tfmot_sapp.frameworks.which_keras import host_value, is_model
@@ -65,6 +67,7 @@ class UpdatePruningStep(TrainingCallback):
             `None`: the model's.
 
     Raises:
+        TypeError: If `optimizer` is none.
         ValueError: When training begins and the model has no pruned layer.
 
     Example:
@@ -84,6 +87,14 @@ class UpdatePruningStep(TrainingCallback):
 
     def __init__(self, optimizer: Any = None):
         super().__init__()
+        if optimizer is not None:
+            check_methods(
+                optimizer,
+                "optimizer",
+                ["apply_gradients", "get_config"],
+                "be an optimizer of Keras 3 or tf_keras, such as "
+                "`keras.optimizers.Adam()`",
+            )
         self._given_optimizer = optimizer
         self._groups: list[PruningGroup] | None = None
         self._own_step = 0
@@ -146,6 +157,8 @@ class UpdatePruningStep(TrainingCallback):
                 for kernel in group.kernels.values():
                     kernel.zero_masked()
         self._save_step()
+        if self._optimizer is not None:
+            restore_schedule(self._optimizer)
 
     def _save_step(self) -> None:
         for group in self._find_groups():

@@ -21,24 +21,25 @@ for Keras 3, `tf_keras_wrapper.py` for tf_keras.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.allocations.allocation import Allocation, validate_allocation
+from tfmot_sapp.allocations.allocation import Allocation, check_allocation
 from tfmot_sapp.allocations.uniform_allocation import UniformAllocation
+from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.base.registry import deserialize, serialize
-from tfmot_sapp.blocks.block_size import BlockSize, validate_block_size
+from tfmot_sapp.blocks.block_size import BlockSize, check_extents
 from tfmot_sapp.frameworks.kernels import (
     Kernel,
     find_kernels,
     kernel_name,
     why_no_kernels,
 )
-from tfmot_sapp.schedules.schedule import target_sparsity, validate_schedule
-from tfmot_sapp.scorers.scorer import Scorer, StateSpec, validate_scorer
+from tfmot_sapp.schedules.schedule import check_schedule, target_sparsity
+from tfmot_sapp.scorers.scorer import Scorer, StateSpec, check_scorer
 from tfmot_sapp.scorers.sequential_attention import SequentialAttention
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
 
@@ -74,15 +75,21 @@ class PruneBlocksMixin:
         allocation: Allocation | None,
         min_blocks: int,
     ) -> None:
-        self.pruning_schedule = validate_schedule(pruning_schedule)
-        self.block_size = validate_block_size(block_size)
-        self.scorer = validate_scorer(scorer or SequentialAttention())
-        self.allocation = validate_allocation(allocation or UniformAllocation())
-        self.min_blocks = int(min_blocks)
+        self.pruning_schedule = check_schedule(pruning_schedule)
+        self.block_size = check_extents(block_size)
+        self.scorer = check_scorer(
+            SequentialAttention() if scorer is None else scorer
+        )
+        self.allocation = check_allocation(
+            UniformAllocation() if allocation is None else allocation
+        )
+        self.min_blocks = check_whole(min_blocks, "min_blocks", least=1)
         # Tuples, because Keras would turn a list into one that it tracks.
         self._kernels: tuple[PrunedKernel, ...] = ()
         self._skipped: tuple[tuple[str, str], ...] = ()
+        self._left_alone: tuple[tuple[str, str], ...] = ()
         self._driven = False
+        self._released = False
 
     @property
     def pruned_kernels(self) -> tuple[PrunedKernel, ...]:
@@ -93,6 +100,22 @@ class PruneBlocksMixin:
     def skipped_kernels(self) -> tuple[tuple[str, str], ...]:
         """Names of kernels that are left alone, each with the reason."""
         return self._skipped
+
+    @property
+    def left_alone(self) -> dict[str, str]:
+        """Names of other layers of the model, each with why it is not pruned.
+
+        One of a model's wrappers notes them, so that they are saved with it.
+        """
+        return dict(self._left_alone)
+
+    def note_left_alone(self, reasons: Mapping[str, str]) -> None:
+        """Notes why other layers of the model are not pruned.
+
+        Args:
+            reasons: The reasons by name.
+        """
+        self._left_alone = tuple(reasons.items())
 
     @property
     def target_sparsity(self) -> float | None:
@@ -209,8 +232,14 @@ class PruneBlocksMixin:
             if penalty is not None:
                 self.add_loss(penalty)
 
+    @property
+    def released(self) -> bool:
+        """Whether the wrapped layer has been given back."""
+        return self._released
+
     def release(self) -> Any:
         """Gives the wrapped layer back."""
+        self._released = True
         return self.layer
 
     def drive(self) -> None:
@@ -234,15 +263,34 @@ class PruneBlocksMixin:
             "scorer": serialize(self.scorer),
             "allocation": serialize(self.allocation),
             "min_blocks": self.min_blocks,
+            **({"left_alone": self.left_alone} if self._left_alone else {}),
         }
 
     @staticmethod
-    def _restored(config: dict[str, Any]) -> dict[str, Any]:
+    def _restored(
+        config: dict[str, Any],
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Returns a constructor's arguments, and what else a config holds.
+
+        Raises:
+            ValueError: If a piece is not one of a registered class.
+        """
         config = dict(config)
-        for key in ("pruning_schedule", "scorer", "allocation"):
-            if isinstance(config.get(key), dict):
-                config[key] = deserialize(config[key])
-        return config
+        pieces = {
+            "pruning_schedule": check_schedule,
+            "scorer": check_scorer,
+            "allocation": check_allocation,
+        }
+        for key, check in pieces.items():
+            if config.get(key) is not None:
+                piece = deserialize(config[key])
+                try:
+                    config[key] = check(piece)
+                except TypeError as error:
+                    raise ValueError(
+                        f"The file of the pruned layer is damaged: {error}"
+                    ) from error
+        return config, config.pop("left_alone", {})
 
 
 class _Unpruned(Scorer):
@@ -261,6 +309,23 @@ class _Unpruned(Scorer):
         training: bool,
     ) -> tf.Tensor:
         return kernel
+
+
+def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:
+    """Takes the place of `quantize` in what is wrapped.
+
+    Args:
+        name: Name of the layer or model.
+        *args: Ignored.
+        **kwargs: Ignored.
+
+    Raises:
+        ValueError: Always: quantizing would bypass the masks.
+    """
+    raise ValueError(
+        f"`{name}` is being pruned and cannot be quantized. Call "
+        "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
+    )
 
 
 def why_skip(

@@ -37,7 +37,7 @@ from tfmot_sapp.frameworks.flops import calls_of_model
 from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.private.attention import number_of_heads
 from tfmot_sapp.frameworks.private.layers import layers_inside, operation_name
-from tfmot_sapp.frameworks.which_keras import host_value
+from tfmot_sapp.frameworks.which_keras import check_model, host_value
 from tfmot_sapp.units.carriers import (
     LeftAloneError,
     carry,
@@ -175,6 +175,7 @@ def find_groups(model: Any) -> Groups:
     >>> find_groups(model).groups[0].name, find_groups(model).left_alone
     ('hidden', {'out': 'its units are an output of the model'})
     """
+    check_model(model)
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "

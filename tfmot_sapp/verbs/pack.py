@@ -14,13 +14,13 @@
 # ==============================================================================
 """`pack_blocks`: a model that stores and multiplies only the kept blocks.
 
-Packing is a small compiler. It reads a Keras model into a graph
-(`read_keras.py`), folds batch norms, appends activations and additions to the
-layers they follow, folds constant channels away and drops what nothing reads
-(`passes.py`); chooses for every layer how to compute it and for every
-activation whether it is one tensor or a list of pieces (`choosing.py`, with the
-costs in `cost.py`, or by timing, `tuning.py`); and writes a Keras model of
-packed layers (`emit.py`, `packed_layers.py`, `lowerings.py`).
+Packing is a small compiler (`compiler/pipeline.py`). It reads a Keras model
+into a graph (`readers/`), folds batch norms and appends activations and
+additions to the layers they follow (`passes/`), folds constant channels away
+and drops what nothing reads (`analysis/`); chooses for every layer how to
+compute it and for every activation whether it is one tensor or a list of pieces
+(`choose/`, by the costs of the target or by timing, `export/tuning.py`); and
+writes a Keras model of packed layers (`emit/`, `lowerings/`).
 
 It looks only at zeros in weights, so it serves any model, however it was
 pruned:
@@ -32,18 +32,23 @@ sapp.export_tflite(packed, "packed.tflite")
 ```
 """
 
-import numbers
 from typing import Any
 
-from tfmot_sapp.compiler.choose.cost import Machine
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
-from tfmot_sapp.compiler.emit.packing_rows import packing_of
-from tfmot_sapp.compiler.packing import dense_model, packed_model
-from tfmot_sapp.export.tuning import Tuning, fastest
+from tfmot_sapp.base.checks import check_instance, check_whole
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
+from tfmot_sapp.compiler.emit.packing_report import packing_of
+from tfmot_sapp.compiler.pipeline import dense_model, packed_model
+from tfmot_sapp.export.tuning import (
+    Tuning,
+    assumed_costs,
+    fastest,
+    target_of,
+)
 from tfmot_sapp.frameworks.calls import is_graph
 from tfmot_sapp.frameworks.private.keras3 import build_shapes_of
 from tfmot_sapp.frameworks.private.layers import layers_inside
-from tfmot_sapp.frameworks.which_keras import is_model, keras_of
+from tfmot_sapp.frameworks.which_keras import check_model, keras_of
+from tfmot_sapp.targets.cpu_target import CpuTarget
 
 __all__ = ["Tuning", "pack_blocks", "packing_of"]
 
@@ -95,12 +100,17 @@ def pack_blocks(
     if not is_graph(model):
         model = _traced(model, keras)
     if tune is None:
-        return packed_model(model, keras, batch_size, Machine())
+        return packed_model(model, keras, batch_size, CpuTarget())
+    target = target_of(tune)
     candidates = [
-        packed_model(model, keras, batch_size, machine)
-        for machine in tune.machines()
+        dense_model(model, keras, target),
+        packed_model(model, keras, batch_size, target, pieces_allowed=False),
+        *(
+            packed_model(model, keras, batch_size, target, costs)
+            for costs in assumed_costs(tune)
+        ),
     ]
-    return fastest([dense_model(model, keras), *candidates], batch_size, tune)
+    return fastest(candidates, batch_size, tune)
 
 
 def _traced(model: Any, keras: Any) -> Any:
@@ -128,25 +138,14 @@ def _is_shape(shape: Any) -> bool:
 
 
 def _check(model: Any, batch_size: Any, tune: Any) -> None:
-    if not is_model(model):
-        raise TypeError(
-            "`model` must be a Keras model (`keras` or `tf_keras`). Received: "
-            f"{model!r} of type {type(model).__name__}."
-        )
-    if isinstance(batch_size, bool) or not isinstance(
-        batch_size, numbers.Integral
-    ):
-        raise TypeError(
-            f"`batch_size` must be an integer. Received: {batch_size!r}."
-        )
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be at least 1. Received: {batch_size}."
-        )
-    if tune is not None and not isinstance(tune, Tuning):
-        raise TypeError(
-            "`tune` must be `None` or a `Tuning`. Received: "
-            f"{tune!r}. Pass `tune=Tuning()` to time candidates."
+    check_model(model)
+    check_whole(batch_size, "batch_size", least=1)
+    if tune is not None:
+        check_instance(
+            tune,
+            "tune",
+            Tuning,
+            "`None` or a `tfmot_sapp.Tuning`, which times candidates",
         )
     for layer in layers_inside(model):
         if type(layer).__name__ == "PruneBlocks":

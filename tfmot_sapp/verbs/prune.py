@@ -15,17 +15,19 @@
 """`prune_blocks`: wrap with one call."""
 
 import contextlib
+import dataclasses
 import functools
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import keras
-
-from tfmot_sapp.allocations.allocation import Allocation, validate_allocation
+from tfmot_sapp.allocations.allocation import Allocation, check_allocation
+from tfmot_sapp.base.patterns import check_patterns
 from tfmot_sapp.blocks.block_size import (
+    BlockSize,
     BlockSizeLike,
+    check_block_size,
     resolve_block_size,
-    validate_block_size,
 )
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.kernels import (
@@ -35,19 +37,22 @@ from tfmot_sapp.frameworks.kernels import (
     why_no_kernels,
 )
 from tfmot_sapp.frameworks.layers.table import may_have_kernels
-from tfmot_sapp.frameworks.pruning_record import record_skipped
-from tfmot_sapp.frameworks.which_keras import is_layer, is_model, keras_of
-from tfmot_sapp.schedules.schedule import validate_schedule
-from tfmot_sapp.scorers.scorer import Scorer, validate_scorer
-from tfmot_sapp.training.block_regularizers import (
-    GroupLasso,
-    GroupLog,
-    GroupPower,
+from tfmot_sapp.frameworks.which_keras import (
+    host_value,
+    is_layer,
+    is_model,
+    keras_of,
 )
-from tfmot_sapp.training.keras_wrapper import PruneBlocks, refuse_to_quantize
-from tfmot_sapp.training.policy import MinimumBlocks, validate_policy
+from tfmot_sapp.schedules.schedule import check_schedule
+from tfmot_sapp.scorers.scorer import Scorer, check_scorer
+from tfmot_sapp.training.block_regularizers import REGULARIZERS
+from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
-from tfmot_sapp.training.wrapper import PruneBlocksMixin, why_skip
+from tfmot_sapp.training.wrapper import (
+    PruneBlocksMixin,
+    refuse_to_quantize,
+    why_skip,
+)
 
 
 def prune_blocks(
@@ -109,25 +114,22 @@ def prune_blocks(
     'prune_blocks_hidden'
     """
     settings = _Settings(
-        pruning_schedule=validate_schedule(pruning_schedule),
-        block_size=validate_block_size(block_size),
-        scorer=None if scorer is None else validate_scorer(scorer),
+        pruning_schedule=check_schedule(pruning_schedule),
+        block_size=check_block_size(block_size),
+        scorer=None if scorer is None else check_scorer(scorer),
         allocation=(
-            None if allocation is None else validate_allocation(allocation)
+            None if allocation is None else check_allocation(allocation)
         ),
         pruning_policy=(
-            None if pruning_policy is None else validate_policy(pruning_policy)
+            None if pruning_policy is None else check_policy(pruning_policy)
         ),
     )
-    _validate_to_prune(to_prune)
+    _check_to_prune(to_prune)
     if isinstance(to_prune, (list, tuple)):
-        return _prune_list(to_prune, settings)
+        return _prune_layers(to_prune, settings)
     if is_model(to_prune):
         return _prune_model(to_prune, settings)
-    wrapped, reasons = _wrap(to_prune, to_prune, settings)
-    if wrapped is to_prune:
-        raise ValueError(_nothing_to_prune(reasons))
-    return wrapped
+    return _prune_layers([to_prune], settings)[0]
 
 
 def prune_scope() -> contextlib.AbstractContextManager:
@@ -147,10 +149,7 @@ def prune_scope() -> contextlib.AbstractContextManager:
         if name in sys.modules:
             known = {
                 "PruneBlocks": wrapper_class(sys.modules[name]),
-                **{
-                    f"tfmot_sapp>{cls.__name__}": cls
-                    for cls in (GroupLasso, GroupLog, GroupPower)
-                },
+                **{f"tfmot_sapp>{cls.__name__}": cls for cls in REGULARIZERS},
             }
             saving = sys.modules[name].saving
             scope.enter_context(saving.custom_object_scope(known))
@@ -167,116 +166,174 @@ def wrapper_class(owner: Any) -> type[PruneBlocksMixin]:
         from tfmot_sapp.training import tf_keras_wrapper
 
         return tf_keras_wrapper.PruneBlocks
-    return PruneBlocks
+    from tfmot_sapp.training import keras_wrapper
+
+    return keras_wrapper.PruneBlocks
 
 
+@dataclasses.dataclass(frozen=True)
 class _Settings:
-    """The validated arguments of one call of `prune_blocks`."""
+    """The checked arguments of one call of `prune_blocks`."""
 
-    def __init__(self, **settings: Any):
-        self.pruning_schedule = settings["pruning_schedule"]
-        self.block_size = settings["block_size"]
-        self.scorer = settings["scorer"]
-        self.allocation = settings["allocation"]
-        self.pruning_policy = settings["pruning_policy"]
+    pruning_schedule: Any
+    block_size: BlockSizeLike
+    scorer: Scorer | None
+    allocation: Allocation | None
+    pruning_policy: Any
 
     @property
     def min_blocks(self) -> int:
         return getattr(self.pruning_policy, "min_blocks", 1)
 
+    def check_names(
+        self, layers: Collection[str], wrappers: Sequence[Any], others: Any
+    ) -> None:
+        """Checks that what is said of single layers and kernels is of some.
 
-def _prune_list(layers: Any, settings: _Settings) -> list[Any]:
-    wrapped = []
-    reasons: dict[str, str] = {}
-    for layer in layers:
-        result, why = _wrap(layer, layer, settings)
-        wrapped.append(result)
-        reasons.update(why)
-    if not any(isinstance(layer, PruneBlocksMixin) for layer in wrapped):
-        raise ValueError(_nothing_to_prune(reasons))
-    return wrapped
+        Args:
+            layers: The layers' names.
+            wrappers: The pruned layers.
+            others: The names of kernels that are not pruned.
+        """
+        if isinstance(self.block_size, Mapping):
+            check_patterns(self.block_size, layers, "block_size")
+        if self.allocation is None or not all(w.built for w in wrappers):
+            # The kernels of layers without weights have no names yet.
+            return
+        kernels = [k.name for w in wrappers for k in w.pruned_kernels]
+        skipped = [name for w in wrappers for name, _ in w.skipped_kernels]
+        self.allocation.check_names({*kernels, *skipped, *others})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """What is to be done with one layer.
+
+    Attributes:
+        block_size: The block size to wrap it with; `None` leaves it alone.
+        skipped: The kernels left alone, by name, each with the reason.
+    """
+
+    block_size: BlockSize | None = None
+    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def _prune_layers(layers: Sequence[Any], settings: _Settings) -> list[Any]:
+    """Wraps layers themselves, all of them or, on an error, none."""
+    plans = {id(layer): _plan(layer, settings) for layer in layers}
+    before = [
+        (kernel.variable, host_value(kernel.variable))
+        for layer in layers
+        if layer.built and plans[id(layer)].block_size is not None
+        for kernel in find_kernels(layer)
+    ]
+    made: dict[int, Any] = {}
+    try:
+        for layer in layers:
+            plan = plans[id(layer)]
+            if plan.block_size is not None and id(layer) not in made:
+                made[id(layer)] = _wrapped(layer, plan, settings)
+        reasons = {
+            name: why
+            for plan in plans.values()
+            for name, why in plan.skipped.items()
+        }
+        if not made:
+            raise ValueError(_nothing_to_prune(reasons))
+        names = [layer.name for layer in layers]
+        settings.check_names(names, list(made.values()), reasons)
+    except BaseException:
+        for wrapper in made.values():
+            wrapper.release()
+        for variable, value in before:
+            variable.assign(value)
+        raise
+    return [made.get(id(layer), layer) for layer in layers]
 
 
 def _prune_model(model: Any, settings: _Settings) -> Any:
     if settings.pruning_policy is None:
-        settings.pruning_policy = MinimumBlocks()
+        settings = dataclasses.replace(settings, pruning_policy=MinimumBlocks())
     settings.pruning_policy.ensure_model_supports_pruning(model)
     reasons: dict[str, str] = {}
+    names: list[str] = []
 
     def replace(layer: Any, copy: Copy) -> Any:
-        wrapped, why = _wrap(layer, copy(layer), settings)
-        reasons.update(why)
-        return wrapped
+        plan = _plan(layer, settings)
+        names.append(layer.name)
+        reasons.update(plan.skipped)
+        if plan.block_size is None:
+            return copy(layer)
+        return _wrapped(copy(layer), plan, settings)
 
     pruned = Cloner(replace).clone(model)
-    if not pruned_layers(pruned):
+    wrappers = pruned_layers(pruned)
+    if not wrappers:
         raise ValueError(_nothing_to_prune(reasons))
-    for layer in pruned_layers(pruned):
+    settings.check_names(names, wrappers, reasons)
+    for layer in wrappers:
         # The weights have been copied since the wrappers were built.
         for kernel in layer.pruned_kernels:
             kernel.prepare()
-    record_skipped(pruned, reasons)
+    wrappers[0].note_left_alone(reasons)
     if hasattr(pruned, "quantize"):
         # Before any of its layers are.
         pruned.quantize = functools.partial(refuse_to_quantize, pruned.name)
     return pruned
 
 
-def _wrap(
-    original: Any, copy: Any, settings: _Settings
-) -> tuple[Any, dict[str, str]]:
-    """Wraps a layer's copy if the original is to be pruned.
-
-    Returns:
-        The wrapper, or the copy itself; and the kernels left alone, by name,
-        each with the reason.
-    """
-    name = original.name
-    owner = keras_of(original)
-    if isinstance(original, owner.layers.InputLayer):
-        return copy, {}
+def _plan(layer: Any, settings: _Settings) -> _Plan:
+    """Decides whether a layer is wrapped, and with which block size."""
+    name = layer.name
+    if isinstance(layer, keras_of(layer).layers.InputLayer):
+        return _Plan()
     policy = settings.pruning_policy
-    block_size = resolve_block_size(settings.block_size, name, original)
-    if original.built:
-        kernels = find_kernels(original)
-        if not kernels:
-            if not has_matrices(original):
-                return copy, {}
-            return copy, {name: why_no_kernels(original)}
-        if block_size is None:
-            return copy, {name: "no block size given for it"}
-        if policy is not None and not policy.allow_pruning(original):
-            return copy, {name: f"not allowed by {type(policy).__name__}"}
-        reasons = {
-            kernel_name(name, kernel, kernels): why_skip(
-                kernel, block_size, settings.min_blocks
-            )
-            for kernel in kernels
-        }
-        if all(reasons.values()):
-            return copy, reasons
-        skipped = {key: why for key, why in reasons.items() if why}
-    else:
-        if block_size is None or not may_have_kernels(original):
-            return copy, {}
-        if policy is not None and not policy.allow_pruning(original):
-            return copy, {name: f"not allowed by {type(policy).__name__}"}
-        skipped = {}
-    wrapped = wrapper_class(owner)(
-        copy,
+    block_size = resolve_block_size(settings.block_size, name, layer)
+    if not layer.built:
+        if block_size is None or not may_have_kernels(layer):
+            return _Plan()
+        if policy is not None and not policy.allow_pruning(layer):
+            return _Plan(None, {name: _not_allowed(policy)})
+        return _Plan(block_size)
+    kernels = find_kernels(layer)
+    if not kernels:
+        if not has_matrices(layer):
+            return _Plan()
+        return _Plan(None, {name: why_no_kernels(layer)})
+    if block_size is None:
+        return _Plan(None, {name: "no block size given for it"})
+    if policy is not None and not policy.allow_pruning(layer):
+        return _Plan(None, {name: _not_allowed(policy)})
+    reasons = {}
+    for kernel in kernels:
+        why = why_skip(kernel, block_size, settings.min_blocks)
+        if why:
+            reasons[kernel_name(name, kernel, kernels)] = why
+    if len(reasons) == len(kernels):
+        return _Plan(None, reasons)
+    return _Plan(block_size, reasons)
+
+
+def _not_allowed(policy: Any) -> str:
+    return f"not allowed by {type(policy).__name__}"
+
+
+def _wrapped(layer: Any, plan: _Plan, settings: _Settings) -> Any:
+    wrapper = wrapper_class(keras_of(layer))(
+        layer,
         pruning_schedule=settings.pruning_schedule,
-        block_size=block_size,
+        block_size=plan.block_size,
         scorer=settings.scorer,
         allocation=settings.allocation,
         min_blocks=settings.min_blocks,
     )
-    if copy.built:
-        wrapped.build(None)
-        wrapped.built = True
-    return wrapped, skipped
+    if layer.built:
+        wrapper.build(None)
+        wrapper.built = True
+    return wrapper
 
 
-def _validate_to_prune(to_prune: Any) -> None:
+def _check_to_prune(to_prune: Any) -> None:
     several = isinstance(to_prune, (list, tuple))
     members = to_prune if several else [to_prune]
     if not members:
@@ -290,7 +347,7 @@ def _validate_to_prune(to_prune: Any) -> None:
                 "Keras 3 or tf_keras. "
                 f"Received: {member!r} of type {type(member).__name__}."
             )
-        _validate_backend(keras_of(member))
+        _check_backend(keras_of(member))
     if pruned_layers(list(members)):
         raise ValueError(
             "`to_prune` is pruned already. Received: "
@@ -299,10 +356,10 @@ def _validate_to_prune(to_prune: Any) -> None:
         )
 
 
-def _validate_backend(owner: Any) -> None:
+def _check_backend(owner: Any) -> None:
     if owner.__name__ == "tf_keras":
         return
-    backend = keras.backend.backend()
+    backend = owner.backend.backend()
     if backend != "tensorflow":
         raise ValueError(
             "tfmot_sapp prunes Keras 3 models on the TensorFlow backend. "

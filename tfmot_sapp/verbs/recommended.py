@@ -17,6 +17,7 @@
 from typing import Any
 
 from tfmot_sapp.allocations.connected_allocation import ConnectedAllocation
+from tfmot_sapp.base.checks import check_flag
 from tfmot_sapp.schedules.early_ramp import EarlyRamp
 from tfmot_sapp.scorers.magnitude import Magnitude
 from tfmot_sapp.scorers.second_moment import SecondMoment
@@ -31,9 +32,9 @@ def recommended(
     Attention that trains with the weights, times what the optimizer knows of
     each block's worth, under one early and steep ramp, with no block that
     nothing reads or feeds. The figures, and where it does not win, are in
-    `benchmarks/RESULTS.md`; the phases of the paper (arXiv 2402.17902) are
-    `SequentialAttentionSchedule` and its presets. It wants a learning rate of
-    two to three times the dense one's, high for half of the training (see
+    `benchmarks/accuracy/RESULTS.md`; the phases of the paper (arXiv 2402.17902)
+    are `SequentialAttentionSchedule` and its presets. It wants a learning rate
+    of two to three times the dense one's, high for half of the training (see
     `EarlyRamp`), and inputs around zero.
 
     Args:
@@ -59,7 +60,7 @@ def recommended(
     ...     model, block_size=(32, 32), **recommended(0.9, end_step=1000))
     """
     scorer = SequentialAttention(times=SecondMoment())
-    if not second_moments:
+    if not check_flag(second_moments, "second_moments"):
         scorer = SequentialAttention(logit_scale=2.0, times=Magnitude())
     return {
         "pruning_schedule": EarlyRamp(target_sparsity, end_step),

@@ -14,12 +14,17 @@
 # ==============================================================================
 """`strip_pruning`: a plain Keras model with exact zeros."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.kernels import find_kernels
+from tfmot_sapp.frameworks.optimizers import slots_of
 from tfmot_sapp.frameworks.pruning_record import record_rows
 from tfmot_sapp.frameworks.which_keras import is_layer, is_model
+from tfmot_sapp.training.pruned_kernel import PrunedKernel
 from tfmot_sapp.training.pruning_group import pruned_layers, pruning_groups
 from tfmot_sapp.training.pruning_rows import pruning_rows
 from tfmot_sapp.training.wrapper import NOT_STARTED, PruneBlocksMixin
@@ -30,7 +35,8 @@ def strip_pruning(model: Any) -> Any:
 
     Factors and masks are multiplied into the kernels, so that the stripped
     model gives the wrapped one's outputs and its removed blocks are exact
-    zeros. The wrapped model stays as it is.
+    zeros. The wrapped model stays as it is, also in the midst of its training:
+    the copy is then pruned to the target as if training had ended there.
 
     Args:
         model: What `prune_blocks` returned: a model, a layer or a list of
@@ -42,7 +48,8 @@ def strip_pruning(model: Any) -> Any:
 
     Raises:
         TypeError: If `model` is no model, layer or list of layers.
-        ValueError: If it has no pruned layers.
+        ValueError: If it has no pruned layers, or a layer of its own has been
+            stripped already.
 
     Example:
 
@@ -61,29 +68,48 @@ def strip_pruning(model: Any) -> Any:
                 "`model` must be a model, a layer or a list of layers. "
                 f"Received: {member!r} of type {type(member).__name__}."
             )
-    if not pruned_layers(model):
+    wrapped = pruned_layers(model)
+    if not wrapped:
         raise ValueError(
             "`model` has no pruned layers to strip. Received: "
             f"{getattr(model, 'name', model)!r}. Pass what `prune_blocks` "
             "returned."
         )
-    _reach_target(model)
+    released = [layer.name for layer in wrapped if layer.released]
+    if released:
+        raise ValueError(
+            "`model` has layers whose wrapped layers were given back before. "
+            f"Received: {released}. Use what `strip_pruning` returned for them "
+            "the first time."
+        )
+    masks = _final_masks(model)
     if isinstance(model, (list, tuple)):
-        return [_strip_layer(layer) for layer in model]
+        return [_strip_layer(layer, masks) for layer in model]
     if not is_model(model):
-        return _strip_layer(model)
-    return _strip_model(model)
+        return _strip_layer(model, masks)
+    return _strip_model(model, masks)
 
 
-def _reach_target(model: Any) -> None:
-    # A callback behind ours, such as EarlyStopping with its best weights, may
-    # have put earlier masks back after training ended.
+def _final_masks(model: Any) -> dict[int, np.ndarray]:
+    """Returns the masks at the target, by the `id` of their kernels.
+
+    A callback behind ours, such as EarlyStopping with its best weights, may
+    have put earlier masks back after training ended; or it has not ended.
+    """
+    optimizer = getattr(model, "optimizer", None)
+
+    def lookup(kernel: PrunedKernel) -> Any:
+        return slots_of(optimizer, kernel.variable)
+
+    masks = {}
     for group in pruning_groups(model):
         if group.step != NOT_STARTED:
-            group.finalise(lambda kernel: {})
+            for name, mask in group.final_masks(lookup).items():
+                masks[id(group.kernels[name])] = mask
+    return masks
 
 
-def _strip_model(model: Any) -> Any:
+def _strip_model(model: Any, masks: Mapping[int, np.ndarray]) -> Any:
     plain: list[tuple[Any, Any]] = []
 
     def replace(layer: Any, copy: Copy) -> Any:
@@ -96,14 +122,18 @@ def _strip_model(model: Any) -> Any:
     for wrapper, layer in plain:
         kernels = {kernel.path: kernel for kernel in find_kernels(layer)}
         for pruned in wrapper.pruned_kernels:
-            kernels[pruned.kernel.path].variable.assign(pruned.folded())
-    record_rows(stripped, tuple(pruning_rows(model)))
+            folded = pruned.folded(masks.get(id(pruned)))
+            kernels[pruned.kernel.path].variable.assign(folded)
+    record_rows(stripped, tuple(pruning_rows(model, masks)))
     return stripped
 
 
-def _strip_layer(layer: Any) -> Any:
+def _strip_layer(layer: Any, masks: Mapping[int, np.ndarray]) -> Any:
     if not isinstance(layer, PruneBlocksMixin):
         return layer
+    if layer.released:
+        # It stands in the list twice.
+        return layer.layer
     for pruned in layer.pruned_kernels:
-        pruned.variable.assign(pruned.folded())
+        pruned.variable.assign(pruned.folded(masks.get(id(pruned))))
     return layer.release()

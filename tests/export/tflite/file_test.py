@@ -28,6 +28,7 @@ from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.flatbuffer import read_graph
 from tfmot_sapp.export.tflite.options import QUANTIZE
+from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.verbs.pack import pack_blocks
 
 
@@ -214,7 +215,7 @@ def test_derived_noise_explains_the_measured_error(tmp_path):
     data = [{"image": images(12)[i : i + 1]} for i in range(12)]
     expected = verify.source_outputs(served, data)
     for quantize in ("float16", "dynamic_int8", "int8"):
-        content = convert(served, quantize, None, "float32", data)
+        content = convert(served, quantize, None, "float32", data, CpuTarget())
         found = runtime.run(content, data)
         measured = np.sqrt(
             np.mean(
@@ -257,7 +258,7 @@ def test_axes_that_are_left_open(keras, tmp_path):
 def test_float32_files_have_no_rounding_noise(tmp_path):
     model = small_cnn(importlib.import_module("keras"))
     served = serving.serving_of(model, 1)
-    content = convert(served, None, None, "float32", None)
+    content = convert(served, None, None, "float32", None, CpuTarget())
 
     (found,) = noise.output_noise(content, {"image": images(1)}).values()
 

@@ -25,6 +25,7 @@ from tfmot_sapp.export import serving
 from tfmot_sapp.export.tflite import file as tflite
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
+from tfmot_sapp.targets.cpu_target import CpuTarget
 
 
 def test_what_is_no_model_is_refused(tmp_path):
@@ -98,7 +99,9 @@ def test_a_failing_check_keeps_the_file_that_was_there(
     path = tmp_path / "model.tflite"
     path.write_bytes(b"before")
     wrong = sparse_mlp(keras, sparsity=0.5)
-    content = convert(serving.serving_of(wrong, 1), None, None, "float32", None)
+    content = convert(
+        serving.serving_of(wrong, 1), None, None, "float32", None, CpuTarget()
+    )
     monkeypatch.setattr(tflite, "convert", lambda *_: content)
 
     with pytest.raises(ValueError, match="doesn't compute what `model`"):

@@ -22,6 +22,7 @@ import pytest
 from tfmot_sapp.export import serving, verify
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
+from tfmot_sapp.targets.cpu_target import CpuTarget
 
 
 def test_the_check_catches_dynamic_int8_with_the_sparse_encoding(
@@ -29,7 +30,9 @@ def test_the_check_catches_dynamic_int8_with_the_sparse_encoding(
 ):
     model = sparse_mlp(importlib.import_module("keras"))
     served = serving.serving_of(model, 1)
-    content = convert(served, "dynamic_int8", "sparse", "float32", None)
+    content = convert(
+        served, "dynamic_int8", "sparse", "float32", None, CpuTarget()
+    )
     inputs = [
         {"x": np.random.default_rng(0).normal(size=(1, 256)).astype("float32")}
     ]
@@ -39,7 +42,9 @@ def test_the_check_catches_dynamic_int8_with_the_sparse_encoding(
         verify.check_quantized(content, inputs, expected)
 
     # Without the sparse encoding the same format passes.
-    content = convert(served, "dynamic_int8", None, "float32", None)
+    content = convert(
+        served, "dynamic_int8", None, "float32", None, CpuTarget()
+    )
     verify.check_quantized(content, inputs, expected)
 
 

@@ -41,9 +41,6 @@ from tfmot_sapp.compiler.graph import (
     Value,
 )
 
-# A kernel whose blocks are narrower than this isn't cut in pieces.
-NARROWEST_BLOCK = 4
-
 
 @dataclasses.dataclass(eq=False)
 class Channels:
@@ -77,7 +74,9 @@ class Channels:
         return int(self.edges[run + 1] - self.edges[run])
 
 
-def analyse_channels(graph: Graph) -> dict[Value, Channels]:
+def analyse_channels(
+    graph: Graph, narrowest_piece: int
+) -> dict[Value, Channels]:
     """Finds runs, folds constant channels away and drops what nothing reads.
 
     A channel is constant when all weights that make it are zero. Its
@@ -86,11 +85,12 @@ def analyse_channels(graph: Graph) -> dict[Value, Channels]:
     Args:
         graph: The graph. Kernels and biases in it are replaced where constants
             are folded, and nodes that nothing reads are removed.
+        narrowest_piece: Kernels whose blocks are narrower aren't cut.
 
     Returns:
         `Channels` of every value.
     """
-    edges = _edges(graph)
+    edges = _edges(graph, narrowest_piece)
     channels: dict[Value, Channels] = {}
     for value in graph.inputs:
         channels[value] = _given(edges[value], value)
@@ -149,7 +149,7 @@ def _given(edges: np.ndarray, value: Value) -> Channels:
     return channels
 
 
-def _edges(graph: Graph) -> dict[Value, np.ndarray]:
+def _edges(graph: Graph, narrowest_piece: int) -> dict[Value, np.ndarray]:
     """Common edges of all values whose channels correspond."""
     found: dict[Value, set[int]] = {}
     for value in _values(graph):
@@ -159,7 +159,7 @@ def _edges(graph: Graph) -> dict[Value, np.ndarray]:
             if node.shared is not None:
                 continue
             structure = block_structure(node.core.by_tap() != 0)
-            if min(structure.block_shape) < NARROWEST_BLOCK:
+            if min(structure.block_shape) < narrowest_piece:
                 continue
             found[node.inputs[0]] |= set(structure.in_edges)
             found[node.output] |= set(structure.out_edges)

@@ -31,17 +31,13 @@ from tfmot_sapp.compiler.lowerings.gathered import (
     Group,
     equal_counts,
 )
-from tfmot_sapp.compiler.lowerings.lowering import (
-    WIDEST_CONCAT,
-    Lowering,
-    chunks,
-)
+from tfmot_sapp.compiler.lowerings.lowering import Lowering, chunks
 from tfmot_sapp.compiler.lowerings.products import Products
 
 PIECES, WHOLE = "pieces", "whole"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Choice:
     """How a node is computed.
 
@@ -49,20 +45,25 @@ class Choice:
         lowering: "list", "sum", "dense", "group" or "gather_matmul".
         in_form: "pieces" or "whole".
         out_form: "pieces" or "whole".
-        row: What a report says about it.
     """
 
     lowering: str
     in_form: str
     out_form: str
-    row: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(eq=False)
 class Plan:
-    """Choices for all nodes, and the channels of all values."""
+    """Choices for all nodes, and the channels of all values.
+
+    Attributes:
+        channels: Of every value.
+        widest_concatenation: Pieces that one product may read.
+        choices: For every node.
+    """
 
     channels: dict[Value, Channels]
+    widest_concatenation: int
     choices: dict[Packable, Choice] = dataclasses.field(default_factory=dict)
 
     def live_channels(self, value: Value) -> np.ndarray:
@@ -118,7 +119,7 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     widths = tuple(len(piece) for piece in out_pieces)
     mask = _piece_mask(node, plan, choice)
     groups: list[tuple[tuple[int, ...], ...]] = []
-    most = 1 if choice.lowering == "sum" else WIDEST_CONCAT
+    most = 1 if choice.lowering == "sum" else plan.widest_concatenation
     for j in range(len(out_pieces)):
         read = np.flatnonzero(mask[:, j]).tolist()
         if core.border is not None and core.border[..., out_pieces[j]].any():

@@ -26,11 +26,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfmot_sapp.compiler.choose.cost import (
-    Machine,
+from tfmot_sapp.compiler.choose.estimates import (
     Shape,
     dense_cost,
     gathered_cost,
+    joined_cost,
     list_cost,
 )
 from tfmot_sapp.compiler.choose.plan import (
@@ -51,14 +51,10 @@ from tfmot_sapp.compiler.graph import (
     Taps,
     Value,
 )
-from tfmot_sapp.compiler.lowerings.lowering import WIDEST_CONCAT
+from tfmot_sapp.targets.costs import Costs
 
 # An axis of unknown extent is taken to be this long.
 _UNKNOWN = 14
-# Anything but the dense layer must promise to be this much better.
-_MARGIN = 1.05
-# Narrower uniform blocks aren't worth gathering.
-_NARROWEST_GATHER = 8
 
 
 @dataclasses.dataclass(eq=False)
@@ -69,20 +65,24 @@ class Chooser:
         graph: The graph after all passes.
         plan: The plan, with channels; choices are filled in.
         batch_size: Batch to plan for.
-        machine: Figures of the runtime.
+        costs: Figures of the runtime.
+        pieces_allowed: Whether anything but dense layers may be chosen.
     """
 
     graph: Graph
     plan: Plan
     batch_size: int
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    costs: Costs
+    pieces_allowed: bool = True
 
     def __post_init__(self) -> None:
         """Gathers what the costs depend on, once."""
         self._nodes = [n for n in self.graph.nodes if isinstance(n, Packable)]
         self._producers = self.graph.producers()
         self._consumers = self.graph.consumers()
-        self._costs = {node: dict(self._options(node)) for node in self._nodes}
+        self._options = {
+            node: dict(self._estimates(node)) for node in self._nodes
+        }
 
     def run(self) -> None:
         """Fills in the plan's choices."""
@@ -112,7 +112,7 @@ class Chooser:
                 "the layer is called more than once: its weights stay one set"
             )
         choice = self.plan.choices[node]
-        dense = self._costs[node]["dense", choice.in_form, WHOLE]
+        dense = self._options[node]["dense", choice.in_form, WHOLE]
         chosen = self._cost(node)
         return (
             f"estimated cost {chosen:.0f}, dense {dense:.0f}, "
@@ -145,24 +145,22 @@ class Chooser:
             return
         rows = self._rows(node.output)
         shape = self._shape(node)
-        filled = dense_cost(shape, False, self.machine)
-        # Cutting and filling cost half of what joining pieces does
-        # (`benchmarks/layers.py`).
+        filled = dense_cost(shape, self.costs)
         for widths, pieces in (
             (shape.outs.sum(), len(shape.outs)),
             (int(channels.edges[-1]), runs),
         ):
-            filled += self.machine.join(rows, widths, pieces) / 2
+            filled += self.costs.filled * self.costs.join(rows, widths, pieces)
         before = channels.constant, channels.needed
         channels.constant = np.zeros(runs, bool)
         channels.needed = np.ones(runs, bool)
-        if dense_cost(self._shape(node), False, self.machine) > filled:
+        if dense_cost(self._shape(node), self.costs) > filled:
             channels.constant, channels.needed = before
 
     # --- search ---------------------------------------------------------------
 
     def _start(self, node: Packable, form: str) -> Choice:
-        options = self._costs[node]
+        options = self._options[node]
         fitting = [key for key in options if key[2] == form == key[1]]
         key = min(fitting or options, key=options.__getitem__)
         return Choice(*key)
@@ -184,9 +182,9 @@ class Chooser:
         def local(key: tuple[str, str, str]) -> float:
             self.plan.choices[node] = Choice(*key)
             switches = sum(self._switches(v) for v in touched)
-            return self._costs[node][key] + switches
+            return self._options[node][key] + switches
 
-        best = min(self._costs[node], key=local)
+        best = min(self._options[node], key=local)
         self.plan.choices[node] = Choice(*best)
 
     def _improve_group(self, group: list[Packable]) -> None:
@@ -207,7 +205,7 @@ class Chooser:
         self.plan.choices = best
 
     def _set_form(self, node: Packable, value: Value, form: str) -> None:
-        options = self._costs[node]
+        options = self._options[node]
         now = self.plan.choices[node]
         if value is node.output:
             fitting = [k for k in options if k[2] == form]
@@ -249,16 +247,16 @@ class Chooser:
     def _cost(self, node: Packable) -> float:
         choice = self.plan.choices[node]
         key = (choice.lowering, choice.in_form, choice.out_form)
-        return self._costs[node][key]
+        return self._options[node][key]
 
     def _rows(self, value: Value) -> float:
         return self.batch_size * value.positions(_UNKNOWN)
 
-    def _options(
+    def _estimates(
         self, node: Packable
     ) -> Iterator[tuple[tuple[str, str, str], float]]:
         """Every (lowering, in form, out form) and its cost."""
-        machine = self.machine
+        costs, widest = self.costs, self.plan.widest_concatenation
         if node.shared is not None:
             yield ("dense", WHOLE, WHOLE), 0.0
             return
@@ -268,49 +266,51 @@ class Chooser:
         extra = {
             form: sum(
                 (1 + step.operands)
-                * (machine.copy(rows, widths.sum(), 1) + machine.operation * n)
+                * (costs.copy(rows, widths.sum(), 1) + costs.operation * n)
                 for step in node.steps
                 if step.layer is not None
             )
             for form, n in ((PIECES, len(widths)), (WHOLE, 1))
         }
         if isinstance(node.core, Taps):
-            cost = len(widths) * machine.operation
-            cost += 2 * machine.copy(rows, widths.sum(), len(widths))
+            cost = len(widths) * costs.operation
+            cost += 2 * costs.copy(rows, widths.sum(), len(widths))
             yield ("shifts", PIECES, PIECES), cost
             return
         if not isinstance(node.core, Linear):
             work = 0.0
             if isinstance(node.core, Depthwise):
                 work = rows * widths.sum() * math.prod(node.core.taps)
-                work *= 4 * machine.mac
+                work *= costs.depthwise * costs.mac
             for form, n in ((WHOLE, 1), (PIECES, len(widths))):
-                cost = extra[form] + work + n * machine.operation
+                cost = extra[form] + work + n * costs.operation
                 yield ("through", form, form), cost
-                if not machine.pieces_allowed:
+                if not self.pieces_allowed:
                     return
             return
         shape = self._shape(node)
-        if not machine.pieces_allowed:
-            yield ("dense", WHOLE, WHOLE), dense_cost(shape, False, machine)
+        if not self.pieces_allowed:
+            yield ("dense", WHOLE, WHOLE), dense_cost(shape, costs)
             return
         for form_in in (PIECES, WHOLE):
             pieces = form_in == PIECES
-            cost = dense_cost(shape, pieces, machine)
+            cost = dense_cost(shape, costs)
+            if pieces:
+                cost += joined_cost(shape, widest, costs)
             # Written out, a grouped convolution is mostly zeros.
             cost *= node.core.groups
             yield ("dense", form_in, WHOLE), cost + extra[WHOLE]
-            cost = list_cost(shape, WIDEST_CONCAT, pieces, machine)
-            yield ("list", form_in, PIECES), cost * _MARGIN + extra[PIECES]
+            cost = list_cost(shape, widest, pieces, costs)
+            yield ("list", form_in, PIECES), cost * costs.margin + extra[PIECES]
         if node.core.taps:
             # A Dense adds slower than it concatenates.
-            cost = list_cost(shape, 1, True, machine)
-            yield ("sum", PIECES, PIECES), cost * _MARGIN + extra[PIECES]
+            cost = list_cost(shape, 1, True, costs)
+            yield ("sum", PIECES, PIECES), cost * costs.margin + extra[PIECES]
         if self._gathers(node):
-            cost = gathered_cost(shape, False, machine) * _MARGIN
+            cost = gathered_cost(shape, False, costs) * costs.margin
             yield ("group", WHOLE, WHOLE), cost + extra[WHOLE]
             if not node.core.taps:
-                cost = gathered_cost(shape, True, machine) * _MARGIN
+                cost = gathered_cost(shape, True, costs) * costs.margin
                 yield ("gather_matmul", WHOLE, WHOLE), cost + extra[WHOLE]
 
     def _gathers(self, node: Packable) -> bool:
@@ -318,7 +318,7 @@ class Chooser:
         rank = len(node.core.taps)
         block = uniform_block(node, self.plan)
         return (
-            min(block) >= _NARROWEST_GATHER
+            min(block) >= self.costs.narrowest_gather
             and node.core.border is None
             and rank in (0, 2)
             and not (node.core.window and node.core.window.transposed)
@@ -357,8 +357,8 @@ class Chooser:
             return 0.0
         width = sum(channels.width(run) for run in live)
         rows = self._rows(value)
-        cost = self.machine.copy(rows, width, len(live))
-        return cost + self.machine.outside + 0.1 * len(live)
+        cost = self.costs.copy(rows, width, len(live))
+        return cost + self.costs.outside + self.costs.cut * len(live)
 
     def _made(self, value: Value) -> str:
         producer = self._producers.get(value)

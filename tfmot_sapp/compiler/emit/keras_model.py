@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.analysis.channels import Channels
+from tfmot_sapp.compiler.choose.explanation import Explanation
 from tfmot_sapp.compiler.choose.plan import Plan, linear_arrays, linear_lowering
 from tfmot_sapp.compiler.emit.packed_layer import packed_layer_class
 from tfmot_sapp.compiler.graph import (
@@ -44,19 +45,26 @@ from tfmot_sapp.compiler.lowerings.lowering import Lowering
 from tfmot_sapp.compiler.lowerings.piecewise import Channelwise, Shifts, Through
 
 
-def emit(graph: Graph, plan: Plan, inputs: list[Any], keras: Any) -> list[Any]:
+def emit(
+    graph: Graph,
+    plan: Plan,
+    explanation: Explanation,
+    inputs: list[Any],
+    keras: Any,
+) -> list[Any]:
     """Calls the layers of the packed model on its inputs.
 
     Args:
         graph: The graph after all passes.
         plan: How to compute each of its nodes.
+        explanation: What a report is to say about them.
         inputs: Symbolic tensors of the model's inputs.
         keras: The module, `keras` or `tf_keras`.
 
     Returns:
         Symbolic tensors of the model's outputs.
     """
-    return _Emitter(graph, plan, inputs, keras).run()
+    return _Emitter(graph, plan, explanation, inputs, keras).run()
 
 
 @dataclasses.dataclass(eq=False)
@@ -69,9 +77,17 @@ class _Forms:
 
 
 class _Emitter:
-    def __init__(self, graph: Graph, plan: Plan, inputs: list[Any], keras: Any):
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        explanation: Explanation,
+        inputs: list[Any],
+        keras: Any,
+    ):
         self.graph = graph
         self.plan = plan
+        self.explanation = explanation
         self.keras = keras
         self.layer_class = packed_layer_class(keras)
         self.forms: dict[Value, _Forms] = {}
@@ -242,7 +258,7 @@ class _Emitter:
             arrays,
             steps=steps,
             core_inputs=len(core),
-            row=choice.row,
+            row=self.explanation.get(node),
             dtype=node.dtype,
             shared=node.shared,
         )

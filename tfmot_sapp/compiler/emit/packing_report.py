@@ -20,8 +20,7 @@ from typing import Any
 
 from tfmot_sapp.base.tables import render
 from tfmot_sapp.blocks.report import Report, Row
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
-from tfmot_sapp.compiler.emit.packing_rows import packing_of
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import is_model
 
@@ -122,6 +121,78 @@ class PackingReport(Report):
             "because",
         )
         return render(head, cells, footer=total, numeric=range(3, 8))
+
+
+def packing_of(model: Any) -> list[dict[str, Any]]:
+    """Says what `pack_blocks` chose for each layer of a packed model, and why.
+
+    It is read from the layers' configs, so it's the same after saving and
+    loading.
+
+    Args:
+        model: A model that `pack_blocks` returned, of either Keras.
+
+    Returns:
+        A list of dictionaries, one for each layer with weights:
+
+        - `layer`: names of the layers it was made from, joined by " + ";
+        - `lowering`: "list", "sum", "dense", "group", "gather_matmul" or
+          "unchanged";
+        - `shape`: of the kernel, with the channels last, or `None`;
+        - `block_size`: (in, out) as found, or `None`;
+        - `kept_blocks`, `blocks`: of that size;
+        - `parameters`, `parameters_before`: weights that are stored;
+        - `macs`, `macs_before`: multiply-adds of one example, with axes of
+          unknown extent taken as 1;
+        - `parameter_density`, `mac_density`: their ratios;
+        - `why`: the reason of the choice.
+
+    Example:
+
+    >>> import keras
+    >>> inputs = keras.Input((64,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(64, name="d")(inputs))
+    >>> from tfmot_sapp.verbs.pack import pack_blocks
+    >>> packing_of(pack_blocks(model))[0]["lowering"]
+    'dense'
+    """
+    rows = []
+    for layer in model.layers:
+        if isinstance(layer, PackedComputation):
+            if layer.row is not None:
+                rows.append(dict(layer.row))
+        elif layer.weights:
+            count = sum(math.prod(w.shape) for w in layer.weights)
+            rows.append(
+                {
+                    "layer": layer.name,
+                    "lowering": "unchanged",
+                    "shape": None,
+                    "block_size": None,
+                    "kept_blocks": None,
+                    "blocks": None,
+                    "parameters": count,
+                    "parameters_before": count,
+                    "macs": None,
+                    "macs_before": None,
+                    "parameter_density": 1.0,
+                    "mac_density": None,
+                    "why": f"{type(layer).__name__} passes through",
+                }
+            )
+    return rows
+
+
+def add_reason(model: Any, text: str) -> None:
+    """Adds to the reason of every choice in a packed model.
+
+    Args:
+        model: A model that was just packed; its layers' rows are changed.
+        text: What to add.
+    """
+    for layer in model.layers:
+        if isinstance(layer, PackedComputation) and layer.row is not None:
+            layer.row = {**layer.row, "why": layer.row["why"] + text}
 
 
 def is_packed(model: Any) -> bool:

@@ -26,6 +26,7 @@ from tfmot_sapp.compiler.lowerings.lowering import (
     blocked,
     unblocked,
 )
+from tfmot_sapp.targets.operators import Operators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +42,11 @@ class Attention(Lowering):
     scale: float
     kind = "attention"
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the heads' results, side by side."""
-        del weights
+        del weights, operators
         query, key, value = (self._by_head(x) for x in pieces)
         scores = tf.matmul(query * self.scale, key, transpose_b=True)
         mixed = tf.matmul(tf.nn.softmax(scores), value)

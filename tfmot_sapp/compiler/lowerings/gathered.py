@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.compiler.emission import current_emission
 from tfmot_sapp.compiler.lowerings.lowering import (
     Lowering,
     Tensors,
@@ -34,6 +33,7 @@ from tfmot_sapp.compiler.lowerings.lowering import (
     unblocked,
 )
 from tfmot_sapp.compiler.lowerings.products import product
+from tfmot_sapp.targets.operators import Operators
 
 Reads = tuple[tuple[int, ...], ...]
 
@@ -77,17 +77,21 @@ class Group(Lowering):
         ]
         return [*weights, ("bias", (columns * len(self.reads),))]
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the one output."""
         (x,), (*kernels, bias) = pieces, weights
         parts = list(zip(equal_counts(self.reads), kernels))
-        if self.window or current_emission().grouped_dense:
-            yield self._by_convolutions(x, parts, bias)
+        if self.window or operators.grouped_dense:
+            yield self._by_convolutions(
+                x, parts, bias, operators.widest_concatenation
+            )
         else:
             yield self._by_batches(x, parts, bias)
 
     def _by_convolutions(
-        self, x: Any, parts: list[tuple[Reads, Any]], bias: Any
+        self, x: Any, parts: list[tuple[Reads, Any]], bias: Any, widest: int
     ) -> Any:
         given, columns = blocked(x, self.block[0]), self.block[1]
         biases = transposed(bias, (0,), (len(self.reads), columns))
@@ -111,7 +115,7 @@ class Group(Lowering):
             flat = tf.reshape(y, (-1, y.shape[-1]))
             made.append(like(tf.nn.bias_add(flat, offset), y))
         if self._in_order:
-            return join(made)
+            return join(made, widest)
         # Beside a gather, outside of the delegate, one copy is enough.
         whole = tf.concat(made, -1) if len(made) > 1 else made[0]
         return unblocked(
@@ -186,8 +190,11 @@ class GatherMatmul(Lowering):
             ("bias", (columns * len(self.reads),)),
         ]
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the one output."""
+        del operators
         (x,), (kernel, bias) = pieces, weights
         rows, columns = self.block
         given = tf.reshape(x, (-1, x.shape[-1] // rows, rows))

@@ -21,6 +21,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmot_sapp.compiler.lowerings.lowering import Lowering, Tensors, Weight
+from tfmot_sapp.targets.operators import Operators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Join(Lowering):
 
     kind = "join"
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the one tensor."""
-        del weights
-        # In one step, though it leaves the delegate: one copy, not several.
+        del weights, operators
+        # In one step, though that leaves the delegate: one copy, not several.
         yield tf.concat(list(pieces), -1)
 
 
@@ -47,9 +50,11 @@ class Cut(Lowering):
     spans: tuple[tuple[int, int], ...]
     kind = "cut"
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the pieces."""
-        del weights
+        del weights, operators
         (x,) = pieces
         widths = [end - begin for begin, end in self.spans]
         if sum(widths) == x.shape[-1]:
@@ -74,6 +79,9 @@ class Fill(Lowering):
         """The constants."""
         return [("values", (self.width,))]
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the one piece."""
+        del operators
         yield tf.zeros_like(pieces[0][..., :1]) + weights[0]

@@ -20,7 +20,7 @@ so that whatever follows an output (an addition, an activation) is computed
 while that output is still in the cache.
 
 A new one is a frozen dataclass of its own: `kind`, `weights()`, `outputs()`,
-and a line in `lowerings.py`.
+and a line in `by_name.py`.
 """
 
 import math
@@ -30,8 +30,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-# What XNNPACK takes in one concatenation; a wider one leaves the delegate.
-WIDEST_CONCAT = 5
+from tfmot_sapp.targets.operators import Operators
 
 Weight = tuple[str, tuple[int, ...]]
 Tensors = Sequence[Any]
@@ -50,23 +49,26 @@ class Lowering:
         """Name and shape of every weight, in the order `outputs` takes them."""
         return []
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the output pieces.
 
         Args:
             weights: Tensors as `weights()` lists them.
             pieces: The input pieces.
+            operators: How the runtime wants them computed.
         """
         raise TypeError(f"{type(self).__name__} doesn't define `outputs`.")
 
 
-def join(pieces: Tensors) -> Any:
-    """Concatenates along the channels, in steps that the delegate takes."""
+def join(pieces: Tensors, widest: int) -> Any:
+    """Concatenates along the channels, at most `widest` pieces in a step."""
     pieces = list(pieces)
     while len(pieces) > 1:
         pieces = [
             tf.concat(part, -1) if len(part) > 1 else part[0]
-            for part in chunks(pieces, WIDEST_CONCAT)
+            for part in chunks(pieces, widest)
         ]
     return pieces[0]
 

@@ -21,6 +21,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmot_sapp.compiler.lowerings.lowering import Lowering, Tensors, Weight
+from tfmot_sapp.targets.operators import Operators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +47,11 @@ class Channelwise(Lowering):
             weights.append((f"bias_{i}", (width,)))
         return weights
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields a piece for each piece."""
+        del operators
         for i, x in enumerate(pieces):
             kernel, bias = weights[2 * i], weights[2 * i + 1]
             if not self.window:
@@ -98,9 +102,11 @@ class Shifts(Lowering):
     pieces: tuple[tuple[int, tuple[int, ...]], ...]
     kind = "shifts"
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the shifted pieces."""
-        del weights
+        del weights, operators
         frame = [(0, 0), *self.frame, (0, 0)]
         if any(sum(each) for each in frame):
             pieces = [tf.pad(x, frame) for x in pieces]
@@ -127,7 +133,9 @@ class Through(Lowering):
 
     kind = "through"
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the pieces."""
-        del weights
+        del weights, operators
         yield from pieces

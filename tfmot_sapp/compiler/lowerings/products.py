@@ -20,7 +20,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmot_sapp.compiler.emission import current_emission
 from tfmot_sapp.compiler.lowerings.lowering import (
     Lowering,
     Tensors,
@@ -29,6 +28,7 @@ from tfmot_sapp.compiler.lowerings.lowering import (
     join,
     transposed,
 )
+from tfmot_sapp.targets.operators import Operators
 
 
 def product(x: Any, kernel: Any, window: tuple[Any, ...]) -> Any:
@@ -100,22 +100,25 @@ class Products(Lowering):
             weights.append((f"bias_{j}", (width,)))
         return weights
 
-    def outputs(self, weights: Tensors, pieces: Tensors) -> Iterator[Any]:
+    def outputs(
+        self, weights: Tensors, pieces: Tensors, operators: Operators
+    ) -> Iterator[Any]:
         """Yields the output pieces; a bare bias where nothing is read."""
-        together = current_emission().additions_round
         joined: dict[tuple[int, ...], Any] = {}
         remaining = iter(weights)
         for groups in self.reads:
             kernels = [next(remaining) for _ in groups]
             total = next(remaining)
-            if together:
+            if operators.additions_round:
                 groups = (tuple(i for group in groups for i in group),)
                 kernels = [concatenated(kernels, -2)]
             for g, (group, kernel) in enumerate(zip(groups, kernels)):
                 if group not in joined:
-                    joined[group] = join([pieces[i] for i in group])
+                    joined[group] = join(
+                        [pieces[i] for i in group],
+                        operators.widest_concatenation,
+                    )
                 part = product(joined[group], kernel, self.window)
-                # The bias goes with the first product, which takes it for
-                # nothing.
+                # Fused with the first product, the bias costs nothing.
                 total = tf.nn.bias_add(part, total) if g == 0 else total + part
             yield total

@@ -39,7 +39,7 @@ import rich.console
 import rich.table
 import tensorflow as tf
 
-from tfmot_sapp.base.files import check_path, place_file
+from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.benchmark.interleave import interleave
@@ -146,8 +146,7 @@ class BenchmarkResult:
         Raises:
             ValueError: If `path` can't be written.
         """
-        target = check_path(path, "file")
-        place_file(target, draw_bars(self))
+        write_file(path, draw_bars(self))
 
 
 def benchmark(

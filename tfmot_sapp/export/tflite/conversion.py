@@ -29,12 +29,12 @@ import tensorflow as tf
 from rich import console, progress
 
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.compiler.emission import Emission
-from tfmot_sapp.compiler.emit.packed_layer import PackedComputation
+from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.export.serving import SIGNATURE, Serving, write_saved_model
 from tfmot_sapp.export.tflite import ranges
 from tfmot_sapp.frameworks.private import tensorflow as private
 from tfmot_sapp.frameworks.private.layers import all_layers
+from tfmot_sapp.targets.target import Target
 
 
 def convert(
@@ -43,6 +43,7 @@ def convert(
     encoding: str | None,
     io_dtype: str,
     data: list[dict[str, np.ndarray]] | None,
+    target: Target,
 ) -> bytes:
     """Converts a model to the bytes of a file, which nobody has checked yet.
 
@@ -52,6 +53,7 @@ def convert(
         encoding: As in `export_tflite`.
         io_dtype: As in `export_tflite`.
         data: Batches to find ranges with; needed for `"int8"`.
+        target: What packed layers are written for.
 
     Returns:
         The bytes.
@@ -59,8 +61,9 @@ def convert(
     Raises:
         ValueError: If the model can't be converted.
     """
+    operators = target.operators(quantize)
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(serving, folder, Emission("litert", quantize))
+        write_saved_model(serving, folder, operators)
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             converter = tf.lite.TFLiteConverter.from_saved_model(

@@ -33,7 +33,8 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.files import check_path, place_file
+from tfmot_sapp.base.files import write_file
+from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
 from tfmot_sapp.export.serving import Serving, check_model, serving_of
@@ -44,6 +45,7 @@ from tfmot_sapp.export.tflite.options import (
     check_options,
     check_tolerance,
 )
+from tfmot_sapp.targets.cpu_target import CpuTarget
 
 # Calls with which a file is compared with its source.
 _CHECKS = 3
@@ -156,11 +158,11 @@ def export_tflite(
                 representative_data, serving, batch_size or 1, max_samples
             )
         )
-    content = convert(serving, quantize, encoding, io_dtype, data)
+    content = convert(serving, quantize, encoding, io_dtype, data, CpuTarget())
     if encoding == "sparse":
         _check_encoding(content)
     difference = _compare(serving, content, quantize, data, tolerance)
-    place_file(target, content)
+    write_file(target, content)
     return ExportResult(
         path=target,
         size=len(content),

@@ -46,6 +46,11 @@ def counter_of(optimizer: Any) -> Any:
     return getattr(optimizer, "_iterations", optimizer.iterations)
 
 
+def weight_averages(optimizer: Any) -> Sequence[Any]:
+    """The averages of the weights that `use_ema` keeps, if it does."""
+    return getattr(optimizer, "_model_variables_moving_average", None) or ()
+
+
 def indices_of(optimizer: Any) -> dict[Any, int]:
     """Returns a modern optimizer's table of the variables that it trains.
 

@@ -1,0 +1,196 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Where something may be written, asked before any work is done."""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tfmot_sapp.base.checks import check_pathlike
+
+
+def check_path(
+    path: Any,
+    what: str,
+    name: str = "path",
+    is_ours: Callable[[pathlib.Path], bool] | None = None,
+) -> pathlib.Path:
+    """Checks, before any work is done, that a path can be written.
+
+    Args:
+        path: Where something is to be written. Missing folders are allowed.
+        what: `"file"` or `"directory"`: what is to stand at the path.
+        name: Name of the argument, for the error.
+        is_ours: Whether a directory that stands there may be replaced, as
+            `placed_directory` takes it; `None` asks later.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        TypeError: If `path` is no path.
+        ValueError: If it can't be written, or a directory there is not to be
+            replaced.
+    """
+    text = check_pathlike(path, name, f"the {what} to write")
+    try:
+        target = pathlib.Path(os.path.abspath(os.path.expanduser(text)))
+        fault = _fault(resolved(target), what)
+    except OSError as error:
+        raise ValueError(
+            f"`{name}` can't be written: {error}. Received: {name}={text!r}."
+        ) from error
+    if fault:
+        raise ValueError(f"`{name}` {fault}. Received: {name}={text!r}.")
+    if is_ours is not None:
+        check_replaceable(target, is_ours, name)
+    return target
+
+
+def check_replaceable(
+    target: pathlib.Path,
+    is_ours: Callable[[pathlib.Path], bool],
+    name: str = "path",
+) -> None:
+    """Checks that a directory may be replaced by another.
+
+    Args:
+        target: Where the directory stands, if it does.
+        is_ours: Recognises what this project wrote.
+        name: Name of the argument, for the error.
+
+    Raises:
+        ValueError: If it is the current directory, the home directory, a
+            folder that holds one of them or a file system's root, or holds
+            what is not recognised.
+    """
+    final = resolved(target)
+    place = _protected(final)
+    if place:
+        raise ValueError(
+            f"`{name}` must name a directory of its own, which is replaced as "
+            f"a whole; this one is {place}. Received: {name}={str(target)!r}."
+        )
+    if final.is_dir() and os.listdir(final) and not is_ours(final):
+        raise ValueError(
+            f"`{name}` must name a new or empty directory, or one that was "
+            "written here before; this one holds something else, which would "
+            "be lost. Remove it or choose another path. "
+            f"Received: {name}={str(target)!r}."
+        )
+
+
+def resolved(target: pathlib.Path) -> pathlib.Path:
+    """Returns the path that a path leads to, all links followed."""
+    return pathlib.Path(os.path.realpath(target))
+
+
+@contextlib.contextmanager
+def as_value_error(target: pathlib.Path) -> Iterator[None]:
+    """Turns the operating system's errors about a path into a `ValueError`.
+
+    Args:
+        target: The path. Errors about files elsewhere are left as they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not _concerns(error.filename, target):
+            raise
+        raise ValueError(
+            f"`path` can't be written: {error}. Received: path={str(target)!r}."
+        ) from error
+
+
+@contextlib.contextmanager
+def made_folders(folder: pathlib.Path) -> Iterator[None]:
+    """Makes a folder and those above it, and takes them back on failure.
+
+    Args:
+        folder: The folder that is needed inside the block.
+    """
+    missing = []
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = folder.parent
+    try:
+        for each in reversed(missing):
+            each.mkdir(exist_ok=True)
+        yield
+    except BaseException:
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+        raise
+
+
+def _fault(final: pathlib.Path, what: str) -> str:
+    """Returns what is wrong with a path, or an empty string."""
+    if final.is_symlink():
+        return "can't be written: it is a link that leads to itself"
+    if what == "file":
+        if final.is_dir():
+            return "must name a file, but there is a directory"
+        if final.exists() and not final.is_file():
+            return "must name a file, but there is a device or a pipe"
+        if final.exists() and not os.access(final, os.W_OK):
+            return "can't be written: the file there is read-only"
+    elif final.exists() and not final.is_dir():
+        return "must name a directory, but there is a file"
+    else:
+        place = _protected(final)
+        if place:
+            return (
+                "must name a directory of its own, which is replaced as a "
+                f"whole; this one is {place}"
+            )
+    folder = final.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return (
+            f"can't be written: {str(folder)!r} is no folder that this user "
+            "may write to"
+        )
+    return ""
+
+
+def _protected(final: pathlib.Path) -> str:
+    """Returns which directory it is that is never replaced, or ""."""
+    if os.path.ismount(final):
+        return "the root of a file system"
+    places = [("the home directory", os.path.expanduser("~"))]
+    # A process may stand in a directory that was removed.
+    with contextlib.suppress(OSError):
+        places.append(("the current directory", os.getcwd()))
+    for name, path in places:
+        place = pathlib.Path(os.path.realpath(path))
+        if final == place:
+            return name
+        if final in place.parents:
+            return f"a folder that holds {name}"
+    return ""
+
+
+def _concerns(filename: Any, target: pathlib.Path) -> bool:
+    if not isinstance(filename, (str, bytes, os.PathLike)):
+        return True
+    path = pathlib.Path(os.fsdecode(filename))
+    for wanted in (target, resolved(target)):
+        if path in wanted.parents or wanted.parent in path.parents:
+            return True
+    return False

@@ -1,0 +1,117 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What each way to compute a Linear is estimated to cost.
+
+Estimates are deterministic: the same weights give the same packed model on
+every machine. The figures are the target's.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tfmot_sapp.targets.costs import Costs
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What the cost of a Linear depends on.
+
+    Attributes:
+        rows_in: Positions of the input, times the batch.
+        rows_out: Positions of the output, times the batch.
+        rows_multiplied: Those of the two that a tap's weights meet: the
+            input's for a transposed convolution, else the output's.
+        taps: Number of taps.
+        ins: Widths of the live input runs.
+        outs: Widths of the live output runs.
+        mask: Which output run reads which input run, (inputs, outputs).
+    """
+
+    rows_in: float
+    rows_out: float
+    rows_multiplied: float
+    taps: int
+    ins: np.ndarray
+    outs: np.ndarray
+    mask: np.ndarray
+
+
+def dense_cost(shape: Shape, costs: Costs) -> float:
+    """One product of everything that is live, read as one tensor."""
+    return costs.product(
+        shape.rows_multiplied, shape.taps, shape.ins.sum(), shape.outs.sum()
+    )
+
+
+def joined_cost(shape: Shape, most: int, costs: Costs) -> float:
+    """Concatenating all live pieces of the input, at most `most` a step."""
+    pieces = len(shape.ins)
+    steps = np.ceil(np.log(max(pieces, 2)) / np.log(most))
+    return float(steps * costs.join(shape.rows_in, shape.ins.sum(), pieces))
+
+
+def list_cost(shape: Shape, most: int, pieces_in: bool, costs: Costs) -> float:
+    """A product for every output piece, of at most `most` joined pieces."""
+    cost = 0.0
+    joined = set()
+    if not pieces_in:
+        return sum(
+            costs.product(
+                shape.rows_multiplied, shape.taps, shape.ins.sum(), width
+            )
+            for width in shape.outs
+        )
+    for j, width in enumerate(shape.outs):
+        read = np.flatnonzero(shape.mask[:, j])
+        groups = max(1, -(-len(read) // most))
+        depth = max(
+            shape.ins[read].sum(), shape.ins[:1].sum() * (not len(read))
+        )
+        cost += groups * costs.product(
+            shape.rows_multiplied, shape.taps, depth / groups, width
+        )
+        cost += (groups - 1) * costs.add(shape.rows_out, width)
+        if most > 1 and tuple(read) not in joined:
+            joined.add(tuple(read))
+            cost += costs.join(shape.rows_in, depth, len(read))
+    return cost
+
+
+def gathered_cost(shape: Shape, batched: bool, costs: Costs) -> float:
+    """Gathered blocks and one product for each count of blocks."""
+    counts = shape.mask.sum(axis=0)
+    kept = (shape.ins @ shape.mask * shape.outs).sum()
+    gathered = (shape.ins @ shape.mask).sum()
+    parts = len(np.unique(counts))
+    copies = costs.copy(shape.rows_in, gathered, int(counts.sum()))
+    if shape.rows_in > 1:
+        copies *= costs.scattered
+    reorder = costs.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
+    # As fast as one product of 32 outputs with as many weights.
+    narrow = costs.product(shape.rows_multiplied, shape.taps, kept / 32, 32)
+    cost = narrow + costs.gathered * copies
+    if batched:
+        # A transposition before and one after; a sum where counts differ; and
+        # a product that is no match for a convolution.
+        cost += 3 * costs.outside + 3 * costs.operation
+        if parts > 1:
+            summed = (shape.outs * counts).sum()
+            sums = costs.copy(shape.rows_out, summed, int(counts.sum()))
+            cost += costs.outside + costs.summed * sums
+        return cost
+    # All gathers are one excursion from the delegate.
+    cost += costs.outside + 3 * parts * costs.operation
+    return cost + (parts > 1) * (2 * reorder + costs.outside)

@@ -1,0 +1,113 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Packing from a Keras model to a Keras model, pass by pass."""
+
+from typing import Any
+
+from tfmot_sapp.compiler.analysis.channels import (
+    analyse_channels,
+    whole_channels,
+)
+from tfmot_sapp.compiler.choose.explanation import Explanation, explanation_of
+from tfmot_sapp.compiler.choose.plan import Plan
+from tfmot_sapp.compiler.choose.search import Chooser
+from tfmot_sapp.compiler.emit.keras_model import emit
+from tfmot_sapp.compiler.graph import Graph
+from tfmot_sapp.compiler.passes.fold_scales import fold_scales
+from tfmot_sapp.compiler.passes.fuse_steps import fuse_steps
+from tfmot_sapp.compiler.passes.sort_blocks import sort_blocks
+from tfmot_sapp.compiler.passes.split_taps import split_taps
+from tfmot_sapp.compiler.readers.keras_model import read_graph
+from tfmot_sapp.frameworks.run_calls import functional_of, structured
+from tfmot_sapp.targets.costs import Costs
+from tfmot_sapp.targets.target import Target
+
+
+def dense_model(model: Any, keras: Any, target: Target) -> Any:
+    """Makes a model of packed layers that are all dense.
+
+    Args:
+        model: A Functional or Sequential model.
+        keras: Its Keras, the module.
+        target: What the result is for.
+
+    Returns:
+        A Functional model with the operators of the source, but for folded
+        batch norms.
+    """
+    graph = read_graph(model, take_apart=False)
+    fold_scales(graph)
+    fuse_steps(graph)
+    operators = target.operators()
+    plan = Plan(whole_channels(graph), operators.widest_concatenation)
+    Chooser(graph, plan, 1, target.costs(), pieces_allowed=False).run()
+    explanation = explanation_of(
+        graph, plan, lambda node: "the whole model is dense"
+    )
+    return _written(model, keras, graph, plan, explanation)
+
+
+def packed_model(
+    model: Any,
+    keras: Any,
+    batch_size: int,
+    target: Target,
+    costs: Costs | None = None,
+    pieces_allowed: bool = True,
+) -> Any:
+    """Makes a model of packed layers.
+
+    Args:
+        model: A Functional or Sequential model.
+        keras: Its Keras, the module.
+        batch_size: Batch to choose for.
+        target: What the result is for.
+        costs: Figures to choose by in place of the target's own.
+        pieces_allowed: Whether anything but dense layers may be chosen.
+
+    Returns:
+        A Functional model.
+    """
+    costs = target.costs() if costs is None else costs
+    graph = read_graph(model)
+    fold_scales(graph)
+    fuse_steps(graph)
+    sort_blocks(graph, costs.narrowest_piece)
+    split_taps(graph, costs)
+    channels = analyse_channels(graph, costs.narrowest_piece)
+    plan = Plan(channels, target.operators().widest_concatenation)
+    chooser = Chooser(graph, plan, batch_size, costs, pieces_allowed)
+    chooser.run()
+    explanation = explanation_of(graph, plan, chooser.why)
+    return _written(model, keras, graph, plan, explanation)
+
+
+def _written(
+    model: Any, keras: Any, graph: Graph, plan: Plan, explanation: Explanation
+) -> Any:
+    functional = functional_of(model)
+    inputs = [_input_like(keras, tensor) for tensor in functional.inputs]
+    outputs = emit(graph, plan, explanation, inputs, keras)
+    return keras.Model(
+        structured(functional, "inputs", functional.inputs, inputs),
+        structured(functional, "outputs", functional.outputs, outputs),
+        name=model.name,
+    )
+
+
+def _input_like(keras: Any, tensor: Any) -> Any:
+    dtype = getattr(tensor.dtype, "name", tensor.dtype)
+    name = getattr(tensor, "name", None)
+    return keras.Input(batch_shape=tuple(tensor.shape), dtype=dtype, name=name)
