@@ -34,6 +34,9 @@ from tfmot_sapp.frameworks.private.layers import (
 )
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer, keras_of
 
+# What wrapping puts in the place of a model's method.
+_OF_PRUNING = ("quantize",)
+
 
 def restore_class(
     model: Any, clone: Any, clone_layer: Callable[[Any], Any]
@@ -50,7 +53,9 @@ def restore_class(
     own = {
         name: value
         for name, value in attributes_of(model).items()
-        if name not in vars(clone) and not is_set_by_training(name)
+        if name not in vars(clone)
+        and name not in _OF_PRUNING
+        and not is_set_by_training(name)
     }
     clone.__class__ = type(model)
     take_over_arguments(model, clone)

@@ -340,7 +340,6 @@ def _wrapped(layer: Any, plan: _Plan, settings: _Settings) -> Any:
     return wrapper
 
 
-# Layers of Keras without kernels, by the module they are defined in.
 def _check_to_prune(to_prune: Any) -> None:
     several = isinstance(to_prune, (list, tuple))
     members = to_prune if several else [to_prune]
