@@ -25,6 +25,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 # What is kept of the held back text: its end, where the reason is.
 _TAIL_BYTES = 4000
@@ -83,4 +84,5 @@ def _attach(error: Exception, text: str) -> None:
     if text and hasattr(error, "add_note"):
         error.add_note(f"Held back from standard error:\n{text}")
     elif text:
-        error.__notes__ = [*getattr(error, "__notes__", []), text]
+        noted: Any = error
+        noted.__notes__ = [*getattr(error, "__notes__", []), text]
