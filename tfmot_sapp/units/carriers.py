@@ -109,11 +109,11 @@ def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
     kind = type(layer).__name__
     if kind == "Flatten":
         check_channels(layer)
-        if None in shape[1:-1]:
-            raise LeftAloneError(
-                f"`{layer.name}` flattens an unknown number of places"
-            )
         for extent in shape[1:-1]:
+            if extent is None:
+                raise LeftAloneError(
+                    f"`{layer.name}` flattens an unknown number of places"
+                )
             repeats *= extent
         return repeats
     if kind == "BatchNormalization":
