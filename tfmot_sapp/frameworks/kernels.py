@@ -216,7 +216,7 @@ def _prunable_layer_weights(
     layer: Any, weights: Sequence[Any]
 ) -> list[tuple[str, Sequence[str]]]:
     """Finds TF-MOT's `PrunableLayer` weights among a layer's attributes."""
-    found = []
+    found: list[tuple[str, Sequence[str]]] = []
     for weight in weights:
         for attribute, value in vars(layer).items():
             if value is weight:
