@@ -194,7 +194,7 @@ class _Reader:
         self, call: Call, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
         """Bare operations that Keras records: `x + y`, `ops.relu(x)`."""
-        kind = OPERATIONS.get(operation_name(call.layer))
+        kind = OPERATIONS.get(operation_name(call.layer) or "")
         if kind is None:
             return None
         name, arity = kind

@@ -269,7 +269,9 @@ def _load_file(
     ops = count_ops(content)
     executed = collections.Counter(executed_operations(interpreter))
 
-    def call(invoke=interpreter.invoke, _content=content):
+    def call(
+        invoke: Callable[[], None] = interpreter.invoke, _content: Any = content
+    ) -> None:
         invoke()
 
     return _Loaded(
@@ -299,7 +301,7 @@ def _load_saved_model(
         values = _random(shape, spec.dtype.as_numpy_dtype, generator)
         inputs[name] = tf.constant(values, spec.dtype)
 
-    def call(_keep_alive=loaded):
+    def call(_keep_alive: Any = loaded) -> None:
         for value in serve(**inputs).values():
             value.numpy()
 
