@@ -21,6 +21,7 @@ the classes are defined, and with that registered, when the program imports it.
 
 import importlib.abc
 import importlib.util
+import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -32,7 +33,7 @@ def _register_with_keras() -> None:
     from tfmot_sapp.frameworks import keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import keras_wrapper  # noqa: F401
 
-    _register_regularizers(sys.modules["keras"])
+    _register_pieces(sys.modules["keras"])
 
 
 def _register_with_tf_keras() -> None:
@@ -40,12 +41,17 @@ def _register_with_tf_keras() -> None:
     from tfmot_sapp.frameworks import tf_keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import tf_keras_wrapper  # noqa: F401
 
-    _register_regularizers(sys.modules["tf_keras"])
+    _register_pieces(sys.modules["tf_keras"])
 
 
-def _register_regularizers(keras: ModuleType) -> None:
+def _register_pieces(keras: ModuleType) -> None:
+    from tfmot_sapp import allocations, schedules, scorers
     from tfmot_sapp.training.block_regularizers import REGULARIZERS
 
+    # Class statements register what a file of a pruned layer may name.
+    for package in (allocations, schedules, scorers):
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
     for cls in REGULARIZERS:
         keras.saving.register_keras_serializable("tfmot_sapp")(cls)
 

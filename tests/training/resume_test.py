@@ -14,6 +14,8 @@
 # ==============================================================================
 """A run that is stopped and resumed ends like one that is not."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -67,52 +69,55 @@ def cosine(keras):
     return keras.optimizers.schedules.CosineDecay(0.02, STEPS)
 
 
-@pytest.mark.parametrize("stop", range(1, STEPS // PER_EPOCH))
-@pytest.mark.parametrize("reset", [False, True], ids=["plain", "reset"])
-def test_resuming_in_any_phase_changes_nothing(keras, stop, reset, tmp_path):
-    schedule = sapp.SequentialAttentionSchedule(
-        0.75, STEPS, cycles=2, reset_optimizer=reset
-    )
-    scorer = sapp.SequentialAttention()
-    whole = fit(
-        make_model(keras, schedule, scorer, cosine(keras)),
-        0,
-        STEPS // PER_EPOCH,
+def two_cycles(keras, reset):
+    return make_model(
+        keras,
+        sapp.SequentialAttentionSchedule(
+            0.75, STEPS, cycles=2, reset_optimizer=reset
+        ),
+        sapp.SequentialAttention(),
+        cosine(keras),
     )
 
-    stopped = fit(make_model(keras, schedule, scorer, cosine(keras)), 0, stop)
+
+@functools.cache
+def weights_of_a_whole_run(keras, reset):
+    model = fit(two_cycles(keras, reset), 0, STEPS // PER_EPOCH)
+    return model.get_weights()
+
+
+# With resets at every epoch; without them, once in each phase.
+STOPS = [(True, stop) for stop in range(1, STEPS // PER_EPOCH)]
+STOPS += [(False, stop) for stop in (3, 4, 9)]
+
+
+@pytest.mark.parametrize("reset, stop", STOPS)
+def test_resuming_in_any_phase_changes_nothing(keras, reset, stop, tmp_path):
+    stopped = fit(two_cycles(keras, reset), 0, stop)
     stopped.save(tmp_path / "stopped.keras")
     resumed = keras.models.load_model(tmp_path / "stopped.keras")
     fit(resumed, stop, STEPS // PER_EPOCH)
 
-    for mine, theirs in zip(resumed.get_weights(), whole.get_weights()):
+    expected = weights_of_a_whole_run(keras, reset)
+    for mine, theirs in zip(resumed.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
 @pytest.mark.parametrize("stop", [5, 6])
 def test_weights_alone_resume_with_the_learning_rate(keras, stop, tmp_path):
     """As `BackupAndRestore` does: the learning-rate schedule is not saved."""
-    schedule = sapp.SequentialAttentionSchedule(
-        0.75, STEPS, cycles=2, reset_optimizer=True
-    )
-
-    def make():
-        return make_model(
-            keras, schedule, sapp.SequentialAttention(), cosine(keras)
-        )
-
-    whole = fit(make(), 0, STEPS // PER_EPOCH)
     # Those of tf_keras hold the optimizer's variables in this format only.
     name = "stopped.weights.h5" if keras.__name__ == "keras" else "stopped"
 
-    fit(make(), 0, stop).save_weights(tmp_path / name)
-    resumed = make()
+    fit(two_cycles(keras, True), 0, stop).save_weights(tmp_path / name)
+    resumed = two_cycles(keras, True)
     if keras.__name__ == "keras":
         resumed.optimizer.build(resumed.trainable_variables)
     resumed.load_weights(tmp_path / name)
     fit(resumed, stop, STEPS // PER_EPOCH)
 
-    for mine, theirs in zip(resumed.get_weights(), whole.get_weights()):
+    expected = weights_of_a_whole_run(keras, True)
+    for mine, theirs in zip(resumed.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 

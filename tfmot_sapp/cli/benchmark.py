@@ -26,9 +26,8 @@ import json
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-import rich.console
-import tensorflow as tf
 from absl import flags
 
 from tfmot_sapp.base.files import write_file
@@ -50,7 +49,9 @@ def define_flags() -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Times the models, prints the table, writes what was asked for."""
-    console = rich.console.Console()
+    from rich.console import Console
+
+    console = Console()
     try:
         _run(console, arguments[1:])
     except (TypeError, ValueError) as error:
@@ -58,12 +59,14 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(1)
 
 
-def _run(console: rich.console.Console, arguments: Sequence[str]) -> None:
+def _run(console: Any, arguments: Sequence[str]) -> None:
     models = named_paths(arguments)
     for path in (FLAGS.plot, FLAGS.json):
         if path is not None:
             check_path(path, "file")
     if all(pathlib.Path(path).is_dir() for path in models.values()):
+        import tensorflow as tf
+
         tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
     result = benchmark(
         models,

@@ -29,8 +29,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import rich.console
-import rich.table
 from absl import app, flags
 
 from tfmot_sapp.export.saved_model import export_saved_model
@@ -80,7 +78,9 @@ def main(arguments: Sequence[str]) -> None:
     """Loads, packs, exports, and prints what was done."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
-    console = rich.console.Console()
+    from rich.console import Console
+
+    console = Console()
     try:
         result = _export(console)
     except (TypeError, ValueError) as error:
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     _print_result(console, result)
 
 
-def _export(console: rich.console.Console) -> ExportResult:
+def _export(console: Any) -> ExportResult:
     data = _load_data(FLAGS.representative_data)
     model = load_model(FLAGS.model)
     if FLAGS.pack and FLAGS.encoding is None:
@@ -141,10 +141,11 @@ def _load_data(path: str | None) -> Any:
     return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
 
 
-def _print_packing(
-    console: rich.console.Console, rows: list[dict[str, Any]]
-) -> None:
-    table = rich.table.Table(title="Packing")
+def _print_packing(console: Any, rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Packing")
     for column in ("layer", "lowering", "blocks kept", "density", "why"):
         table.add_column(column)
     for row in rows:
@@ -152,19 +153,22 @@ def _print_packing(
         if row["blocks"] is not None:
             kept = f"{row['kept_blocks']} of {row['blocks']}"
         table.add_row(
-            row["layer"],
+            Text(row["layer"]),
             row["lowering"],
             kept,
             f"{row['parameter_density']:.3f}",
-            row["why"],
+            Text(row["why"]),
         )
     console.print(table)
 
 
-def _print_result(console: rich.console.Console, result: ExportResult) -> None:
+def _print_result(console: Any, result: ExportResult) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     ops = ", ".join(f"{n} {name}" for name, n in result.ops.items())
-    table = rich.table.Table(show_header=False)
-    table.add_row("path", str(result.path))
+    table = Table(show_header=False)
+    table.add_row("path", Text(str(result.path)))
     table.add_row("size", f"{result.size / 1000:,.1f} kB")
     table.add_row("largest error", f"{result.max_error:.3g} of the scale")
     table.add_row("rms error", f"{result.rms_error:.3g} of the outputs' rms")

@@ -26,32 +26,41 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export.serving import Serving
-from tfmot_sapp.frameworks.private.layers import all_layers
+from tfmot_sapp.frameworks.walking import flatten_layers
 
 # Stands in for an axis that the model leaves open, other than the batch.
 OPEN_AXIS = 32
 
 
 def random_inputs(
-    serving: Serving, samples: int, seed: int = 0
+    serving: Serving,
+    samples: int,
+    seed: int = 0,
+    low: float | None = None,
+    high: float = 1.0,
 ) -> dict[str, np.ndarray]:
     """Makes inputs that a model accepts.
 
-    Real inputs are normal, integers run over the vocabulary of the model's
-    smallest embedding (over 0 and 1 if it has none).
+    Integers run over the vocabulary of the model's smallest embedding (over 0
+    and 1 if it has none).
 
     Args:
         serving: What the model takes.
         samples: Number of samples, ignored by inputs with a fixed batch.
         seed: Seed of the generator.
+        low: Lowest real number, or `None` for normal ones.
+        high: Highest real number, or the standard deviation of normal ones.
 
     Returns:
         Dictionary of arrays by input name.
+
+    Raises:
+        ValueError: If an input is of another type.
     """
     generator = np.random.default_rng(seed)
     sizes = [
         layer.input_dim
-        for layer in all_layers(serving.model)
+        for layer in flatten_layers(serving.model)
         if isinstance(getattr(layer, "input_dim", None), int)
     ]
     top = min(sizes, default=2)
@@ -60,16 +69,18 @@ def random_inputs(
         values: np.ndarray
         batch, *rest = spec.shape
         shape = [batch or samples, *(n or OPEN_AXIS for n in rest)]
-        if spec.dtype.is_floating:
-            values = generator.standard_normal(shape)
+        if spec.dtype.is_floating and low is None:
+            values = generator.normal(0.0, high, shape)
+        elif spec.dtype.is_floating:
+            values = generator.uniform(low or 0.0, high, shape)
         elif spec.dtype == tf.bool:
             values = generator.integers(0, 2, shape)
         elif spec.dtype.is_integer:
             values = generator.integers(0, top, shape)
         else:
             raise ValueError(
-                "An input of `model` is of a type that no number stands for; "
-                "leave it out of the exported model. Received: input "
+                "An input of `model` is of a type that no random number stands "
+                "for; pass `representative_data`. Received: input "
                 f"{name!r} of type {spec.dtype.name}."
             )
         made[name] = values.astype(spec.dtype.as_numpy_dtype)
@@ -82,10 +93,10 @@ def batches(
     """Cuts representative data in batches.
 
     Args:
-        data: An array; a list of arrays, one per input; a dictionary by input
-            name; or an iterable (`tf.data.Dataset`, generator) of batches of
-            any of these. Of a tuple the first entry is taken, as Keras does
-            with `(x, y)`.
+        data: An array; a list or tuple of arrays, one per input; a dictionary
+            by input name; or an iterable (`tf.data.Dataset`, generator) of
+            batches of any of these. A tuple may also be what `fit` takes,
+            `(x, y)` or `(x, y, weights)`, with `x` any of these.
         serving: What the model takes.
         batch_size: Samples in a batch; a rest that fills none is left out.
         max_samples: Stops after so many samples.
@@ -95,8 +106,8 @@ def batches(
 
     Raises:
         TypeError: If `data` is none of these.
-        ValueError: If its arrays don't fit the model's inputs, or do not
-            fill one batch.
+        ValueError: If its arrays don't fit the model's inputs, hold NaN or
+            infinite values, or do not fill one batch.
     """
     count = 0
     rest: dict[str, np.ndarray] | None = None
@@ -118,17 +129,6 @@ def batches(
         )
 
 
-def sample_count(data: Any) -> int | None:
-    """Returns the number of samples in `data`, if it says so beforehand."""
-    if isinstance(data, tuple):
-        data = data[0] if data else None
-    if isinstance(data, dict):
-        data = next(iter(data.values()), None)
-    if isinstance(data, list):
-        data = data[0] if data else None
-    return len(data) if _is_array(data) else None
-
-
 def _items(data: Any) -> Iterable[Any]:
     if _is_array(data) or isinstance(data, (dict, list, tuple)):
         return [data]
@@ -142,9 +142,8 @@ def _items(data: Any) -> Iterable[Any]:
 
 
 def _by_name(item: Any, serving: Serving) -> dict[str, np.ndarray]:
-    if isinstance(item, tuple):
-        item = item[0] if item else None
     names = list(serving.specs)
+    item = _inputs_of(item, len(names))
     if isinstance(item, dict):
         named = {name: item[name] for name in names if name in item}
     else:
@@ -162,8 +161,24 @@ def _by_name(item: Any, serving: Serving) -> dict[str, np.ndarray]:
     }
 
 
+def _inputs_of(item: Any, count: int) -> Any:
+    """The inputs of a batch, without the targets that `fit` takes with them."""
+    if not isinstance(item, tuple):
+        return item
+    are_inputs = len(item) == count and all(map(_is_array, item))
+    if are_inputs and count > 1:
+        return list(item)
+    if not item:
+        return None
+    first = item[0]
+    if isinstance(first, tuple) and len(first) == count:
+        return list(first)
+    return first
+
+
 def _as_array(value: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
-    array = np.asarray(value, spec.dtype.as_numpy_dtype)
+    with np.errstate(over="ignore"):
+        array = np.asarray(value, spec.dtype.as_numpy_dtype)
     fits = array.ndim == len(spec.shape) and all(
         n is None or n == m for n, m in zip(spec.shape[1:], array.shape[1:])
     )
@@ -172,6 +187,13 @@ def _as_array(value: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
             f"`representative_data` must have shape {tuple(spec.shape)}, batch "
             f"aside, for the input {name!r}. Received: an array of shape "
             f"{array.shape}."
+        )
+    if spec.dtype.is_floating and not np.isfinite(array).all():
+        count = array.size - np.count_nonzero(np.isfinite(array))
+        raise ValueError(
+            "`representative_data` must hold finite numbers only: ranges and "
+            f"errors are measured with them. Received: {count} values that are "
+            f"NaN or infinite in {spec.dtype.name} for the input {name!r}."
         )
     return array
 

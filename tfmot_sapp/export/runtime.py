@@ -20,7 +20,6 @@ every file is checked and timed here: what a stock installation computes.
 """
 
 import importlib.util
-import warnings
 from types import ModuleType
 from typing import Any
 
@@ -70,8 +69,7 @@ def load(content: bytes, threads: int = 1, **options: Any) -> Any:
     Returns:
         An `Interpreter`, its tensors not yet allocated.
     """
-    with quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         return interpreter_module().Interpreter(
             model_content=content, num_threads=threads, **options
         )

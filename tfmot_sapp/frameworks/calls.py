@@ -122,25 +122,6 @@ def _is_symbolic(obj: Any) -> bool:
 OPERATIONS = {"add": ("add", 2), "relu": ("map", 1)}
 
 
-def copy_of(keras: Any, layer: Any) -> Any:
-    if is_nested(layer) and is_graph(layer):
-        copy = keras.models.clone_model(layer)
-        copy.set_weights(layer.get_weights())
-        return copy
-    try:
-        copy = type(layer).from_config(layer.get_config())
-        if layer.weights:
-            if hasattr(layer, "get_build_config"):
-                copy.build_from_config(layer.get_build_config() or {})
-            if len(copy.weights) != len(layer.weights):
-                return layer
-            copy.set_weights(layer.get_weights())
-    except (TypeError, ValueError, NotImplementedError, AttributeError):
-        # Without a usable config it can't be copied; it is used as it is.
-        return layer
-    return copy
-
-
 def policy_of(layer: Any) -> Any:
     policy = getattr(layer, "dtype_policy", None)
     return getattr(policy, "name", None)

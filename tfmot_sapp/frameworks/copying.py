@@ -14,25 +14,26 @@
 # ==============================================================================
 """Copies of a model with some of its layers replaced, for both Keras.
 
-`clone_with` copies a model, those nested in it included, and lets a function
-replace layers on the way. Every layer of the copy is new and has the weights of
-the original, so nothing that happens to one reaches the other.
+A copy computes what the original computes, or is refused. Every layer of it is
+new and holds what the original holds, so nothing that happens to one reaches
+the other. Models nested in it are copied too, and a function may replace layers
+on the way.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from tfmot_sapp.frameworks.layer_attributes import (
-    layer_members,
-    replace_members,
+from tfmot_sapp.frameworks.building import built_like, has_same_variables
+from tfmot_sapp.frameworks.layer_attributes import replace_members
+from tfmot_sapp.frameworks.layer_state import (
+    copy_adapted_state,
+    copy_own_weights,
+    copy_state,
 )
+from tfmot_sapp.frameworks.model_class import restore_class
 from tfmot_sapp.frameworks.private import keras3, tf_keras2
-from tfmot_sapp.frameworks.which_keras import (
-    host_value,
-    is_layer,
-    is_model,
-    keras_of,
-)
+from tfmot_sapp.frameworks.private.layers import layers_inside, nodes_of
+from tfmot_sapp.frameworks.which_keras import is_layer, is_model, keras_of
 
 Copy = Callable[[Any], Any]
 
@@ -43,13 +44,16 @@ class Cloner:
     Args:
         replace: Function from an original layer and a function that copies a
             layer, to the layer that the new model has in its place. Copies are
-            built if their originals are, and get their weights in the end.
+            built if their originals are, as far as they can be before they are
+            called, and get what the originals hold in the end.
     """
 
     def __init__(self, replace: Callable[[Any, Copy], Any]):
         self._replace = replace
         self._made: dict[int, Any] = {}
         self._copied: list[tuple[Any, Any]] = []
+        self._models: list[tuple[Any, Any]] = []
+        self._twins: dict[int, Any] = {}
 
     def clone(self, model: Any) -> Any:
         """Copies a model of any kind.
@@ -64,20 +68,42 @@ class Cloner:
             ValueError: If a layer cannot be made again from its config.
         """
         clone = self._clone_model(model)
-        for original, copy in self._copied:
-            copy_weights(original, copy)
+        self._copy_states()
         return clone
 
+    def clone_layer(self, layer: Any) -> Any:
+        """Copies one layer, or a model, as `clone` copies a model."""
+        if is_model(layer):
+            return self.clone(layer)
+        clone = self._clone_layer(layer, layer)
+        self._copy_states()
+        return clone
+
+    def _copy_states(self) -> None:
+        # A model's flag is one for all layers in it, so the inner ones follow.
+        for original, copy in reversed(self._models):
+            if copy.trainable != original.trainable:
+                copy.trainable = original.trainable
+        for original, copy in self._copied:
+            copy_state(original, copy)
+
     def _clone_model(self, model: Any) -> Any:
-        if not is_graph(model):
+        if not holds_graph(model):
             return self._clone_subclassed(model)
         keras = keras_of(model)
         if isinstance(model, keras.Sequential):
-            return self._clone_sequential(model, keras)
-        if keras.__name__ == "tf_keras":
-            return keras.models.clone_model(
-                model, clone_function=self._clone_layer
+            clone = self._clone_sequential(model, keras)
+        elif keras.__name__ == "tf_keras":
+            clone = keras.models.clone_model(
+                model, clone_function=self._layer_of_graph(model)
             )
+        else:
+            clone = self._clone_functional(model, keras)
+        restore_class(model, clone, self._clone_member)
+        self._models.append((model, clone))
+        return clone
+
+    def _clone_functional(self, model: Any, keras: Any) -> Any:
         # Left to itself Keras 3 renames the inputs, and compiles the copy as
         # the original was, with an optimizer that misses the wrappers.
         inputs = keras.tree.map_structure(
@@ -86,33 +112,80 @@ class Cloner:
         compiled, model.compiled = model.compiled, False
         try:
             return keras.models.clone_model(
-                model, input_tensors=inputs, clone_function=self._clone_layer
+                model,
+                input_tensors=inputs,
+                clone_function=self._layer_of(model),
             )
         finally:
             model.compiled = compiled
 
-    def _clone_layer(self, layer: Any) -> Any:
+    def _layer_of(self, model: Any) -> Copy:
+        """Returns the function that copies a layer of a model."""
+        return lambda layer: self._clone_layer(layer, model)
+
+    def _layer_of_graph(self, model: Any) -> Copy:
+        """Does so where Keras hands over more than the layers of the graph."""
+        graph = {id(node.layer) for node in nodes_of(model)}
+
+        def clone(layer: Any) -> Any:
+            if id(layer) in graph:
+                return self._clone_layer(layer, model)
+            return self._clone_member(layer)
+
+        return clone
+
+    def _clone_layer(self, layer: Any, model: Any) -> Any:
         # Keras 3 hands over bare operations too, which hold no state.
         if not is_layer(layer):
             return layer
         if id(layer) not in self._made:
-            self._made[id(layer)] = self._new_layer(layer)
+            self._made[id(layer)] = self._new_layer(layer, model)
         return self._made[id(layer)]
 
-    def _new_layer(self, layer: Any) -> Any:
+    def _clone_member(self, layer: Any) -> Any:
+        """Copies a layer that a model holds in an attribute.
+
+        One that is not in the graph, as a teacher that the training step asks,
+        is copied as it is.
+        """
+        if id(layer) in self._made:
+            return self._made[id(layer)]
+        if not layer.built or not layer.variables:
+            return layer
+        replace, self._replace = self._replace, lambda given, copy: copy(given)
+        try:
+            return self._clone_layer(layer, layer)
+        finally:
+            self._replace = replace
+
+    def _new_layer(self, layer: Any, model: Any) -> Any:
         if isinstance(layer, keras_of(layer).layers.InputLayer):
             return type(layer).from_config(layer.get_config())
         if is_model(layer):
             return self._clone_model(layer)
-        return self._replace(layer, self._copy)
+        return self._replace(layer, lambda given: self._copy(given, model))
 
-    def _copy(self, layer: Any) -> Any:
-        copy = copy_layer(layer)
+    def _copy(self, layer: Any, model: Any) -> Any:
+        try:
+            copy = copy_layer(layer)
+        except ValueError:
+            # A model whose own config is good may hold layers whose is not.
+            copy = self._twin(layer, model)
+            if copy is None:
+                raise
+        # A lookup can't be called, as the graph is made, without its table.
+        copy_adapted_state(layer, copy)
         self._copied.append((layer, copy))
         return copy
 
+    def _twin(self, layer: Any, model: Any) -> Any | None:
+        """Returns the layer that stands in its place in a model made anew."""
+        if id(layer) not in self._twins and model is not layer:
+            self._twins.update(_twins(model))
+        return self._twins.get(id(layer))
+
     def _clone_sequential(self, model: Any, keras: Any) -> Any:
-        layers = [self._clone_layer(layer) for layer in model.layers]
+        layers = [self._clone_layer(layer, model) for layer in model.layers]
         inputs = getattr(model, "inputs", None) if model.built else None
         if inputs:
             layers = [_input_like(keras, inputs[0]), *layers]
@@ -120,9 +193,34 @@ class Cloner:
 
     def _clone_subclassed(self, model: Any) -> Any:
         copy = copy_layer(model)
-        _copy_own_weights(model, copy)
-        replace_members(model, copy, self._clone_layer)
+        copy_own_weights(model, copy)
+        replace_members(model, copy, self._layer_of(model))
         return copy
+
+
+def _twins(model: Any) -> dict[int, Any]:
+    try:
+        again = type(model).from_config(model.get_config())
+    except Exception:
+        # What is wrong with the layer itself is what the user is told.
+        return {}
+    mine, theirs = _unwrapped_layers(model), _unwrapped_layers(again)
+    if [type(layer) for layer in mine] != [type(layer) for layer in theirs]:
+        return {}
+    return {
+        id(layer): twin
+        for layer, twin in zip(mine, theirs)
+        if has_same_variables(layer, twin)
+    }
+
+
+def _unwrapped_layers(model: Any) -> list[Any]:
+    """Returns the layers in a model, those in wrappers for the wrappers."""
+    return [
+        layer
+        for layer in layers_inside(model)
+        if not hasattr(layer, "pruned_kernels")
+    ]
 
 
 def _input_like(keras: Any, tensor: Any) -> Any:
@@ -135,19 +233,22 @@ def _input_like(keras: Any, tensor: Any) -> Any:
 
 
 def copy_layer(layer: Any) -> Any:
-    """Returns a new layer with a layer's config, built as it is.
+    """Returns a new layer with a layer's config, built as it is if it can be.
 
     Args:
         layer: A layer or subclassed model of either Keras.
 
     Returns:
-        A layer with weights of its own, their values still to be copied.
+        A layer with weights of its own, their values still to be copied. One
+        that is only built when it is called is not built yet.
 
     Raises:
         ValueError: If the layer cannot be made again from its config.
     """
     try:
-        copy = type(layer).from_config(layer.get_config())
+        if layer.built:
+            return built_like(layer, lambda: _again(layer))
+        return _again(layer)
     except Exception as error:
         raise ValueError(
             f"The layer `{layer.name}` of type {type(layer).__name__} cannot "
@@ -156,39 +257,30 @@ def copy_layer(layer: Any) -> Any:
             "by `prune_blocks(layer, ...)` where they are made. "
             f"Received the error: {error}"
         ) from error
-    if layer.built:
-        _build_like(layer, copy)
-    return copy
 
 
-def _build_like(original: Any, copy: Any) -> None:
-    if keras_of(original).__name__ == "tf_keras":
-        from tfmot_sapp.frameworks.tf_keras_building import build_like
-
-        build_like(original, copy)
-    elif not copy.built:
-        config = original.get_build_config()
-        if config:
-            copy.build_from_config(config)
+def _again(layer: Any) -> Any:
+    return type(layer).from_config(layer.get_config())
 
 
-def copy_weights(original: Any, copy: Any) -> None:
-    """Copies all variables of a layer into its copy.
+def same_layer(layer: Any) -> Any:
+    """Returns a copy of a layer or model with all that it holds.
 
     Args:
-        original: A layer.
-        copy: A layer of the same structure.
+        layer: A layer or model of either Keras.
 
     Raises:
-        ValueError: If the two do not have the same variables.
+        ValueError: If it cannot be copied.
     """
-    if not original.built:
-        return
-    _assign_all(original, copy, list(original.variables), list(copy.variables))
+    return Cloner(lambda original, copy: copy(original)).clone_layer(layer)
 
 
-def is_graph(model: Any) -> bool:
-    """Returns whether a model is Sequential or Functional."""
+def holds_graph(model: Any) -> bool:
+    """Returns whether a model is Sequential, or made from inputs and outputs.
+
+    It may be a subclass that computes something else in its `call`, which
+    `calls.is_graph` tells.
+    """
     keras = keras_of(model)
     if keras is None or not is_model(model):
         return False
@@ -197,33 +289,3 @@ def is_graph(model: Any) -> bool:
     if keras.__name__ == "tf_keras":
         return tf_keras2.is_functional(model)
     return keras3.is_functional(model)
-
-
-def _copy_own_weights(original: Any, copy: Any) -> None:
-    """Copies the variables that a model holds outside of its layers."""
-    _assign_all(original, copy, _own(original), _own(copy))
-
-
-def _own(model: Any) -> list[Any]:
-    inner = {
-        id(variable)
-        for layer in layer_members(model)
-        for variable in layer.variables
-    }
-    return [v for v in model.variables if id(v) not in inner]
-
-
-def _assign_all(
-    original: Any, copy: Any, sources: list[Any], targets: list[Any]
-) -> None:
-    shapes = [tuple(variable.shape) for variable in sources]
-    found = [tuple(variable.shape) for variable in targets]
-    if shapes != found:
-        raise ValueError(
-            f"The copy of layer `{original.name}` of type "
-            f"{type(original).__name__} has other variables than the original. "
-            "Its `get_config()` must return everything that its weights depend "
-            f"on. Received: shapes {shapes} and {found}."
-        )
-    for source, target in zip(sources, targets):
-        target.assign(host_value(source))

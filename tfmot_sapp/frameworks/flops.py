@@ -18,7 +18,14 @@ import dataclasses
 import math
 from typing import Any
 
-from tfmot_sapp.frameworks.calls import Call, calls_of, is_graph, is_nested
+from tfmot_sapp.frameworks.calls import (
+    Call,
+    calls_of,
+    is_graph,
+    is_nested,
+    tensors_of,
+)
+from tfmot_sapp.frameworks.layers.table import kind_of
 from tfmot_sapp.frameworks.private.layers import functional_of
 from tfmot_sapp.frameworks.which_keras import check_model
 
@@ -72,21 +79,19 @@ def _flops(call: Call) -> int:
     layer = call.layer
     if hasattr(layer, "layers") and is_nested(layer):
         return count_flops(layer) if is_graph(layer) else 0
-    kind = type(layer).__name__
-    if kind.startswith(("DepthwiseConv", "SeparableConv")):
-        matrices = [w for w in layer.weights if len(w.shape) > 1]
-        return _positions(call) * sum(math.prod(w.shape) for w in matrices)
-    if kind == "Dense" or (kind.startswith("Conv") and "LSTM" not in kind):
-        positions = _positions(call)
-        if kind.endswith("Transpose"):
-            positions = math.prod(_shape(call.args[0])[1:-1])
-        return positions * math.prod(layer.kernel.shape)
-    return 0
+    kind = kind_of(layer)
+    if kind is None or kind.multiply_adds is None:
+        return 0
+    return kind.multiply_adds(
+        layer,
+        _places(tensors_of((call.args, call.kwargs))[0]),
+        _places(call.outputs[0]),
+    )
 
 
-def _positions(call: Call) -> int:
-    """Returns how often the kernel is applied: all axes but the channels."""
-    return math.prod(_shape(call.outputs[0])[1:-1])
+def _places(tensor: Any) -> int:
+    """Returns the number of a tensor's places: all axes but the channels."""
+    return math.prod(_shape(tensor)[1:-1])
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:

@@ -17,22 +17,26 @@
 A kernel is a weight that the layer multiplies its input with. `find_kernels`
 lists those of a layer, those of the layers inside it included (the projections
 of a `MultiHeadAttention`, the cell of an `LSTM`), each with the roles of its
-axes, from which `block_size=(in, out)` becomes a grid. Nothing here imports
-Keras: layers are told by the names of their classes, so both Keras and
-subclasses of their layers are served alike.
+axes, from which `block_size=(in, out)` becomes a grid. Which weights are
+kernels stands in the table of layers (`frameworks/layers`).
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tfmot_sapp.blocks.grid import BlockGrid
+from tfmot_sapp.frameworks.layers.axes import (
+    BATCH,
+    IN,
+    OUT,
+    convolution_roles,
+    merge_axes,
+)
+from tfmot_sapp.frameworks.layers.kind import KernelAxes
+from tfmot_sapp.frameworks.layers.table import kind_of
 from tfmot_sapp.frameworks.private.layers import attributes_of
-
-# The role of an axis of a kernel. A block of `(in, out)` takes all taps
-# together and never spans two slices of a "batch" axis.
-IN, OUT, TAP, BATCH = "in", "out", "tap", "batch"
+from tfmot_sapp.frameworks.which_keras import is_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Kernel:
         """
         roles = self.roles
         if len(grid.view) != len(self.shape):
-            _, roles = _merge_axes(self.shape, self.roles)
+            _, roles = merge_axes(self.shape, self.roles)
         last = len(roles) - 1
         found = {role: axis for axis, role in enumerate(roles)}
         output = found.get(OUT, last - 1 if found.get(IN) == last else last)
@@ -102,7 +106,7 @@ class Kernel:
                 f"{len(self.shape)}, one per axis of `{self.path}` with shape "
                 f"{self.shape}. Received: block_size={tuple(block_size)}."
             )
-        view, roles = _merge_axes(self.shape, self.roles)
+        view, roles = merge_axes(self.shape, self.roles)
         inputs, outputs = block_size
         extent = {IN: inputs, OUT: outputs, BATCH: 1}
         block = tuple(
@@ -135,14 +139,16 @@ def kernel_name(
 
 def has_matrices(layer: Any) -> bool:
     """Returns whether a built layer has weights that look like a kernel."""
-    return any(len(weight.shape) > 1 for weight in layer.weights)
+    shapes = [tuple(getattr(w, "shape", ())) for w in layer.weights]
+    # What a layer learns from data may have an extent that is not known.
+    return any(len(shape) > 1 and None not in shape for shape in shapes)
 
 
 def why_no_kernels(layer: Any) -> str:
     """Says why `find_kernels` finds nothing in a built layer."""
-    kinds = _class_names(layer)
-    if any("Depthwise" in kind for kind in kinds):
-        return "a depthwise kernel has no blocks over input and output"
+    kind = kind_of(layer)
+    if kind is not None and kind.no_blocks:
+        return kind.no_blocks
     if getattr(layer, "lora_enabled", False):
         return "LoRA is enabled: merge it first"
     if getattr(layer, "quantization_mode", None):
@@ -176,110 +182,36 @@ def _own_kernels(layer: Any, prefix: str) -> Iterator[Kernel]:
         yield Kernel(prefix + attribute, layer, attribute, tuple(roles))
 
 
-def _described(layer: Any) -> list[tuple[str, Sequence[str]]]:
+def _described(layer: Any) -> Sequence[KernelAxes]:
     """Returns the attributes that may hold kernels, with their axes' roles."""
     prunable = getattr(layer, "get_prunable_weights", None)
     if callable(prunable):
         return _prunable_layer_weights(layer, prunable())
-    kinds = _class_names(layer)
-    if "DepthwiseConv1D" in kinds or "DepthwiseConv2D" in kinds:
-        return []
-    if "BaseSeparableConv" in kinds or "SeparableConv" in kinds:
-        rank = len(layer.pointwise_kernel.shape) - 2
-        return [("pointwise_kernel", [TAP] * rank + [IN, OUT])]
-    if kinds & {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"}:
-        rank = len(layer.kernel.shape) - 2
-        return [("kernel", [TAP] * rank + [OUT, IN])]
-    if kinds & {"Conv1D", "Conv2D", "Conv3D"}:
-        rank = len(layer.kernel.shape) - 2
-        return [("kernel", [TAP] * rank + [IN, OUT])]
-    if "EinsumDense" in kinds:
-        roles = einsum_roles(layer.equation)
-        return [("kernel", roles)] if _merge_is_possible(roles) else []
-    if "Dense" in kinds:
-        return [("kernel", [IN, OUT])]
-    if "Embedding" in kinds:
-        return [("embeddings", [IN, OUT])]
-    if kinds & {"LSTMCell", "GRUCell", "SimpleRNNCell"}:
-        return [
-            ("kernel", [IN, OUT]),
-            ("recurrent_kernel", [IN, OUT]),
-        ]
-    if "ConvLSTMCell" in kinds:
-        rank = len(layer.kernel.shape) - 2
-        roles = [TAP] * rank + [IN, OUT]
-        return [("kernel", roles), ("recurrent_kernel", roles)]
-    return []
+    kind = kind_of(layer)
+    return kind.kernels(layer) if kind and kind.kernels else ()
 
 
 def _prunable_layer_weights(
     layer: Any, weights: Sequence[Any]
-) -> list[tuple[str, Sequence[str]]]:
+) -> list[KernelAxes]:
     """Finds TF-MOT's `PrunableLayer` weights among a layer's attributes."""
-    found: list[tuple[str, Sequence[str]]] = []
+    found: list[KernelAxes] = []
     for weight in weights:
         for attribute, value in vars(layer).items():
             if value is weight:
                 rank = len(weight.shape)
-                roles = ([TAP] * (rank - 2) + [IN, OUT])[-rank:]
+                roles = convolution_roles(max(rank, 2))[-rank:]
                 found.append((attribute, roles))
                 break
     return found
 
 
-def einsum_roles(equation: str) -> list[str]:
-    """Returns the roles of an `EinsumDense` kernel's axes.
-
-    Args:
-        equation: An equation such as `"abc,cde->abde"`.
-
-    Returns:
-        One role per axis of the kernel: "in" for an axis that is summed over,
-        "out" for a new one, "batch" for one that input, kernel and output have
-        in common.
-
-    Example:
-
-    >>> einsum_roles("abc,cde->abde")
-    ['in', 'out', 'out']
-    """
-    operands, _, result = equation.replace(" ", "").partition("->")
-    inputs, _, kernel = operands.partition(",")
-    roles = []
-    for axis in kernel:
-        if axis in inputs and axis in result:
-            roles.append(BATCH)
-        else:
-            roles.append(IN if axis in inputs else OUT)
-    return roles
-
-
-def _merge_is_possible(roles: Sequence[str]) -> bool:
-    _, merged = _merge_axes((1,) * len(roles), tuple(roles))
-    return merged.count(IN) == 1 and merged.count(OUT) == 1
-
-
-def _merge_axes(
-    shape: tuple[int, ...], roles: tuple[str, ...]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Merges neighbouring axes of one role, for "in" and "out" only."""
-    lengths: list[list[int]] = []
-    merged: list[str] = []
-    for length, role in zip(shape, roles):
-        if merged and merged[-1] == role and role in (IN, OUT):
-            lengths[-1].append(length)
-        else:
-            lengths.append([length])
-            merged.append(role)
-    return tuple(math.prod(group) for group in lengths), tuple(merged)
-
-
-def _class_names(layer: Any) -> set[str]:
-    return {cls.__name__ for cls in type(layer).__mro__}
-
-
 def _inner_layers(layer: Any) -> Iterator[tuple[str, Any]]:
     """Yields the layers held by a layer, with the attributes they are in."""
+    if is_model(layer) and getattr(layer, "layers", None):
+        # Keras lists the layers of a graph, and keeps them in no attribute.
+        for index, inner in enumerate(layer.layers):
+            yield f"{index}", inner
     for name, value in attributes_of(layer).items():
         for label, item in _items(name.lstrip("_"), value):
             if hasattr(item, "weights") and hasattr(item, "get_config"):

@@ -18,7 +18,6 @@ Both Keras keep a second list of a model's layers, from which they collect
 weights; a layer that is replaced in an attribute is replaced there too.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -46,9 +45,8 @@ def replace_members(
     """
     # Keras 3 closes the list of a model's layers when the model is built.
     is_keras_3 = keras_of(copy).__name__ == "keras"
-    opened = keras3.open_to_layers if is_keras_3 else contextlib.nullcontext
     mine = attributes_of(copy)
-    with opened(copy):
+    with keras3.open_to_layers(copy):
         for name, value in attributes_of(original).items():
             if not any(map(is_layer, _flat(value))):
                 continue

@@ -38,6 +38,9 @@ _MODERN_NAMES = {
     "momentum": "momentums",
 }
 
+# Its square is a float32 number yet.
+_LEAST_SQUARE = 1e-16
+
 # Attribute of an optimizer: the schedule it has in trainings that reset it.
 _LASTING = "tfmot_sapp_schedule"
 
@@ -171,6 +174,35 @@ def restore_schedule(optimizer: Any) -> None:
     if hasattr(schedule, "add_offset"):
         setattr(optimizer, _LASTING, schedule)
         _set_learning_rate(optimizer, schedule.schedule)
+
+
+def keep_finite(optimizer: Any) -> dict[str, float]:
+    """Makes an optimizer leave weights alone that have no gradient at all.
+
+    Adafactor divides by the root of a product of two means of squares, each
+    with `epsilon_1` added; at its default of 1e-30 the product is zero in
+    float32 where a row and a column of a kernel have no gradient, as those of
+    removed blocks, and zero by zero is NaN.
+
+    Args:
+        optimizer: An optimizer of either Keras.
+
+    Returns:
+        The attributes that were changed with their values before, for
+        `restore_attributes`.
+    """
+    optimizer = inner_optimizer(optimizer)
+    before = getattr(optimizer, "epsilon_1", None)
+    if before is None or before >= _LEAST_SQUARE:
+        return {}
+    optimizer.epsilon_1 = _LEAST_SQUARE
+    return {"epsilon_1": before}
+
+
+def restore_attributes(optimizer: Any, before: Mapping[str, float]) -> None:
+    """Gives an optimizer what `keep_finite` changed back."""
+    for name, value in before.items():
+        setattr(inner_optimizer(optimizer), name, value)
 
 
 def _set_learning_rate(optimizer: Any, schedule: Any) -> None:

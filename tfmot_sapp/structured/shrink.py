@@ -20,13 +20,11 @@ from typing import Any, cast
 import numpy as np
 
 from tfmot_sapp.frameworks.copying import Cloner, Copy
+from tfmot_sapp.frameworks.layers.table import effect_of, exact_kind_of
 from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.units.groups import Group
-from tfmot_sapp.units.heads import ATTENTION
 
-# The argument that sets the number of a layer's units.
-_SIZES = {"Dense": "units", ATTENTION: "num_heads"}
 Weights = Mapping[str, list[np.ndarray]]
 
 
@@ -67,9 +65,9 @@ def shrink(
             return copy(layer)
         config = layer.get_config()
         if layer.name in outputs:
-            size = _SIZES.get(type(layer).__name__, "filters")
-            if size in config:
-                config[size] = len(outputs[layer.name])
+            kind = exact_kind_of(layer)
+            if kind is not None and kind.size is not None:
+                config[kind.size] = len(outputs[layer.name])
         made.append((layer, type(layer).from_config(config)))
         return made[-1][1]
 
@@ -89,12 +87,12 @@ def _sliced(
     outputs: np.ndarray | None,
     inputs: np.ndarray | None,
 ) -> list[np.ndarray]:
-    kind = type(layer).__name__
-    if kind == ATTENTION:
+    effect = effect_of(layer)
+    if effect == "heads":
         return _sliced_heads(layer, weights, outputs)
-    if kind == "BatchNormalization":
+    if effect == "scale":
         return [w if outputs is None else w[outputs] for w in weights]
-    if kind.startswith("Depthwise"):
+    if effect == "depthwise":
         kernel, *bias = weights
         units = cast(np.ndarray, outputs)
         return [np.take(kernel, units, -2), *(b[units] for b in bias)]

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
+from tfmot_sapp.frameworks.layer_state import states_of
 from tfmot_sapp.frameworks.private.keras3 import (
     stateless_scope,
     unrounded_value,
@@ -87,6 +88,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             pruning_schedule, block_size, scorer, allocation, min_blocks
         )
         # A model's `quantize` passes wrappers by and quantizes what is inside.
+        self.__dict__["_own_quantize"] = vars(layer).get("quantize")
         layer.quantize = functools.partial(refuse_to_quantize, layer.name)
 
     @property
@@ -137,9 +139,10 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             id(kernel.variable): (kernel.variable, tensor)
             for kernel, tensor in self._effective_kernels(bool(training))
         }
+        variables = [*self.layer.variables, *states_of(self.layer)]
         outer = stateless_scope()
         if outer is not None:
-            for variable in self.layer.variables:
+            for variable in variables:
                 value = outer.get_current_value(variable)
                 if value is not None:
                     values.setdefault(id(variable), (variable, value))
@@ -149,7 +152,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             outputs = self.layer(*args, **kwargs)
         # Batch statistics, seeds and losses were kept back by the scope.
         pruned = {id(pruned.variable) for pruned in self._kernels}
-        for variable in self.layer.variables:
+        for variable in variables:
             value = scope.get_current_value(variable)
             before = values.get(id(variable), (None, None))[1]
             if id(variable) not in pruned and value is not before:
@@ -183,7 +186,10 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
 
     def release(self) -> Any:
         """Gives the wrapped layer back."""
-        del self.layer.quantize
+        if not self.released:
+            del self.layer.quantize
+            if self.__dict__["_own_quantize"] is not None:
+                self.layer.quantize = self.__dict__["_own_quantize"]
         return super().release()
 
     def get_config(self) -> dict[str, Any]:

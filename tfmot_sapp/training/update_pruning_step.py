@@ -20,7 +20,9 @@ from tfmot_sapp.base.checks import check_methods
 from tfmot_sapp.frameworks.optimizers import (
     continue_schedule,
     iterations,
+    keep_finite,
     reset_optimizer,
+    restore_attributes,
     restore_schedule,
     slots_of,
 )
@@ -96,6 +98,7 @@ class UpdatePruningStep(TrainingCallback):
                 "`keras.optimizers.Adam()`",
             )
         self._given_optimizer = optimizer
+        self._changed: dict[str, float] = {}
         self._groups: list[PruningGroup] | None = None
         self._own_step = 0
         self._offset = 0
@@ -121,8 +124,11 @@ class UpdatePruningStep(TrainingCallback):
                 "fit what it returns."
             )
         self._groups = None
-        if self._optimizer is not None and self._resets():
-            continue_schedule(self._optimizer, self._restored_steps())
+        if self._optimizer is not None:
+            # A training that was broken off has left them changed.
+            self._changed = self._changed or keep_finite(self._optimizer)
+            if self._resets():
+                continue_schedule(self._optimizer, self._restored_steps())
         if not self._built():
             # A model without an input shape gets its layers at the first batch.
             return
@@ -159,6 +165,8 @@ class UpdatePruningStep(TrainingCallback):
         self._save_step()
         if self._optimizer is not None:
             restore_schedule(self._optimizer)
+            restore_attributes(self._optimizer, self._changed)
+            self._changed = {}
 
     def _save_step(self) -> None:
         for group in self._find_groups():

@@ -20,67 +20,9 @@ channel alone. What is not known to do so is a reason to leave them alone.
 
 from typing import Any
 
-# Layers that treat every channel alike and by itself.
-_PLAIN = frozenset(
-    {
-        "ReLU",
-        "LeakyReLU",
-        "ELU",
-        "Dropout",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-        "GaussianNoise",
-        "GaussianDropout",
-        *(
-            f"{kind}{rank}D"
-            for kind in (
-                "MaxPooling",
-                "AveragePooling",
-                "GlobalMaxPooling",
-                "GlobalAveragePooling",
-                "ZeroPadding",
-                "Cropping",
-                "UpSampling",
-            )
-            for rank in (1, 2, 3)
-        ),
-    }
-)
-# Activations that are functions of one value. Softmax is not, and of those that
-# Keras doesn't know nobody can tell.
-_ELEMENTWISE = frozenset(
-    {
-        "linear",
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "swish",
-        "mish",
-        "exponential",
-        "sigmoid",
-        "log_sigmoid",
-        "hard_sigmoid",
-        "hard_silu",
-        "hard_swish",
-        "tanh",
-        "hard_tanh",
-        "tanh_shrink",
-        "soft_shrink",
-        "hard_shrink",
-        "softplus",
-        "softsign",
-        "squareplus",
-        "threshold",
-    }
-)
-_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
-_SUMS = ("Add", "Subtract", "Average", "Maximum", "Minimum")
+from tfmot_sapp.frameworks.layers.activations import ELEMENTWISE
+from tfmot_sapp.frameworks.layers.kind import BY_ITSELF, WITH_CHANNEL_WEIGHTS
+from tfmot_sapp.frameworks.layers.table import effect_of
 
 
 class LeftAloneError(Exception):
@@ -89,7 +31,7 @@ class LeftAloneError(Exception):
 
 def has_own_weights(layer: Any) -> bool:
     """Whether a layer that carries units holds weights for each of them."""
-    return type(layer).__name__ in ("BatchNormalization", *_DEPTHWISE)
+    return effect_of(layer) in WITH_CHANNEL_WEIGHTS
 
 
 def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
@@ -106,8 +48,8 @@ def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
     Raises:
         LeftAloneError: If the layer does not carry them.
     """
-    kind = type(layer).__name__
-    if kind == "Flatten":
+    effect = effect_of(layer)
+    if effect == "flatten":
         check_channels(layer)
         for extent in shape[1:-1]:
             if extent is None:
@@ -116,17 +58,18 @@ def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
                 )
             repeats *= extent
         return repeats
-    if kind == "BatchNormalization":
+    if effect == "scale":
         _check_norm(layer, shape, repeats)
-    elif kind in _DEPTHWISE:
+    elif effect == "depthwise":
         _check_depthwise(layer)
-    elif kind == "Activation":
+    elif effect == "activation":
         check_activation(layer)
-    elif kind in _PLAIN:
+    elif effect in BY_ITSELF:
         check_channels(layer)
-    elif kind in _SUMS:
+    elif effect in ("add", "sum"):
         raise LeftAloneError(f"its units meet others in `{layer.name}`")
     else:
+        kind = type(layer).__name__
         name = getattr(layer, "name", kind)
         raise LeftAloneError(f"its units go into `{name}`, a {kind}")
     return repeats
@@ -167,5 +110,5 @@ def check_activation(layer: Any) -> None:
         return
     name = getattr(activation, "__name__", type(activation).__name__)
     known = getattr(activation, "__module__", "").split(".")[0]
-    if name not in _ELEMENTWISE or known not in ("keras", "tf_keras"):
+    if name not in ELEMENTWISE or known not in ("keras", "tf_keras"):
         raise LeftAloneError(f"`{layer.name}` may mix its units by {name}")

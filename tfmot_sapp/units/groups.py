@@ -34,6 +34,7 @@ from tfmot_sapp.frameworks.calls import (
     tensors_of,
 )
 from tfmot_sapp.frameworks.flops import calls_of_model
+from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.private.attention import number_of_heads
 from tfmot_sapp.frameworks.private.layers import layers_inside, operation_name
 from tfmot_sapp.frameworks.which_keras import check_model, host_value
@@ -45,21 +46,7 @@ from tfmot_sapp.units.carriers import (
     has_own_weights,
     norms_last_axis,
 )
-from tfmot_sapp.units.heads import ATTENTION, AttentionCall, read_attention
-
-# Layers with an output per unit and input, by the class names of both Keras.
-_PRODUCERS = ("Dense", "Conv1D", "Conv2D", "Conv3D")
-# They do nothing when a model is used.
-_IDLE = frozenset(
-    {
-        "Dropout",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-        "GaussianNoise",
-        "GaussianDropout",
-    }
-)
+from tfmot_sapp.units.heads import AttentionCall, read_attention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +65,6 @@ class Consumer:
         result: What the last of them gives.
         total: The sum that `result` alone goes into, where the path is one
             branch of a residual block; else `None`.
-        rectified: Whether only ReLUs read the sum, or the result where there is
-            none.
         rectified: Whether the sum, or the result where there is none, is read
             by ReLUs alone.
     """
@@ -226,16 +211,17 @@ class _Reader:
             layer = call.layer
             if hasattr(layer, "layers") and is_nested(layer):
                 for inner in layers_inside(layer):
-                    if _has_matrix(inner):
+                    if effect_of(inner) != "depthwise" and _has_matrix(inner):
                         reasons[inner.name] = f"it is inside `{layer.name}`"
                 continue
-            kind = type(layer).__name__
+            effect = effect_of(layer)
             try:
-                if kind == ATTENTION:
+                if effect == "heads":
                     groups.append(self._heads(call))
-                elif kind in _PRODUCERS:
+                elif effect == "units":
                     groups.append(self._group(call))
-                elif _has_matrix(layer):
+                elif effect != "depthwise" and _has_matrix(layer):
+                    kind = type(layer).__name__
                     raise LeftAloneError(f"no units known in a {kind}")
             except LeftAloneError as reason:
                 reasons[layer.name] = str(reason)
@@ -287,7 +273,7 @@ class _Reader:
             raise LeftAloneError("its units are an output of the model")
         for call in self.readers.get(id(tensor), ()):
             layer = call.layer
-            if type(layer).__name__ in _PRODUCERS:
+            if effect_of(layer) == "units":
                 consumers.append(self._consumer(call, tensor, path, repeats))
                 continue
             after = carry(layer, tuple(tensor.shape), repeats)
@@ -344,7 +330,7 @@ class _Reader:
 
     def _norm_behind(self, tensor: Any) -> Call | None:
         call = self._only_reader(tensor)
-        if call is None or type(call.layer).__name__ != "BatchNormalization":
+        if call is None or effect_of(call.layer) != "scale":
             return None
         is_alone = id(call.layer) not in self.shared
         is_last = norms_last_axis(call.layer, len(tensor.shape))
@@ -353,13 +339,13 @@ class _Reader:
     def _total(self, tensor: Any) -> Any:
         """Returns the sum that a tensor alone goes into, if it does."""
         call = self._only_reader(tensor)
-        while call is not None and type(call.layer).__name__ in _IDLE:
+        while call is not None and effect_of(call.layer) == "nothing":
             tensor = call.outputs[0]
             call = self._only_reader(tensor)
         if call is None:
             return None
         is_sum = (
-            type(call.layer).__name__ == "Add"
+            effect_of(call.layer) == "add"
             or operation_name(call.layer) == "add"
         )
         terms = tensors_of((call.args, call.kwargs))
@@ -385,4 +371,4 @@ def _is_relu(layer: Any) -> bool:
 def _has_matrix(layer: Any) -> bool:
     return any(
         len(weight.shape) > 1 for weight in getattr(layer, "weights", ())
-    ) and not type(layer).__name__.startswith("Depthwise")
+    )

@@ -30,7 +30,6 @@ from tfmot_sapp.frameworks.private.layers import mask_of
 from tfmot_sapp.frameworks.which_keras import keras_of
 from tfmot_sapp.units.carriers import LeftAloneError
 
-ATTENTION = "MultiHeadAttention"
 _MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
 

@@ -17,7 +17,8 @@
 from typing import Any
 
 from tfmot_sapp.blocks.block_size import BlockSize
-from tfmot_sapp.frameworks.kernels import IN, OUT, find_kernels
+from tfmot_sapp.frameworks.kernels import find_kernels
+from tfmot_sapp.frameworks.layers.axes import IN, OUT
 from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.targets.cpu_target import CpuTarget
 

@@ -36,6 +36,7 @@ from tfmot_sapp.frameworks.kernels import (
     kernel_name,
     why_no_kernels,
 )
+from tfmot_sapp.frameworks.layers.table import may_have_kernels
 from tfmot_sapp.frameworks.which_keras import (
     host_value,
     is_layer,
@@ -288,7 +289,7 @@ def _plan(layer: Any, settings: _Settings) -> _Plan:
     policy = settings.pruning_policy
     block_size = resolve_block_size(settings.block_size, name, layer)
     if not layer.built:
-        if block_size is None or not _may_have_kernels(layer):
+        if block_size is None or not may_have_kernels(layer):
             return _Plan()
         if policy is not None and not policy.allow_pruning(layer):
             return _Plan(None, {name: _not_allowed(policy)})
@@ -326,38 +327,16 @@ def _wrapped(layer: Any, plan: _Plan, settings: _Settings) -> Any:
         min_blocks=settings.min_blocks,
     )
     if layer.built:
-        wrapper.build(None)
+        try:
+            wrapper.build(None)
+        except BaseException:
+            wrapper.release()
+            raise
         wrapper.built = True
     return wrapper
 
 
 # Layers of Keras without kernels, by the module they are defined in.
-_WITHOUT_KERNELS = (
-    "activation",
-    "activations",
-    "normalization",
-    "pooling",
-    "regularization",
-    "reshaping",
-    "merging",
-    "preprocessing",
-    "input_layer",
-    "masking",
-    "lambda_layer",
-    "identity",
-)
-
-
-def _may_have_kernels(layer: Any) -> bool:
-    module = type(layer).__module__
-    if module.partition(".")[0] not in ("keras", "tf_keras"):
-        return True
-    parts = module.split(".")
-    if type(layer).__name__.startswith("Depthwise"):
-        return False
-    return not any(part in _WITHOUT_KERNELS for part in parts)
-
-
 def _check_to_prune(to_prune: Any) -> None:
     several = isinstance(to_prune, (list, tuple))
     members = to_prune if several else [to_prune]

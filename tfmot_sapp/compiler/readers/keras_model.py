@@ -20,6 +20,7 @@ graph, since the classes of their layers have the same names and attributes.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tfmot_sapp.compiler.graph import (
@@ -32,7 +33,6 @@ from tfmot_sapp.compiler.graph import (
     Step,
     Value,
 )
-from tfmot_sapp.compiler.readers.keras_layers import CORES
 from tfmot_sapp.compiler.readers.keras_projections import (
     flattened_einsum,
     read_attention,
@@ -42,20 +42,28 @@ from tfmot_sapp.frameworks.calls import (
     OPERATIONS,
     Call,
     calls_of,
-    copy_of,
     is_graph,
     is_nested,
     policy_of,
     replace_tensors,
     tensors_of,
 )
-from tfmot_sapp.frameworks.layer_kinds import (
-    ACTIVATIONS,
-    AT_INFERENCE_NOTHING,
-    STEPS,
-)
+from tfmot_sapp.frameworks.copying import same_layer
+from tfmot_sapp.frameworks.layers.activations import ELEMENTWISE
+from tfmot_sapp.frameworks.layers.kind import LayerKind
+from tfmot_sapp.frameworks.layers.table import exact_kind_of
 from tfmot_sapp.frameworks.private.layers import functional_of, operation_name
 from tfmot_sapp.frameworks.which_keras import keras_of
+
+# The steps that layers without weights become, by what they do to channels.
+_STEPS = {
+    "map": "map",
+    "pool": "pool",
+    "frame": "frame",
+    "add": "add",
+    "sum": "merge",
+    "multiply": "merge",
+}
 
 
 def read_graph(model: Any, take_apart: bool = True) -> Graph:
@@ -131,50 +139,47 @@ class _Reader:
     def _is_layer(self, obj: Any) -> bool:
         return isinstance(obj, self.keras.layers.Layer)
 
-    def _is_exactly(self, layer: Any, name: str) -> bool:
-        return type(layer) is getattr(self.keras.layers, name, None)
-
     # --- one reading function per kind of layer -------------------------------
 
     def _read_layer(
         self, call: Call, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
-        layer, name = call.layer, type(call.layer).__name__
-        if not self._is_exactly(layer, name):
+        layer = call.layer
+        kind = exact_kind_of(layer)
+        if kind is None:
             return self._read_operation(call, inputs, shape)
-        if name in AT_INFERENCE_NOTHING:
+        if kind.effect == "nothing":
             return inputs[0]
-        if name in STEPS:
+        if kind.effect in _STEPS:
             if getattr(layer, "data_format", None) == "channels_first":
                 return None
             if any(value.shape != inputs[0].shape for value in inputs):
                 return None
-            step = Step(self.clone(layer), STEPS[name], len(inputs) - 1)
+            step = Step(self.clone(layer), _STEPS[kind.effect], len(inputs) - 1)
             return self._add(layer, inputs, None, [step], shape)
-        if name == "Activation":
+        if kind.effect == "activation":
             return self._read_activation(layer, inputs, shape)
-        if name == "Concatenate":
+        if kind.effect == "concatenate":
             rank = len(shape)
             if layer.axis not in (-1, rank - 1) or rank < 2:
                 return None
             output = Value(shape)
             self.nodes.append(Concat(layer.name, inputs, [output]))
             return output
-        if name == "Flatten":
+        if kind.effect == "flatten":
             if math.prod(n or 0 for n in inputs[0].shape[1:-1]) != 1:
                 return None
             step = Step(self.clone(layer), "pool")
             return self._add(layer, inputs, None, [step], shape)
-        if not self.take_apart and _is_taken_apart(layer, name):
+        if not self.take_apart and _is_taken_apart(layer, kind):
             return None
-        if name == "EinsumDense" and len(inputs) == 1:
+        if kind.effect == "product" and len(inputs) == 1:
             return self._read_einsum(layer, inputs, shape)
-        if name == "MultiHeadAttention" and self._counts[id(layer)] == 1:
+        if kind.effect == "heads" and self._counts[id(layer)] == 1:
             return read_attention(call, inputs, shape, self.keras, self.nodes)
-        read = CORES.get(name)
-        if read is None or len(inputs) != 1:
+        if kind.read is None or len(inputs) != 1:
             return None
-        core = read(layer)
+        core = kind.read(layer)
         if core is None:
             return None
         return self._linear(layer, inputs, core, shape)
@@ -185,7 +190,7 @@ class _Reader:
         name = self._activation_name(layer.activation)
         if name == "linear":
             return inputs[0]
-        if name not in ACTIVATIONS:
+        if name not in ELEMENTWISE:
             return None
         step = Step(self.clone(layer), "map")
         return self._add(layer, inputs, None, [step], shape)
@@ -214,7 +219,7 @@ class _Reader:
         self,
         layer: Any,
         inputs: list[Value],
-        cores: list[Core],
+        cores: Sequence[Core],
         shape: tuple[int | None, ...],
     ) -> Value:
         """A layer of one or more cores, then its activation."""
@@ -231,7 +236,7 @@ class _Reader:
             activation, name=f"{layer.name}_{name}", dtype=policy_of(layer)
         )
         value = self._add(layer, [value], cores[-1], [], shape)
-        if name in ACTIVATIONS:
+        if name in ELEMENTWISE:
             step = Step(step_layer, "map")
             return self._add(layer, [value], None, [step], shape, owned=False)
         output = Value(shape)
@@ -309,10 +314,18 @@ class _Reader:
         if not self._is_layer(layer):
             return layer
         if id(layer) not in self._clones:
-            self._clones[id(layer)] = copy_of(self.keras, layer)
+            self._clones[id(layer)] = _copy_of(layer)
         return self._clones[id(layer)]
 
 
-def _is_taken_apart(layer: Any, name: str) -> bool:
-    several = ("EinsumDense", "MultiHeadAttention")
-    return name in several or getattr(layer, "groups", 1) > 1
+def _is_taken_apart(layer: Any, kind: LayerKind) -> bool:
+    several = kind.effect in ("product", "heads")
+    return several or getattr(layer, "groups", 1) > 1
+
+
+def _copy_of(layer: Any) -> Any:
+    try:
+        return same_layer(layer)
+    except ValueError:
+        # Without a usable config it can't be copied; it is used as it is.
+        return layer

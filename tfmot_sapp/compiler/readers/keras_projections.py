@@ -21,15 +21,32 @@ between heads, and a fourth. They are taken apart only where they are pruned.
 
 from typing import Any
 
+import numpy as np
+
 from tfmot_sapp.compiler.emit.packed_layer import packed_layer_class
-from tfmot_sapp.compiler.graph import Linear, Node, Opaque, Packable, Value
+from tfmot_sapp.compiler.graph import (
+    Node,
+    Opaque,
+    Packable,
+    Value,
+)
 from tfmot_sapp.compiler.lowerings.attention import Attention
-from tfmot_sapp.compiler.readers.keras_layers import einsum_core, is_pruned
 from tfmot_sapp.frameworks.calls import Call, policy_of, tensors_of
+from tfmot_sapp.frameworks.channel_operations import (
+    Linear,
+)
+from tfmot_sapp.frameworks.layers.products import einsum_product
 from tfmot_sapp.frameworks.private import attention
 from tfmot_sapp.frameworks.private.layers import mask_of
 
 Shape = tuple[int | None, ...]
+# Layers that would have to be taken apart are left alone above this density.
+_PRUNED = 0.75
+
+
+def is_pruned(core: Linear) -> bool:
+    """Whether a kernel has zeros enough for its layer to be taken apart."""
+    return bool(np.count_nonzero(core.kernel) < _PRUNED * core.kernel.size)
 
 
 def flattened_einsum(
@@ -46,7 +63,7 @@ def flattened_einsum(
     Returns:
         The product and the value that it takes, or `None`.
     """
-    core = einsum_core(layer, len(value.shape))
+    core = einsum_product(layer, len(value.shape))
     if core is None or not is_pruned(core):
         return None
     merged, rank = 1, len(value.shape)
@@ -115,7 +132,7 @@ def read_attention(
     cores = [
         core
         for part, rank in zip(dense, ranks)
-        if (core := einsum_core(part, rank)) is not None
+        if (core := einsum_product(part, rank)) is not None
     ]
     if len(cores) < len(dense) or not any(is_pruned(core) for core in cores):
         return None

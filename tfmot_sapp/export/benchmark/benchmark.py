@@ -25,128 +25,24 @@ result.plot("latency.png")
 ```
 """
 
-import collections
-import dataclasses
-import io
 import os
 import pathlib
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import rich.console
-import rich.table
 import tensorflow as tf
 
-from tfmot_sapp.base.files import write_file
-from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.benchmark.interleave import interleave
-from tfmot_sapp.export.benchmark.plot import draw_bars
-from tfmot_sapp.export.representative_data import OPEN_AXIS
-from tfmot_sapp.export.saved_model import directory_size
-from tfmot_sapp.export.serving import SIGNATURE
-from tfmot_sapp.export.tflite.flatbuffer import count_ops
-from tfmot_sapp.export.tflite.options import check_count
-from tfmot_sapp.frameworks.private.tensorflow import executed_operations
-
-
-@dataclasses.dataclass(frozen=True)
-class Timing:
-    """One model's row.
-
-    Attributes:
-        name: The model's name.
-        path: Where it is.
-        median_ms: Median over rounds of the milliseconds for one batch.
-        low_ms: The tenth percentile.
-        high_ms: The ninetieth percentile.
-        speed_up: Median over rounds of the first model's time in the same
-            round divided by this one's.
-        size: Size in bytes.
-        num_ops: Number of operators in the file.
-        num_partitions: Number of partitions that the default delegate runs;
-            0 for a SavedModel.
-    """
-
-    name: str
-    path: str
-    median_ms: float
-    low_ms: float
-    high_ms: float
-    speed_up: float
-    size: int
-    num_ops: int
-    num_partitions: int
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchmarkResult:
-    """Timings of several models; prints as a table.
-
-    Attributes:
-        timings: One `Timing` per model, in the order of the models.
-        runtime: Name of the runtime.
-        threads: Number of threads.
-        batch_size: Samples per call.
-        rounds: Number of rounds in which every model was timed.
-    """
-
-    timings: tuple[Timing, ...]
-    runtime: str
-    threads: int
-    batch_size: int
-    rounds: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain numbers, strings, lists and dicts."""
-        return dataclasses.asdict(self)
-
-    def table(self) -> rich.table.Table:
-        """Returns the table that `print` shows."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        table = rich.table.Table(
-            title=f"{self.runtime}, batch {self.batch_size}, {threads}, "
-            f"{self.rounds} rounds"
-        )
-        table.add_column("model")
-        for column in (
-            "median ms",
-            "10-90 %",
-            "speed-up",
-            "size kB",
-            "ops",
-            "partitions",
-        ):
-            table.add_column(column, justify="right")
-        for t in self.timings:
-            table.add_row(
-                t.name,
-                f"{t.median_ms:.4g}",
-                f"{t.low_ms:.4g}-{t.high_ms:.4g}",
-                f"{t.speed_up:.2f}x",
-                f"{t.size / 1000:,.1f}",
-                str(t.num_ops),
-                str(t.num_partitions),
-            )
-        return table
-
-    def __str__(self) -> str:
-        stream = io.StringIO()
-        rich.console.Console(file=stream, width=100).print(self.table())
-        return stream.getvalue().rstrip()
-
-    def plot(self, path: str | os.PathLike) -> None:
-        """Draws latency and size as bars.
-
-        Args:
-            path: The PNG file to write.
-
-        Raises:
-            ValueError: If `path` can't be written.
-        """
-        write_file(path, draw_bars(self))
+from tfmot_sapp.export.benchmark.loaded_model import (
+    LoadedModel,
+    load_file,
+    load_saved_model,
+)
+from tfmot_sapp.export.benchmark.result import BenchmarkResult, Timing
 
 
 def benchmark(
@@ -192,18 +88,16 @@ def benchmark(
     >>> result.timings[0].speed_up
     1.0
     """
-    for name, count in (
-        ("threads", threads),
-        ("batch_size", batch_size),
-        ("rounds", rounds),
-    ):
-        check_count(name, count)
+    check_whole(threads, "threads", least=1)
+    check_whole(batch_size, "batch_size", least=1)
+    check_whole(rounds, "rounds", least=1)
+    check_whole(seed, "seed", least=0)
     paths = _checked_paths(models)
     if all(path.is_dir() for path in paths.values()):
         _check_tensorflow_threads(threads)
-        load, name = _load_saved_model, "TensorFlow"
+        load, name = load_saved_model, "TensorFlow"
     else:
-        load, name = _load_file, runtime.runtime_name()
+        load, name = load_file, runtime.runtime_name()
     loaded = {
         key: load(path, threads, batch_size, np.random.default_rng(seed))
         for key, path in paths.items()
@@ -221,101 +115,6 @@ def benchmark(
         batch_size=batch_size,
         rounds=rounds,
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Loaded:
-    path: pathlib.Path
-    call: Callable[[], Any]
-    size: int
-    num_ops: int
-    num_partitions: int
-
-
-def _load_file(
-    path: pathlib.Path,
-    threads: int,
-    batch_size: int,
-    generator: np.random.Generator,
-) -> _Loaded:
-    content = path.read_bytes()
-    try:
-        interpreter = runtime.load(content, threads)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            "`models` must hold `.tflite` files that the runtime can load. "
-            f"Received: {str(path)!r}: {error}."
-        ) from error
-    try:
-        with quiet():
-            for detail in interpreter.get_input_details():
-                rest = detail.get("shape_signature", detail["shape"])[1:]
-                rest = [n if n > 0 else OPEN_AXIS for n in rest]
-                shape = [batch_size, *rest]
-                if list(detail["shape"]) != shape:
-                    interpreter.resize_tensor_input(detail["index"], shape)
-            interpreter.allocate_tensors()
-            for detail in interpreter.get_input_details():
-                values = _random(detail["shape"], detail["dtype"], generator)
-                stored = runtime.to_stored(values, detail)
-                interpreter.set_tensor(detail["index"], stored)
-            interpreter.invoke()
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"`batch_size` {batch_size} doesn't fit the file {str(path)!r}; "
-            "export it with that batch size. Received: "
-            f"batch_size={batch_size}: {error}."
-        ) from error
-    ops = count_ops(content)
-    executed = collections.Counter(executed_operations(interpreter))
-
-    def call(
-        invoke: Callable[[], None] = interpreter.invoke, _content: Any = content
-    ) -> None:
-        invoke()
-
-    return _Loaded(
-        path, call, len(content), sum(ops.values()), executed["DELEGATE"]
-    )
-
-
-def _load_saved_model(
-    path: pathlib.Path,
-    threads: int,
-    batch_size: int,
-    generator: np.random.Generator,
-) -> _Loaded:
-    del threads  # TensorFlow's pools are the process's.
-    try:
-        with quiet():
-            loaded = tf.saved_model.load(os.fspath(path))
-            serve = loaded.signatures[SIGNATURE]
-    except (OSError, KeyError) as error:
-        raise ValueError(
-            f"`models` must hold SavedModels with the signature {SIGNATURE!r}. "
-            f"Received: {str(path)!r}: {error}."
-        ) from error
-    inputs = {}
-    for name, spec in serve.structured_input_signature[1].items():
-        shape = [batch_size, *(n or OPEN_AXIS for n in spec.shape[1:])]
-        values = _random(shape, spec.dtype.as_numpy_dtype, generator)
-        inputs[name] = tf.constant(values, spec.dtype)
-
-    def call(_keep_alive: Any = loaded) -> None:
-        for value in serve(**inputs).values():
-            value.numpy()
-
-    return _Loaded(
-        path, call, directory_size(path), len(serve.graph.get_operations()), 0
-    )
-
-
-def _random(
-    shape: Any, dtype: Any, generator: np.random.Generator
-) -> np.ndarray:
-    if np.issubdtype(dtype, np.floating):
-        return generator.standard_normal(shape).astype(dtype)
-    return generator.integers(0, 2, shape).astype(dtype)
 
 
 def _checked_paths(models: Any) -> dict[str, pathlib.Path]:
@@ -361,7 +160,7 @@ def _check_tensorflow_threads(threads: int) -> None:
 
 
 def _timing(
-    name: str, model: _Loaded, times: list[float], first: list[float]
+    name: str, model: LoadedModel, times: list[float], first: list[float]
 ) -> Timing:
     low, high = np.percentile(times, [10, 90]) * 1000
     ratios = [a / b for a, b in zip(first, times)]

@@ -24,8 +24,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import rich.console
-from rich import progress
 
 # Time that one round of one model should take at least, so that the clock's
 # resolution and a single interrupt don't count.
@@ -51,10 +49,7 @@ def interleave(
     names = list(calls)
     repeats = {name: _repeats(calls[name]) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
-    console = rich.console.Console(stderr=True)
-    for _ in progress.track(
-        range(rounds), "Timing", console=console, transient=True
-    ):
+    for _ in range(rounds):
         for i in generator.permutation(len(names)):
             name = names[i]
             call, count = calls[name], repeats[name]

@@ -18,8 +18,6 @@ import io
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 
 def draw_bars(result: Any) -> bytes:
@@ -31,6 +29,9 @@ def draw_bars(result: Any) -> bytes:
     Returns:
         The bytes of a PNG file.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     timings = result.timings[::-1]
     names = [t.name for t in timings]
     height = 1.2 + 0.45 * len(timings)

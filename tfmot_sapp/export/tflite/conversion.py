@@ -20,13 +20,10 @@ anything is rounded (`ranges.py`).
 """
 
 import tempfile
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from rich import console, progress
 
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
@@ -64,8 +61,7 @@ def convert(
     operators = target.operators(quantize)
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(serving, folder, operators)
-        with quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 folder, signature_keys=[SIGNATURE]
             )
@@ -77,8 +73,7 @@ def convert(
                 tf.lite.Optimize.EXPERIMENTAL_SPARSITY,
             ]
         try:
-            with quiet(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quiet():
                 if quantize == "int8":
                     return _calibrated_and_quantized(
                         converter, serving.model, encoding
@@ -103,7 +98,7 @@ def _set_quantization(
         converter.target_spec.supported_ops = [
             tf.lite.OpsSet.TFLITE_BUILTINS_INT8
         ]
-        converter.representative_dataset = lambda: _with_progress(data or [])
+        converter.representative_dataset = lambda: iter(data or [])
         dtype = tf.int8 if io_dtype == "int8" else tf.float32
         converter.inference_input_type = dtype
         converter.inference_output_type = dtype
@@ -123,13 +118,6 @@ def _calibrated_and_quantized(
         converter.inference_output_type,
     )
     return private.sparsified(content) if encoding == "sparse" else content
-
-
-def _with_progress(
-    data: list[dict[str, np.ndarray]],
-) -> Iterator[dict[str, np.ndarray]]:
-    # A console of its own, so that it may run inside another progress bar.
-    yield from progress.track(data, "Calibrating", console=console.Console())
 
 
 def _why_not_converted(error: Exception) -> str:

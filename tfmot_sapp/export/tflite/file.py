@@ -29,6 +29,7 @@ in place.
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
+from tfmot_sapp.export.samples import checking_inputs
 from tfmot_sapp.export.serving import Serving, check_model, serving_of
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.flatbuffer import count_ops, read_graph
@@ -45,10 +47,14 @@ from tfmot_sapp.export.tflite.options import (
     check_options,
     check_tolerance,
 )
+from tfmot_sapp.export.tflite.weights import misrounded_weights
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
-# Calls with which a file is compared with its source.
-_CHECKS = 3
+# Batches of the user's data that a file is compared with its source on.
+_CHECKS = 8
+# Largest error of the float32 file that quantized weights are compared with:
+# the loss of some weights shows, the rounding of a deep network doesn't.
+_REFERENCE_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +109,10 @@ def export_tflite(
             in 8 bits throughout, per output channel, with ranges from
             `representative_data`.
         representative_data: Inputs as the model will see them: an array, a
-            list or dictionary of arrays, a `tf.data.Dataset` or a generator of
-            batches. Required for `"int8"`; otherwise used, if given, for the
-            comparison in place of random numbers.
+            list, tuple or dictionary of arrays, a `tf.data.Dataset` or a
+            generator of batches, also of `(x, y)` as `fit` takes them. Finite
+            numbers only. Required for `"int8"`; otherwise used, if given, for
+            the comparison in place of random numbers.
         encoding: `None`, or `"sparse"` for TFLite's own sparse tensor encoding
             of a stripped model. It makes files smaller, rarely faster, and
             is refused where the runtime would unpack the tensors again.
@@ -116,8 +123,10 @@ def export_tflite(
         io_dtype: `"float32"` or, with `quantize="int8"`, `"int8"`: type of the
             file's inputs and outputs.
         max_samples: Most samples of `representative_data` to calibrate with.
-        tolerance: Largest relative root mean square error of a quantized file;
-            derived from the rounding of its tensors by default.
+        tolerance: Largest error to allow: of a quantized file the relative
+            root mean square error, derived from the rounding of its tensors by
+            default; of a float32 file the largest absolute error as a fraction
+            of the output scale, 1e-5 by default.
 
     Returns:
         An `ExportResult`.
@@ -199,6 +208,41 @@ def _check_encoding(content: bytes) -> None:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Comparison:
+    """A file's source, and what the file is compared with it on."""
+
+    serving: Serving
+    groups: list[list[dict[str, np.ndarray]]]
+    tolerance: float | None
+
+    def exact(
+        self, content: bytes, tolerance: float | None
+    ) -> verify.Difference:
+        """Compares a float32 file."""
+        return _worst(
+            verify.check_exact(
+                self.serving,
+                verify.source_outputs(self.serving, inputs),
+                verify.run_file(content, inputs),
+                tolerance,
+            )
+            for inputs in self.groups
+        )
+
+    def quantized(self, content: bytes) -> verify.Difference:
+        """Compares a file that rounds."""
+        return _worst(
+            verify.check_quantized(
+                content,
+                inputs,
+                verify.source_outputs(self.serving, inputs),
+                self.tolerance,
+            )
+            for inputs in self.groups[:1]
+        )
+
+
 def _compare(
     serving: Serving,
     content: bytes,
@@ -206,16 +250,30 @@ def _compare(
     data: list[dict[str, np.ndarray]] | None,
     tolerance: float | None,
 ) -> verify.Difference:
-    if data is not None:
-        inputs = data[:_CHECKS]
+    if data is None:
+        groups = checking_inputs(serving)
     else:
-        inputs = [
-            representative.random_inputs(serving, samples=2, seed=seed)
-            for seed in range(_CHECKS)
-        ]
-    expected = verify.source_outputs(serving, inputs)
+        groups = [data[:: max(1, len(data) // _CHECKS)][:_CHECKS]]
+    comparison = _Comparison(serving, groups, tolerance)
     if quantize is None:
-        return verify.check_exact(
-            serving, expected, verify.run_file(content, inputs)
+        return comparison.exact(content, tolerance)
+    difference = comparison.quantized(content)
+    reference = convert(serving, None, None, "float32", None, CpuTarget())
+    comparison.exact(reference, _REFERENCE_TOLERANCE)
+    fault = misrounded_weights(content, reference)
+    if fault:
+        raise ValueError(
+            "The quantized file doesn't hold the weights of `model`, so "
+            f"nothing was written: {fault}. Export it again; if that fails "
+            f"too, use another `quantize`. Received: quantize={quantize!r}."
         )
-    return verify.check_quantized(content, inputs, expected, tolerance)
+    return difference
+
+
+def _worst(differences: Iterable[verify.Difference]) -> verify.Difference:
+    found = list(differences)
+    return verify.Difference(
+        max(each.max_error for each in found),
+        max(each.rms_error for each in found),
+        max(each.tolerance for each in found),
+    )

@@ -22,6 +22,7 @@ are carried through the file's operators to its outputs:
   variance of the input's error, u that of its own rounding (dynamic range), m
   the input's mean square and w the variance of the weights' error; |W|^2 is
   the mean over outputs of the sum of squares;
+- a bias adds its own variance;
 - an addition adds variances, a product of two tensors weighs each with the
   other's mean square, a softmax turns the absolute error of its logits into a
   relative one, anything else hands on the largest variance that it reads;
@@ -196,7 +197,8 @@ def _scales(tensor: Tensor) -> np.ndarray:
 
 def _rounding(tensor: Tensor, power: float) -> float:
     if tensor.dtype == "FLOAT16":
-        return power * 2.0**-22 / 3.0
+        # Below 2^-14 steps are no longer smaller with the number.
+        return power * 2.0**-22 / 3.0 + 2.0**-48 / 12.0
     if tensor.dtype in ("INT8", "UINT8", "INT16") and len(tensor.scales):
         return float(np.mean(np.square(tensor.scales))) / 12.0
     return 0.0
@@ -267,10 +269,11 @@ def _carried(
 def _carried_by_product(
     graph: Graph, op: Op, known: dict[int, _Values]
 ) -> float:
-    # A transposed convolution reads (shape, weights, input), all others
+    # A transposed convolution reads (shape, weights, input, bias), all others
     # (input, weights, bias).
     first, second = op.inputs[0], op.inputs[1]
-    source = op.inputs[2] if op.name == "TRANSPOSE_CONV" else first
+    is_transposed = op.name == "TRANSPOSE_CONV"
+    source = op.inputs[2] if is_transposed else first
     weights, activation = known[second], known[source]
     shape = graph.tensors[second].shape
     fan_in = float(np.prod([shape[axis] for axis in _PRODUCTS[op.name]]))
@@ -280,4 +283,6 @@ def _carried_by_product(
         own = (activation.span / 255.0) ** 2 / 12.0
     gain = fan_in * weights.power
     from_weights = fan_in * weights.variance * activation.power
-    return (activation.variance + own) * gain + from_weights
+    biases = op.inputs[3 if is_transposed else 2 :]
+    from_bias = sum(known[i].variance for i in biases if i in known)
+    return (activation.variance + own) * gain + from_weights + from_bias

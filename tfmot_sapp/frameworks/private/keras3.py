@@ -42,13 +42,59 @@ def build_shapes_of(layer: Any) -> dict[str, Any]:
     return getattr(layer, "_build_shapes_dict", None) or {}
 
 
+def first_call_of(layer: Any) -> tuple[tuple, dict[str, Any]] | None:
+    """Returns what a layer was first called with in a graph.
+
+    Args:
+        layer: A layer.
+
+    Returns:
+        Positional arguments and arguments by name, symbolic tensors among
+        them; or `None` for one that no graph holds.
+    """
+    nodes = getattr(layer, "_inbound_nodes", ())
+    if not nodes:
+        return None
+    return nodes[0].arguments.args, nodes[0].arguments.kwargs
+
+
+def build_by_call(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Builds a layer as a call builds it, without a node in a graph.
+
+    Args:
+        layer: A layer.
+        args: Positional arguments, symbolic tensors among them.
+        kwargs: Arguments by name.
+    """
+    from keras.src import backend
+
+    backend.compute_output_spec(layer, *args, **kwargs)
+
+
+def symbolic(shape: Any, dtype: str) -> Any:
+    """Returns symbolic tensors of a shape, or of a structure of shapes."""
+    import keras
+
+    if isinstance(shape, (list, tuple)) and not all(
+        extent is None or isinstance(extent, int) for extent in shape
+    ):
+        return [symbolic(part, dtype) for part in shape]
+    if isinstance(shape, dict):
+        return {name: symbolic(part, dtype) for name, part in shape.items()}
+    return keras.KerasTensor(shape, dtype)
+
+
 @contextlib.contextmanager
 def open_to_layers(layer: Any) -> Iterator[None]:
     """Opens the list of a built layer's layers, which Keras 3 closes.
 
-    While it is open attributes of the layer can be given other layers.
+    While it is open attributes of the layer can be given other layers. Those
+    of tf_keras, which this may be called with too, are always open.
     """
-    tracker = layer._tracker
+    tracker = getattr(layer, "_tracker", None)
+    if tracker is None:
+        yield
+        return
     was_locked = tracker.locked
     tracker.unlock()
     try:

@@ -38,6 +38,37 @@ _LINKS = frozenset(
     }
 )
 
+# Attributes that `compile`, `fit` and `evaluate` give to a model.
+_OF_TRAINING = frozenset(
+    {
+        "_compile_config",
+        "_compiled_trainable_state",
+        "_pss_evaluation_shards",
+        "history",
+        "loss",
+        "optimizer",
+        "stop_evaluating",
+        "stop_predicting",
+        "stop_training",
+    }
+)
+
+
+def is_set_by_training(name: str) -> bool:
+    """Returns whether an attribute of a model comes from training it.
+
+    Args:
+        name: Name of an attribute that a model has and a new one of the same
+            graph has not.
+    """
+    return name in _OF_TRAINING
+
+
+def take_over_arguments(original: Any, copy: Any) -> None:
+    """Gives a model the note of what another's constructor was called with."""
+    if hasattr(original, "_auto_config"):
+        copy._auto_config = original._auto_config
+
 
 def is_walkable(obj: Any) -> bool:
     """Returns whether `layers_inside` can be asked about an object."""

@@ -1,0 +1,160 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Models that are ready to be timed."""
+
+import collections
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.export import runtime
+from tfmot_sapp.export.representative_data import OPEN_AXIS
+from tfmot_sapp.export.saved_model import directory_size
+from tfmot_sapp.export.serving import SIGNATURE
+from tfmot_sapp.export.tflite.flatbuffer import count_ops
+from tfmot_sapp.frameworks.private.tensorflow import executed_operations
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to be timed.
+
+    Attributes:
+        path: Where it is.
+        call: Runs it once.
+        size: Size in bytes.
+        num_ops: Number of operators.
+        num_partitions: Number of partitions that the default delegate runs.
+    """
+
+    path: pathlib.Path
+    call: Callable[[], Any]
+    size: int
+    num_ops: int
+    num_partitions: int
+
+
+def load_file(
+    path: pathlib.Path,
+    threads: int,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> LoadedModel:
+    """Loads a file on LiteRT with its default delegate.
+
+    Args:
+        path: A `.tflite` file.
+        threads: Number of threads.
+        batch_size: Samples per call.
+        generator: Makes the inputs.
+
+    Raises:
+        ValueError: If there is no such model, or it can't take the batch.
+    """
+    content = path.read_bytes()
+    try:
+        interpreter = runtime.load(content, threads)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            "`models` must hold `.tflite` files that the runtime can load. "
+            f"Received: {str(path)!r}: {error}."
+        ) from error
+    try:
+        with quiet():
+            for detail in interpreter.get_input_details():
+                rest = detail.get("shape_signature", detail["shape"])[1:]
+                rest = [n if n > 0 else OPEN_AXIS for n in rest]
+                shape = [batch_size, *rest]
+                if list(detail["shape"]) != shape:
+                    interpreter.resize_tensor_input(detail["index"], shape)
+            interpreter.allocate_tensors()
+            for detail in interpreter.get_input_details():
+                values = _random(detail["shape"], detail["dtype"], generator)
+                stored = runtime.to_stored(values, detail)
+                interpreter.set_tensor(detail["index"], stored)
+            interpreter.invoke()
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"`batch_size` {batch_size} doesn't fit the file {str(path)!r}; "
+            "export it with that batch size. Received: "
+            f"batch_size={batch_size}: {error}."
+        ) from error
+    ops = count_ops(content)
+    executed = collections.Counter(executed_operations(interpreter))
+
+    def call(
+        invoke: Callable[[], None] = interpreter.invoke, _content: Any = content
+    ) -> None:
+        invoke()
+
+    return LoadedModel(
+        path, call, len(content), sum(ops.values()), executed["DELEGATE"]
+    )
+
+
+def load_saved_model(
+    path: pathlib.Path,
+    threads: int,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> LoadedModel:
+    """Loads a SavedModel on TensorFlow.
+
+    Args:
+        path: Its directory.
+        threads: Ignored: TensorFlow's threads are the process's.
+        batch_size: Samples per call.
+        generator: Makes the inputs.
+
+    Raises:
+        ValueError: If there is no such model, or it can't take the batch.
+    """
+    del threads
+    try:
+        with quiet():
+            loaded = tf.saved_model.load(os.fspath(path))
+            serve = loaded.signatures[SIGNATURE]
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"`models` must hold SavedModels with the signature {SIGNATURE!r}. "
+            f"Received: {str(path)!r}: {error}."
+        ) from error
+    inputs = {}
+    for name, spec in serve.structured_input_signature[1].items():
+        shape = [batch_size, *(n or OPEN_AXIS for n in spec.shape[1:])]
+        values = _random(shape, spec.dtype.as_numpy_dtype, generator)
+        inputs[name] = tf.constant(values, spec.dtype)
+
+    def call(_keep_alive: Any = loaded) -> None:
+        for value in serve(**inputs).values():
+            value.numpy()
+
+    return LoadedModel(
+        path, call, directory_size(path), len(serve.graph.get_operations()), 0
+    )
+
+
+def _random(
+    shape: Any, dtype: Any, generator: np.random.Generator
+) -> np.ndarray:
+    if np.issubdtype(dtype, np.floating):
+        return generator.standard_normal(shape).astype(dtype)
+    return generator.integers(0, 2, shape).astype(dtype)

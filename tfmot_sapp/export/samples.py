@@ -1,0 +1,162 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Random inputs that an exported model is compared with its source on.
+
+They are drawn until every kernel of the source has been seen to matter: a
+weight whose loss would change no output can't be missed in a file. What matters
+is read from gradients: to first order, losing a weight w changes the outputs by
+w times their derivative.
+
+Most models are made for inputs of about unit size. One that saturates for them,
+as a softmax over large logits does, or that hardly varies, as one for images of
+0 to 255 does, is also given smaller and larger ones.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmot_sapp.export.representative_data import random_inputs
+from tfmot_sapp.export.serving import Serving
+
+Arrays = dict[str, np.ndarray]
+
+# (lowest or `None` for normal numbers, highest or standard deviation)
+_RANGES = ((None, 1.0), (None, 0.05), (0.0, 1.0), (0.0, 255.0))
+_FEWEST, _MOST = 3, 8  # Calls of one range.
+_SAMPLES = 2  # Of one call, where the batch is open.
+# A kernel is seen if losing all of it changes the outputs by this much, and if
+# losing any of this share of its weights does.
+_LEAST_EFFECT = 1e-3
+_LEAST_SHARE = 0.99
+# Gradients of larger models take too much memory.
+_MOST_WEIGHTS = 1 << 26
+
+
+def checking_inputs(serving: Serving) -> list[list[Arrays]]:
+    """Draws inputs to compare an export on.
+
+    Args:
+        serving: The source model.
+
+    Returns:
+        Groups of calls; those of one group are of one range of numbers. Each
+        call is a dictionary of arrays by input name.
+
+    Raises:
+        ValueError: If an input is of a type that no number stands for.
+    """
+    kernels = _Kernels(serving)
+    groups: list[list[Any]] = []
+    for low, high in _RANGES:
+        group = []
+        before = kernels.unseen()
+        for seed in range(_MOST):
+            arrays = random_inputs(serving, _SAMPLES, seed, low, high)
+            group.append(arrays)
+            kernels.look(arrays)
+            if seed + 1 >= _FEWEST and not kernels.unseen():
+                break
+        if not groups or kernels.unseen() < before:
+            groups.append(group)
+        if not kernels.unseen():
+            break
+    return groups
+
+
+@dataclasses.dataclass(eq=False)
+class _Seen:
+    """What is known of one kernel.
+
+    Attributes:
+        variable: The kernel.
+        weights: Its value.
+        matters: Which of its weights change an output.
+        effect: How much losing all of them changes the outputs.
+    """
+
+    variable: Any
+    weights: np.ndarray
+    matters: np.ndarray
+    effect: float = 0.0
+
+    @property
+    def is_seen(self) -> bool:
+        count = np.count_nonzero(self.weights)
+        share = np.count_nonzero(self.matters) / count
+        return bool(self.effect >= _LEAST_EFFECT and share >= _LEAST_SHARE)
+
+
+class _Kernels:
+    """The kernels of a model, and which of them have been seen to matter."""
+
+    def __init__(self, serving: Serving):
+        self._serving = serving
+        self._seen: list[_Seen] = []
+        variables = [
+            getattr(weight, "value", weight)
+            for weight in serving.model.weights
+            if len(weight.shape) > 1
+        ]
+        variables = [
+            v for v in variables if isinstance(v, tf.Variable) and _is_float(v)
+        ]
+        if sum(int(np.prod(v.shape)) for v in variables) > _MOST_WEIGHTS:
+            return
+        for variable in variables:
+            weights = np.asarray(variable.numpy(), np.float32)
+            if weights.any():
+                self._seen.append(
+                    _Seen(variable, weights, np.zeros(weights.shape, bool))
+                )
+
+    def unseen(self) -> int:
+        """Number of kernels that haven't been seen to matter."""
+        return sum(not each.is_seen for each in self._seen)
+
+    def look(self, arrays: Arrays) -> None:
+        """Looks at what matters for some inputs."""
+        fresh = [each for each in self._seen if not each.is_seen]
+        if not fresh:
+            return
+        tensors = {k: tf.convert_to_tensor(v) for k, v in arrays.items()}
+        variables = [each.variable for each in fresh]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            outputs = self._serving.call(tensors, None).values()
+            mixed = [_mixed(y) for y in outputs if y.dtype.is_floating]
+            total = tf.add_n(mixed) if mixed else tf.constant(0.0)
+        gradients = tape.gradient(total, variables)
+        for each, gradient in zip(fresh, gradients):
+            if gradient is not None:
+                slope = np.asarray(tf.convert_to_tensor(gradient), np.float32)
+                changes = slope * each.weights
+                each.matters |= np.isfinite(changes) & (changes != 0)
+                effect = float(np.linalg.norm(np.nan_to_num(changes)))
+                each.effect = max(each.effect, effect)
+
+
+def _mixed(output: Any) -> Any:
+    """A random sum of an output, whose scale is 1."""
+    output = tf.cast(output, tf.float32)
+    scale = tf.stop_gradient(tf.reduce_max(tf.abs(output)))
+    signs = tf.random.stateless_normal(tf.shape(output), (0, 1))
+    return tf.reduce_sum(output * signs) / tf.maximum(scale, 1e-30)
+
+
+def _is_float(variable: Any) -> bool:
+    return bool(variable.dtype.is_floating)

@@ -1,0 +1,90 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Whether the weights of a quantized file are what they were rounded from.
+
+Rounding noise hides the loss of some weights in the outputs, so the weights are
+compared themselves: with those of the same model's float32 file, which are
+exact, each within half a step of its own rounding.
+"""
+
+import numpy as np
+
+from tfmot_sapp.export.tflite.flatbuffer import Graph, Tensor, read_graph
+
+# Half a step, and what computing the scale in float32 adds.
+_STEPS = 0.51
+# Largest share of weights that may be farther off.
+_MOST_OFF = 1e-3
+
+
+def misrounded_weights(content: bytes, reference: bytes) -> str | None:
+    """Finds a tensor of weights that isn't what it should have been rounded from.
+
+    Args:
+        content: A quantized `.tflite` file's bytes.
+        reference: Those of the float32 file of the same model.
+
+    Returns:
+        What is wrong, or `None`. Tensors that the float32 file has none of the
+        same shape of can't be compared.
+    """  # noqa: E501
+    exact = _constants(read_graph(reference), ("FLOAT32",))
+    for tensor in _constants(read_graph(content), ("INT8", "FLOAT16")):
+        assert tensor.data is not None
+        found, allowed = _real_and_allowed(tensor)
+        shares = [
+            _share_off(found, allowed, each.data)
+            for each in exact
+            if each.shape == tensor.shape and each.data is not None
+        ]
+        if shares and min(shares) > _MOST_OFF:
+            return (
+                f"{min(shares):.2%} of the weights of {tensor.name!r} are not "
+                "what they should have been rounded to"
+            )
+    return None
+
+
+def _constants(graph: Graph, dtypes: tuple[str, ...]) -> list[Tensor]:
+    return [
+        tensor
+        for tensor in graph.tensors
+        if tensor.data is not None
+        and tensor.dtype in dtypes
+        and len(tensor.shape) > 1
+        and not tensor.is_sparse
+    ]
+
+
+def _real_and_allowed(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    values = np.asarray(tensor.data, np.float32)
+    if tensor.dtype == "FLOAT16":
+        return values, np.abs(values) * 2.0**-10 + 2.0**-24
+    shape = [1] * values.ndim
+    if len(tensor.scales) > 1:
+        shape[tensor.channel_axis] = -1
+    scales = np.reshape(tensor.scales, shape) if len(tensor.scales) else 1.0
+    points = np.reshape(tensor.zero_points, shape) if len(tensor.scales) else 0
+    return (values - points) * scales, np.broadcast_to(
+        _STEPS * np.asarray(scales), values.shape
+    )
+
+
+def _share_off(
+    found: np.ndarray, allowed: np.ndarray, exact: np.ndarray
+) -> float:
+    if not found.size:
+        return 0.0
+    return float(np.mean(~(np.abs(found - exact) <= allowed)))

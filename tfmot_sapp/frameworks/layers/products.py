@@ -1,0 +1,105 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Dense, EinsumDense and Embedding: products without taps."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.frameworks.channel_operations import ChannelOperation, Linear
+from tfmot_sapp.frameworks.layers.axes import IN, OUT, einsum_roles, merge_axes
+from tfmot_sapp.frameworks.layers.kind import (
+    KernelAxes,
+    LayerKind,
+    array,
+    bias_of,
+)
+
+
+def _read_dense(layer: Any) -> list[ChannelOperation] | None:
+    if getattr(layer, "quantization_mode", None):
+        return None
+    kernel = array(layer.kernel)
+    return [Linear(kernel, bias_of(layer, kernel.shape[-1], kernel.dtype))]
+
+
+def _einsum_kernels(layer: Any) -> list[KernelAxes]:
+    roles = einsum_roles(layer.equation)
+    _, merged = merge_axes((1,) * len(roles), roles)
+    one_of_each = merged.count(IN) == 1 and merged.count(OUT) == 1
+    return [("kernel", roles)] if one_of_each else []
+
+
+def einsum_product(layer: Any, rank: int) -> Linear | None:
+    """Reads an EinsumDense as a product over the last axes, where it is one.
+
+    Args:
+        layer: A built `EinsumDense`.
+        rank: Number of axes of its input.
+
+    Returns:
+        The product of the merged axes, or `None`.
+    """
+    given, rest = layer.equation.replace(" ", "").split(",")
+    kernel_axes, made = rest.split("->")
+    given, made = given.replace("...", ""), made.replace("...", "")
+    summed = "".join(axis for axis in kernel_axes if axis not in made)
+    new = kernel_axes[len(summed) :]
+    if (
+        not summed
+        or not new
+        or kernel_axes != summed + new
+        or not given.endswith(summed)
+        or made != given[: len(given) - len(summed)] + new
+        or len(given) > rank
+    ):
+        return None
+    kernel = array(layer.kernel)
+    inputs = math.prod(kernel.shape[: len(summed)])
+    extents = kernel.shape[len(summed) :]
+    bias = np.zeros(extents, kernel.dtype)
+    if getattr(layer, "bias", None) is not None:
+        own = array(layer.bias)
+        if own.ndim > len(extents):
+            return None
+        bias = bias + own
+    return Linear(kernel.reshape(inputs, -1), bias.reshape(-1))
+
+
+PRODUCTS = (
+    LayerKind(
+        ("Dense",),
+        kernels=lambda layer: [("kernel", (IN, OUT))],
+        effect="units",
+        size="units",
+        multiply_adds=lambda layer, given, made: (
+            made * math.prod(layer.kernel.shape)
+        ),
+        read=_read_dense,
+    ),
+    LayerKind(("EinsumDense",), kernels=_einsum_kernels, effect="product"),
+    LayerKind(
+        ("Embedding",), kernels=lambda layer: [("embeddings", (IN, OUT))]
+    ),
+    LayerKind(
+        ("ReversibleEmbedding",),
+        # The second is there where the weights are not tied.
+        kernels=lambda layer: [
+            ("embeddings", (IN, OUT)),
+            ("reverse_embeddings", (IN, OUT)),
+        ],
+    ),
+)
