@@ -16,6 +16,7 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -67,6 +68,11 @@ class ConnectedAllocation(Allocation):
             else check_allocation(given)
         )
 
+    @property
+    def _inner(self) -> Allocation:
+        # The constructor has put one in the place of `None`.
+        return cast(Allocation, self.allocation)
+
     def sparsity_of(
         self, name: str, sparsity: float, target_sparsity: float | None
     ) -> float | None:
@@ -78,7 +84,7 @@ class ConnectedAllocation(Allocation):
 
     def check_names(self, names: Collection[str]) -> None:
         """Checks what the other allocation says of single kernels."""
-        self.allocation.check_names(names)
+        self._inner.check_names(names)
 
     def allocate(
         self,
@@ -88,9 +94,7 @@ class ConnectedAllocation(Allocation):
         target_sparsity: float | None = None,
     ) -> dict[str, np.ndarray]:
         """Returns the other allocation's masks."""
-        return self.allocation.allocate(
-            scores, alive, sparsity, target_sparsity
-        )
+        return self._inner.allocate(scores, alive, sparsity, target_sparsity)
 
     def swap(
         self,
@@ -100,7 +104,7 @@ class ConnectedAllocation(Allocation):
         fraction: float,
     ) -> dict[str, np.ndarray]:
         """Returns what the other allocation swaps."""
-        return self.allocation.swap(scores, masks, growth, fraction)
+        return self._inner.swap(scores, masks, growth, fraction)
 
     def connect(
         self,

@@ -64,14 +64,14 @@ class UniformAllocation(Allocation):
         self, name: str, sparsity: float, target_sparsity: float | None
     ) -> float:
         """Returns the sparsity of one kernel at a sparsity of the schedule."""
-        own = match_name(self.targets, name)
+        own = match_name(self.targets or {}, name)
         if own is None or not target_sparsity:
             return sparsity
         return own * min(1.0, sparsity / target_sparsity)
 
     def check_names(self, names: Collection[str]) -> None:
         """Checks that each of the targets is some kernel's."""
-        check_patterns(self.targets, names, "targets")
+        check_patterns(self.targets or {}, names, "targets")
 
     def allocate(
         self,

@@ -35,13 +35,13 @@ def plain_spines(axis: Any) -> None:
         axis.spines[side].set_visible(False)
 
 
-def finish(figure: Any, path: str | os.PathLike | None) -> Any:
+def finish(figure: Any, path: str | os.PathLike[str] | None) -> Any:
     if path is not None:
         save_figure(figure, path)
     return figure
 
 
-def save_figure(figure: Any, path: str | os.PathLike) -> None:
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
     """Writes a figure whole or not at all.
 
     Args:

@@ -219,4 +219,5 @@ def _attach(error: Exception, text: str) -> None:
     if text and hasattr(error, "add_note"):
         error.add_note(f"Held back from standard error:\n{text}")
     elif text:
-        error.__notes__ = [*getattr(error, "__notes__", []), text]
+        noted: Any = error
+        noted.__notes__ = [*getattr(error, "__notes__", []), text]

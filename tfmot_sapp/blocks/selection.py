@@ -171,6 +171,6 @@ def readers(
             )
         )
         place = np.unravel_index(order[0], score.shape)
-        chosen[(*place[:-1], row, place[-1])] = True
+        chosen[place[:-1] + (row, place[-1])] = True
         given[place[-1]] += 1
     return chosen

@@ -22,6 +22,7 @@ size they ask for.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -57,7 +58,7 @@ def scale_trained(
     @tf.custom_gradient
     def scaled(
         kernel: tf.Tensor, factor: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable]:
+    ) -> tuple[tf.Tensor, Callable[..., Any]]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             sums = run_compiled(_sum_of_products, (upstream, kernel), grid)
             with tf.control_dependencies([sums]):
@@ -118,7 +119,7 @@ def _shown(kernel: tf.Tensor, look: Callable[[tf.Tensor], None]) -> tf.Tensor:
     """Returns the kernel, and shows its gradient while it is computed."""
 
     @tf.custom_gradient
-    def identity(kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    def identity(kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             look(upstream)
             return upstream
@@ -169,7 +170,7 @@ def scale_by_norm(
     @tf.custom_gradient
     def scaled(
         kernel: tf.Tensor, mask: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable]:
+    ) -> tuple[tf.Tensor, Callable[..., Any]]:
         squared = run_compiled(_sum_of_products, (kernel, kernel), grid)
         bounded = tf.maximum(squared, tf.constant(TINY, kernel.dtype))
         factor = mask * tf.where(squared > 0, bounded ** (exponent / 2), 0)
@@ -211,7 +212,7 @@ def power_of_each(
     @tf.custom_gradient
     def powered(
         kernel: tf.Tensor, mask: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable]:
+    ) -> tuple[tf.Tensor, Callable[..., Any]]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
             return powers(kernel, upstream, (exponent + 1) * mask), None
 

@@ -196,7 +196,3 @@ def _count_nodes(function: Any) -> dict[str, int]:
         nodes += inner.node_def
     counts = collections.Counter(node.op for node in nodes)
     return {k: n for k, n in counts.most_common() if k not in _BOOKKEEPING}
-
-
-def _is_saved_model(folder: pathlib.Path) -> bool:
-    return (folder / "saved_model.pb").is_file()

@@ -75,7 +75,7 @@ class Serving:
         """
 
         @tf.function(autograph=False, **options)
-        def serve(**inputs):
+        def serve(**inputs: Any) -> Any:
             return self.call(inputs, operators)
 
         return serve.get_concrete_function(**self.specs)

@@ -34,6 +34,7 @@ def built_like(original: Any, make: Callable[[], Any]) -> Any:
         A layer with the original's variables; or one that is not built, and
         may come to have them when it is called.
     """
+    ways: tuple[Callable[[Any, Any], None], ...]
     ways = (_build_by_config, _build_by_call, _build_by_shapes)
     if keras_of(original).__name__ == "tf_keras":
         from tfmot_sapp.frameworks.tf_keras_building import build_like

@@ -14,6 +14,7 @@
 # ==============================================================================
 """The part of `OffsetSchedule` that both Keras have in common."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -25,6 +26,7 @@ class OffsetMixin:
     """A learning-rate schedule that adds an offset to the step."""
 
     _keras: ClassVar[Any]
+    _make_offset: Callable[[int], Any]
 
     def __init__(self, schedule: Any, offset: int = 0):
         super().__init__()

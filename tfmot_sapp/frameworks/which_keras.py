@@ -20,7 +20,6 @@ package is imported before somebody has handed over one of its objects.
 """
 
 import sys
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ from tfmot_sapp.base.wording import received
 _ROOTS = ("keras", "tf_keras")
 
 
-def keras_of(obj: Any) -> ModuleType | None:
+def keras_of(obj: Any) -> Any:
     """Returns the Keras that the object's class comes from.
 
     Args:

@@ -18,7 +18,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from tfmot_sapp.base.checks import check_fraction, check_steps
 from tfmot_sapp.schedules.due_updates import DueUpdates
@@ -113,7 +113,7 @@ class BlockSwaps(SteppedSchedule):
         super().__post_init__()
 
     @property
-    def reset_optimizer(self) -> bool:
+    def reset_optimizer(self) -> bool:  # type: ignore[override]
         """Whether the other schedule has the optimizer reset."""
         return getattr(self.pruning_schedule, "reset_optimizer", False)
 
@@ -136,7 +136,7 @@ class BlockSwaps(SteppedSchedule):
         return [one_update(update) for update in due.between(-1, self.end_step)]
 
     def _swaps_after(self, update: Update, stop: int) -> Stretch:
-        last = min(stop, self.last_swap + 1)
+        last = min(stop, cast(int, self.last_swap) + 1)
         first = update.step + self.frequency
         return Stretch(
             range(first, last, self.frequency),
@@ -144,7 +144,7 @@ class BlockSwaps(SteppedSchedule):
         )
 
     def _swap(self, update: Update, step: int) -> Update:
-        done = math.pi * step / (self.last_swap + 1)
+        done = math.pi * step / (cast(int, self.last_swap) + 1)
         share = self.fraction / 2 * (1 + math.cos(done))
         return update._replace(step=step, swap=share)
 

@@ -33,7 +33,9 @@ _PHASE_COLORS = {
 _MOST_SHOWN = 500
 
 
-def plot_schedule(schedule: Any, path: str | os.PathLike | None = None) -> Any:
+def plot_schedule(
+    schedule: Any, path: str | os.PathLike[str] | None = None
+) -> Any:
     """Draws a schedule's sparsity over steps, its phases shaded.
 
     Args:

@@ -181,4 +181,7 @@ class _Sigmoid:
         return gates_density(expected, grid)
 
 
-_TRANSFORMATIONS = {"moments": _Moments(), "sigmoid": _Sigmoid()}
+_TRANSFORMATIONS: dict[str, _Moments | _Sigmoid] = {
+    "moments": _Moments(),
+    "sigmoid": _Sigmoid(),
+}

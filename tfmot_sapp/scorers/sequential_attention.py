@@ -102,7 +102,7 @@ class SequentialAttention(Scorer):
         return {**others, "logits": logits}
 
     @property
-    def observes(self) -> bool:
+    def observes(self) -> bool:  # type: ignore[override]
         """Whether the other score sees the gradients of training."""
         return self.times is not None and self.times.observes
 

@@ -16,7 +16,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -146,8 +146,8 @@ class Collector:
         patches = here.patches[index]
         return Target(
             int(patches.shape[0] * patches.shape[1]),
-            np.sum(patches, axis=(0, 1), dtype=np.float64),
-            np.sum(output, axis=(0, 1), dtype=np.float64),
+            np.asarray(np.sum(patches, axis=(0, 1), dtype=np.float64)),
+            np.asarray(np.sum(output, axis=(0, 1), dtype=np.float64)),
             _products(patches, output),
         )
 
@@ -187,7 +187,7 @@ class Collector:
                     kernel * slope,
                     unit_of,
                     self._summed[index],
-                    self._valid[index],
+                    cast(np.ndarray, self._valid[index]),
                     self._grams[index] if self.with_gram else None,
                     self._targets[index],
                 )
@@ -282,7 +282,7 @@ def collect(
     """
     collectors = [Collector(group, with_gram) for group in groups]
     runner = Runner(model, [collector.tensors for collector in collectors])
-    wanted = [None] * len(collectors)
+    wanted: list[Reading | None] = [None] * len(collectors)
     if like is not None:
         original, known = like
         others = [Collector(known[c.group.name], False) for c in collectors]

@@ -15,6 +15,7 @@
 """Criteria that weigh what units add to the output against each other."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,14 @@ from tfmot_sapp.base.checks import check_real, check_steps
 from tfmot_sapp.structured.criteria import Criterion, top
 from tfmot_sapp.structured.refit import solve, stabilised
 from tfmot_sapp.structured.statistics import Statistics
+
+
+class _PartState(NamedTuple):
+    """Unit of each feature, inverse of the Gram matrix, solved weights."""
+
+    unit_of: np.ndarray
+    inverse: np.ndarray
+    weights: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,14 +118,18 @@ class OSSCAR(Criterion):
         """Returns the units to keep, in rising order."""
         kept = np.ones(statistics.units, bool)
         state = [
-            [part.unit_of, np.linalg.inv(stabilised(part.gram)), part.weights]
+            _PartState(
+                part.unit_of,
+                np.linalg.inv(stabilised(part.known_gram)),
+                part.weights,
+            )
             for part in statistics.parts
         ]
         for _ in range(statistics.units - keep):
             cost = np.where(kept, _removal_costs(state, kept), np.inf)
             unit = int(np.argmin(cost))
             kept[unit] = False
-            state = [_without(*part, unit) for part in state]
+            state = [_without(part, unit) for part in state]
         return self._swapped(statistics, kept)
 
     def _swapped(self, statistics: Statistics, kept: np.ndarray) -> np.ndarray:
@@ -178,8 +191,8 @@ class CoSaMP(Criterion):
             energy = np.zeros(statistics.units)
             for part in statistics.parts:
                 inside = merged[part.unit_of]
-                weights = solve(part.gram, part.weights, inside)
-                spread = np.diag(part.gram)[:, None] * np.square(weights)
+                weights = solve(part.known_gram, part.weights, inside)
+                spread = np.diag(part.known_gram)[:, None] * np.square(weights)
                 np.add.at(energy, part.unit_of, spread.sum(axis=1))
             after = np.zeros(statistics.units, bool)
             after[top(np.where(merged, energy, -1.0), keep)] = True
@@ -192,18 +205,20 @@ class CoSaMP(Criterion):
         return np.flatnonzero(best)
 
 
-def _state_of(statistics: Statistics, kept: np.ndarray) -> list[list]:
+def _state_of(statistics: Statistics, kept: np.ndarray) -> list[_PartState]:
     """Returns unit of, inverse and solved weights for kept units alone."""
     state = []
     for part in statistics.parts:
         inside = kept[part.unit_of]
-        weights = solve(part.gram, part.weights, inside)
-        inverse = np.linalg.inv(stabilised(part.gram)[np.ix_(inside, inside)])
-        state.append([part.unit_of[inside], inverse, weights[inside]])
+        weights = solve(part.known_gram, part.weights, inside)
+        inverse = np.linalg.inv(
+            stabilised(part.known_gram)[np.ix_(inside, inside)]
+        )
+        state.append(_PartState(part.unit_of[inside], inverse, weights[inside]))
     return state
 
 
-def _removal_costs(state: list[list], kept: np.ndarray) -> np.ndarray:
+def _removal_costs(state: list[_PartState], kept: np.ndarray) -> np.ndarray:
     costs = np.zeros(len(kept))
     for unit_of, inverse, weights in state:
         if len(unit_of) == int(kept.sum()):
@@ -219,27 +234,26 @@ def _removal_costs(state: list[list], kept: np.ndarray) -> np.ndarray:
     return costs
 
 
-def _without(
-    unit_of: np.ndarray, inverse: np.ndarray, weights: np.ndarray, unit: int
-) -> list:
+def _without(part: _PartState, unit: int) -> _PartState:
     """Removes a unit from one part, the rest making up for it."""
+    unit_of, inverse, weights = part
     at, rest = unit_of == unit, unit_of != unit
     inner = np.linalg.inv(inverse[np.ix_(at, at)])
     cross = inverse[np.ix_(rest, at)] @ inner
-    return [
+    return _PartState(
         unit_of[rest],
         inverse[np.ix_(rest, rest)] - cross @ inverse[np.ix_(at, rest)],
         weights[rest] - cross @ weights[at],
-    ]
+    )
 
 
 def least_squares_loss(statistics: Statistics, kept: np.ndarray) -> float:
     """Returns the loss of the kept units at their best weights."""
     loss = 0.0
     for part in statistics.parts:
-        weights = solve(part.gram, part.weights, kept[part.unit_of])
+        weights = solve(part.known_gram, part.weights, kept[part.unit_of])
         difference = part.weights - weights
-        loss += float(np.sum(difference * (part.gram @ difference)))
+        loss += float(np.sum(difference * (part.known_gram @ difference)))
     return loss
 
 
@@ -247,9 +261,9 @@ def _gains(statistics: Statistics, kept: np.ndarray) -> np.ndarray:
     """Returns how much each unit alone lowers the loss of the kept ones."""
     gains = np.zeros(statistics.units)
     for part in statistics.parts:
-        weights = solve(part.gram, part.weights, kept[part.unit_of])
-        gradient = part.gram @ (part.weights - weights)
-        power = np.maximum(np.diag(part.gram), 1e-300)
+        weights = solve(part.known_gram, part.weights, kept[part.unit_of])
+        gradient = part.known_gram @ (part.weights - weights)
+        power = np.maximum(np.diag(part.known_gram), 1e-300)
         lowered = np.sum(np.square(gradient), axis=1) / power
         np.add.at(gains, part.unit_of, lowered)
     return gains

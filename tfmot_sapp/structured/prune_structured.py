@@ -220,7 +220,7 @@ def _one_round(
                     refitted(here[name], statistics[name], kept[name])
                 )
         model = shrink(model, here, kept, weights)
-        if isinstance(refit, Reconstruct):
+        if isinstance(refit, Reconstruct) and original:
             for name in names:
                 reconstructed(model, name, original, batches(), refit)
     return model

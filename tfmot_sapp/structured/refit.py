@@ -20,7 +20,7 @@ layer is wanted to give, which need not be what it gave.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -171,8 +171,8 @@ def _solved(
 ) -> tuple[np.ndarray, np.ndarray]:
     kernel = host_value(inner.kernel).reshape(len(part.unit_of), -1)
     return solve_target(
-        part.gram,
-        part.target,
+        part.known_gram,
+        cast(Target, part.target),
         kernel.astype(np.float64),
         inside,
         getattr(inner, "bias", None) is not None or norm is not None,

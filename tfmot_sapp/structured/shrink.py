@@ -15,7 +15,7 @@
 """Makes the smaller model."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -94,7 +94,8 @@ def _sliced(
         return [w if outputs is None else w[outputs] for w in weights]
     if effect == "depthwise":
         kernel, *bias = weights
-        return [np.take(kernel, outputs, -2), *(b[outputs] for b in bias)]
+        units = cast(np.ndarray, outputs)
+        return [np.take(kernel, units, -2), *(b[units] for b in bias)]
     kernel, *bias = weights
     if inputs is not None:
         kernel = np.take(kernel, inputs, -2)
@@ -108,6 +109,7 @@ def _sliced_heads(
     layer: Any, weights: list[np.ndarray], heads: np.ndarray | None
 ) -> list[np.ndarray]:
     inner = {id(w) for w in projections_of(layer).output.weights}
+    heads = cast(np.ndarray, heads)
     sliced = []
     for variable, weight in zip(layer.weights, weights):
         if id(variable) not in inner:

@@ -22,6 +22,7 @@ that is kept of the data are sums over samples, so memory does not grow with it.
 
 import dataclasses
 import functools
+from typing import cast
 
 import numpy as np
 
@@ -77,6 +78,11 @@ class Part:
     valid: np.ndarray
     gram: np.ndarray | None
     target: Target | None = None
+
+    @property
+    def known_gram(self) -> np.ndarray:
+        """`gram`, which is there for every criterion that needs it."""
+        return cast(np.ndarray, self.gram)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,9 +88,8 @@ class PruningSummaries(TrainingCallback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes summaries every `update_freq` batches."""
         self._batches += 1
-        if self.update_freq == "epoch":
-            return
-        if self._batches % self.update_freq == 0:
+        every = self.update_freq
+        if isinstance(every, int) and self._batches % every == 0:
             self._write()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -67,6 +67,15 @@ class PruneBlocksMixin:
     # precision would read a rounded copy.
     _full_precision_variable: ClassVar[dict[str, bool]]
 
+    # What the layer of its Keras gives it.
+    name: Any
+    built: Any
+    layer: Any
+    build: Callable[..., Any]
+    add_weight: Callable[..., Any]
+    add_loss: Callable[[Any], None]
+    _full_precision: Callable[[PrunedKernel], Any]
+
     def _configure(
         self,
         pruning_schedule: Any,
@@ -136,8 +145,8 @@ class PruneBlocksMixin:
                 pruned.append(self._make_kernel(name, kernel))
         if not kernels:
             skipped.append((self.layer.name, why_no_kernels(self.layer)))
-        for kernel in pruned:
-            kernel.prepare()
+        for each in pruned:
+            each.prepare()
         self._kernels = tuple(pruned)
         self._skipped = tuple(skipped)
         self.pruning_step = self._counter("pruning_step", NOT_STARTED)
@@ -276,7 +285,7 @@ class PruneBlocksMixin:
             ValueError: If a piece is not one of a registered class.
         """
         config = dict(config)
-        pieces = {
+        pieces: dict[str, Callable[[Any], Any]] = {
             "pruning_schedule": check_schedule,
             "scorer": check_scorer,
             "allocation": check_allocation,
@@ -372,5 +381,7 @@ def call_like(layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
-    call.__signature__ = signature.replace(parameters=parameters)
-    return call
+    signature = signature.replace(parameters=parameters)
+    described: Any = call
+    described.__signature__ = signature
+    return described

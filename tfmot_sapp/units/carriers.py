@@ -51,11 +51,11 @@ def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
     effect = effect_of(layer)
     if effect == "flatten":
         check_channels(layer)
-        if None in shape[1:-1]:
-            raise LeftAloneError(
-                f"`{layer.name}` flattens an unknown number of places"
-            )
         for extent in shape[1:-1]:
+            if extent is None:
+                raise LeftAloneError(
+                    f"`{layer.name}` flattens an unknown number of places"
+                )
             repeats *= extent
         return repeats
     if effect == "scale":

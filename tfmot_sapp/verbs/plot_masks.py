@@ -65,7 +65,7 @@ def plot_masks(model: Any, path: str | os.PathLike | None = None) -> Any:
             f"{model!r}. Pass the model that `prune_blocks` returned, or what "
             "`strip_pruning` made of it, not one loaded from a file."
         )
-    masks = [_as_matrix(row.mask) for row in rows]
+    masks = [_as_matrix(row.mask) for row in rows if row.mask is not None]
     across = min(4, len(rows))
     down = math.ceil(len(rows) / across)
     figure = new_figure((3.4 * across + 0.4, 3.3 * down + 0.6))
@@ -96,7 +96,7 @@ def _draw_mask(axis: Any, row: Row, mask: np.ndarray) -> None:
         axis.tick_params(which="minor", length=0)
     axis.set_xticks([])
     axis.set_yticks([])
-    block = " x ".join(str(extent) for extent in row.block)
+    block = " x ".join(str(extent) for extent in row.block or ())
     axis.set_title(
         f"{row.name}\n{row.kept:,} of {row.blocks:,} blocks of {block}",
         fontsize=9,

@@ -49,7 +49,6 @@ from tfmot_sapp.training.block_regularizers import REGULARIZERS
 from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
 from tfmot_sapp.training.wrapper import (
-    PruneBlocksMixin,
     refuse_to_quantize,
     why_skip,
 )
@@ -156,7 +155,7 @@ def prune_scope() -> contextlib.AbstractContextManager:
     return scope
 
 
-def wrapper_class(owner: Any) -> type[PruneBlocksMixin]:
+def wrapper_class(owner: Any) -> Any:
     """Returns the `PruneBlocks` of a Keras.
 
     Args:

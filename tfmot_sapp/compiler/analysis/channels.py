@@ -29,16 +29,18 @@ import numpy as np
 from tfmot_sapp.compiler.analysis.block_structure import block_structure
 from tfmot_sapp.compiler.graph import (
     Concat,
-    Depthwise,
     Graph,
-    Linear,
     Node,
     Opaque,
     Packable,
-    Scale,
     Step,
     Taps,
     Value,
+)
+from tfmot_sapp.frameworks.channel_operations import (
+    Depthwise,
+    Linear,
+    Scale,
 )
 
 

@@ -22,7 +22,13 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.choose.plan import Plan, linear_lowering, uniform_block
-from tfmot_sapp.compiler.graph import Graph, Linear, Packable
+from tfmot_sapp.compiler.graph import (
+    Graph,
+    Packable,
+)
+from tfmot_sapp.frameworks.channel_operations import (
+    Linear,
+)
 
 Explanation = dict[Packable, dict[str, Any]]
 

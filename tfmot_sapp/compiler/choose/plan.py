@@ -25,7 +25,10 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.analysis.channels import Channels
-from tfmot_sapp.compiler.graph import Linear, Packable, Value
+from tfmot_sapp.compiler.graph import (
+    Packable,
+    Value,
+)
 from tfmot_sapp.compiler.lowerings.gathered import (
     GatherMatmul,
     Group,
@@ -33,6 +36,9 @@ from tfmot_sapp.compiler.lowerings.gathered import (
 )
 from tfmot_sapp.compiler.lowerings.lowering import Lowering, chunks
 from tfmot_sapp.compiler.lowerings.products import Products
+from tfmot_sapp.frameworks.channel_operations import (
+    Linear,
+)
 
 PIECES, WHOLE = "pieces", "whole"
 

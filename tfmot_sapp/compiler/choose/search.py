@@ -43,13 +43,15 @@ from tfmot_sapp.compiler.choose.plan import (
 )
 from tfmot_sapp.compiler.graph import (
     Concat,
-    Depthwise,
     Graph,
-    Linear,
     Node,
     Packable,
     Taps,
     Value,
+)
+from tfmot_sapp.frameworks.channel_operations import (
+    Depthwise,
+    Linear,
 )
 from tfmot_sapp.targets.costs import Costs
 

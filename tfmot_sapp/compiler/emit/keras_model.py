@@ -31,18 +31,20 @@ from tfmot_sapp.compiler.choose.plan import Plan, linear_arrays, linear_lowering
 from tfmot_sapp.compiler.emit.packed_layer import packed_layer_class
 from tfmot_sapp.compiler.graph import (
     Concat,
-    Depthwise,
     Graph,
-    Linear,
     Opaque,
     Packable,
-    Scale,
     Taps,
     Value,
 )
 from tfmot_sapp.compiler.lowerings.join_cut_fill import Cut, Fill, Join
 from tfmot_sapp.compiler.lowerings.lowering import Lowering
 from tfmot_sapp.compiler.lowerings.piecewise import Channelwise, Shifts, Through
+from tfmot_sapp.frameworks.channel_operations import (
+    Depthwise,
+    Linear,
+    Scale,
+)
 
 
 def emit(

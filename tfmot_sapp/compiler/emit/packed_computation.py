@@ -19,7 +19,7 @@ gives lists of pieces. `keras_packed_layer.py` and `tf_keras_packed_layer.py`
 make layers of it; this file imports neither Keras.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -45,6 +45,8 @@ class PackedComputation:
         row: What a report says about the layer.
     """
 
+    # What the layer of its Keras gives it.
+    __call__: Callable[..., Any]
     name: str
     weights: list[Any]
     _step_layers: list[Any]

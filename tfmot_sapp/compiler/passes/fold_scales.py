@@ -16,8 +16,16 @@
 
 import dataclasses
 
-from tfmot_sapp.compiler.graph import Depthwise, Graph, Linear, Packable, Scale
+from tfmot_sapp.compiler.graph import (
+    Graph,
+    Packable,
+)
 from tfmot_sapp.compiler.passes.absorb import absorb
+from tfmot_sapp.frameworks.channel_operations import (
+    Depthwise,
+    Linear,
+    Scale,
+)
 
 
 def fold_scales(graph: Graph) -> None:

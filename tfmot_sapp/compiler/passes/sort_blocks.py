@@ -19,7 +19,14 @@ import itertools
 import numpy as np
 
 from tfmot_sapp.compiler.analysis.block_structure import block_structure
-from tfmot_sapp.compiler.graph import Graph, Linear, Node, Packable
+from tfmot_sapp.compiler.graph import (
+    Graph,
+    Node,
+    Packable,
+)
+from tfmot_sapp.frameworks.channel_operations import (
+    Linear,
+)
 
 
 def sort_blocks(graph: Graph, narrowest_piece: int) -> None:

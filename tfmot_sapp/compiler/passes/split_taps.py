@@ -24,10 +24,12 @@ from tfmot_sapp.compiler.analysis.block_structure import (
 )
 from tfmot_sapp.compiler.graph import (
     Graph,
-    Linear,
     Packable,
     Taps,
     Value,
+)
+from tfmot_sapp.frameworks.channel_operations import (
+    Linear,
     Window,
 )
 from tfmot_sapp.targets.costs import Costs

@@ -20,6 +20,7 @@ graph, since the classes of their layers have the same names and attributes.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tfmot_sapp.compiler.graph import (
@@ -198,7 +199,7 @@ class _Reader:
         self, call: Call, inputs: list[Value], shape: tuple[int | None, ...]
     ) -> Value | None:
         """Bare operations that Keras records: `x + y`, `ops.relu(x)`."""
-        kind = OPERATIONS.get(operation_name(call.layer))
+        kind = OPERATIONS.get(operation_name(call.layer) or "")
         if kind is None:
             return None
         name, arity = kind
@@ -218,7 +219,7 @@ class _Reader:
         self,
         layer: Any,
         inputs: list[Value],
-        cores: list[Core],
+        cores: Sequence[Core],
         shape: tuple[int | None, ...],
     ) -> Value:
         """A layer of one or more cores, then its activation."""

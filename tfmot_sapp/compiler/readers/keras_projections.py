@@ -24,9 +24,17 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.emit.packed_layer import packed_layer_class
-from tfmot_sapp.compiler.graph import Linear, Node, Opaque, Packable, Value
+from tfmot_sapp.compiler.graph import (
+    Node,
+    Opaque,
+    Packable,
+    Value,
+)
 from tfmot_sapp.compiler.lowerings.attention import Attention
 from tfmot_sapp.frameworks.calls import Call, policy_of, tensors_of
+from tfmot_sapp.frameworks.channel_operations import (
+    Linear,
+)
 from tfmot_sapp.frameworks.layers.products import einsum_product
 from tfmot_sapp.frameworks.private import attention
 from tfmot_sapp.frameworks.private.layers import mask_of

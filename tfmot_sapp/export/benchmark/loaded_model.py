@@ -100,7 +100,9 @@ def load_file(
     ops = count_ops(content)
     executed = collections.Counter(executed_operations(interpreter))
 
-    def call(invoke=interpreter.invoke, _content=content):
+    def call(
+        invoke: Callable[[], None] = interpreter.invoke, _content: Any = content
+    ) -> None:
         invoke()
 
     return LoadedModel(
@@ -141,7 +143,7 @@ def load_saved_model(
         values = _random(shape, spec.dtype.as_numpy_dtype, generator)
         inputs[name] = tf.constant(values, spec.dtype)
 
-    def call(_keep_alive=loaded):
+    def call(_keep_alive: Any = loaded) -> None:
         for value in serve(**inputs).values():
             value.numpy()
 

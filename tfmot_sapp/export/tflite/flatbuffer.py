@@ -20,6 +20,7 @@ Read straight from the flatbuffer, before any delegate has rewritten the graph.
 import collections
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def count_ops(content: bytes) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _read_ops(subgraph, names: list[str]) -> list[Op]:
+def _read_ops(subgraph: Any, names: list[str]) -> list[Op]:
     operators = map(subgraph.Operators, range(subgraph.OperatorsLength()))
     return [
         Op(
@@ -139,7 +140,7 @@ def _read_ops(subgraph, names: list[str]) -> list[Op]:
     ]
 
 
-def _op_names(model) -> list[str]:
+def _op_names(model: Any) -> list[str]:
     names = _enum_names("BuiltinOperator")
     found = []
     for i in range(model.OperatorCodesLength()):
@@ -153,7 +154,7 @@ def _op_names(model) -> list[str]:
     return found
 
 
-def _read_tensor(model, tensor) -> Tensor:
+def _read_tensor(model: Any, tensor: Any) -> Tensor:
     dtype = _enum_names("TensorType")[tensor.Type()]
     shape = tuple(map(tensor.Shape, range(tensor.ShapeLength())))
     quantization = tensor.Quantization()
