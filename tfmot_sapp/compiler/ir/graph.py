@@ -203,6 +203,8 @@ class Graph:
         external_buffers: Places in those files.
         unnamed_metadata: Contents of the metadata of before 2020, which had
             no names.
+        associated_files: Contents by name of the files that are packed in the
+            model's, such as labels and vocabularies.
     """
 
     subgraphs: list[Subgraph]
@@ -214,6 +216,7 @@ class Graph:
         default_factory=list
     )
     unnamed_metadata: list[np.ndarray] = dataclasses.field(default_factory=list)
+    associated_files: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
     @property
     def main(self) -> Subgraph:

@@ -52,6 +52,19 @@ class FlatbufferReader:
         self.content = content
         self._allowance = _LEAST_ALLOWANCE + _ALLOWANCE_FACTOR * len(content)
         self._sound: set[tuple[int, str]] = set()
+        self._start = _address(np.frombuffer(content, np.uint8))
+        self._end = 0
+        self._text_bytes = 0
+
+    def unread(self) -> tuple[int, int]:
+        """Returns where the part begins that nothing read refers to.
+
+        Returns:
+            The first byte behind all tables and vectors, and the first one
+            behind the strings, too, wherever they lie.
+        """
+        # Each string has a length, an end, and up to 3 bytes that align it.
+        return self._end, self._end + self._text_bytes
 
     def charge(self, amount: int) -> None:
         """Counts memory that reading takes.
@@ -98,6 +111,7 @@ class FlatbufferReader:
         size, extent = struct.unpack_from("<HH", self.content, start)
         if position + extent > len(self.content):
             raise Damage(f"a table of kind {kind} ends outside of it")
+        self._end = max(self._end, position + extent, start + size)
         if (start, kind) in self._sound:
             return
         if size < 4 or size % 2 or extent < 4:
@@ -157,7 +171,18 @@ class FlatbufferReader:
         """
         if getattr(parent, f"{field}IsNone")():
             return None
-        return getattr(parent, f"{field}AsNumpy")()
+        vector = getattr(parent, f"{field}AsNumpy")()
+        self.reach(vector)
+        return vector
+
+    def reach(self, vector: np.ndarray) -> None:
+        """Takes note of a part of the file that was read.
+
+        Args:
+            vector: A view of it.
+        """
+        end = _address(vector) + vector.nbytes - self._start
+        self._end = max(self._end, end)
 
     def numbers(self, parent: Any, field: str) -> tuple[Any, ...] | None:
         """Reads a vector of numbers as Python's.
@@ -190,4 +215,9 @@ class FlatbufferReader:
         if stored is None:
             return ""
         self.charge(len(stored))
+        self._text_bytes += len(stored) + 8
         return stored.decode("utf-8", "surrogateescape")
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]

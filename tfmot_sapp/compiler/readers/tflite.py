@@ -34,6 +34,9 @@ from tfmot_sapp.compiler.ir.graph import (
     Subgraph,
 )
 from tfmot_sapp.compiler.ir.values import Value
+from tfmot_sapp.compiler.readers.associated_files import (
+    read_associated_files,
+)
 from tfmot_sapp.compiler.readers.flatbuffer import FlatbufferReader
 from tfmot_sapp.compiler.readers.tflite_operations import (
     OperatorCode,
@@ -46,15 +49,7 @@ from tfmot_sapp.compiler.schema import schema_module
 
 _IDENTIFIER = b"TFL3"
 # What the generated classes raise where a file is not as they expect.
-_UNEXPECTED = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    OverflowError,
-    TypeError,
-    struct.error,
-)
+_UNEXPECTED = (MemoryError, TypeError, struct.error)
 
 
 def read_tflite(content: bytes | bytearray | memoryview) -> Graph:
@@ -137,6 +132,7 @@ def _read(view: memoryview) -> Graph:
             for index in reader.numbers(model, "MetadataBuffer") or ()
         ],
     )
+    graph.associated_files = read_associated_files(reader)
     check_graph(graph)
     return graph
 

@@ -156,7 +156,9 @@ def outside_bytes(
     """
     if offset + size > len(reader.content):
         raise Damage(f"it refers to {size} bytes at {offset}, behind its end")
-    return np.frombuffer(reader.content, np.uint8, size, offset)
+    found = np.frombuffer(reader.content, np.uint8, size, offset)
+    reader.reach(found)
+    return found
 
 
 def _read_options(
@@ -207,6 +209,7 @@ def _read_attribute(
             )
         return names[stored]
     if isinstance(stored, np.ndarray):
+        reader.reach(stored)
         if stored.dtype == np.uint8:
             reader.charge(stored.size)
             return bytes(stored)

@@ -20,6 +20,9 @@ from tfmot_sapp.compiler.ir.check import check_graph
 from tfmot_sapp.compiler.ir.graph import Graph, Signature, Subgraph
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.schema import new_table
+from tfmot_sapp.compiler.writers.associated_files import (
+    pack_associated_files,
+)
 from tfmot_sapp.compiler.writers.tflite_buffers import Buffers
 from tfmot_sapp.compiler.writers.tflite_operations import (
     OperatorCodes,
@@ -103,7 +106,11 @@ def tflite_pieces(graph: Graph) -> list[bytearray | memoryview | bytes]:
     model.buffers = buffers.tables
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    return buffers.lay_out(builder.Output())
+    pieces = buffers.lay_out(builder.Output())
+    if graph.associated_files:
+        end = sum(len(piece) for piece in pieces)
+        pieces.append(pack_associated_files(graph.associated_files, end))
+    return pieces
 
 
 def _check_regions(graph: Graph, subgraph_indices: dict[Subgraph, int]) -> None:
