@@ -47,7 +47,7 @@ _BITS = {
 }
 
 # Little-endian, as the format stores them.
-_NUMPY = {
+_NUMPY: dict[str, np.dtype] = {
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),
     "float64": np.dtype("<f8"),

@@ -108,7 +108,7 @@ class Buffers:
             if start + size <= _MOST_BYTES:
                 struct.pack_into("<I", head, field, length_at - field)
             pieces.append(bytes(length_at - end) + struct.pack("<I", size))
-            pieces.append(memoryview(buffer.contents))
+            pieces.append(buffer.contents.data)
             end = start + size
         if end > _MOST_BYTES:
             raise ValueError(
