@@ -12,3 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
+"""The packer: a compiler from models with blocks of zeros to smaller ones."""

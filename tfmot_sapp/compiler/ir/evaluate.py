@@ -55,6 +55,8 @@ def has_meaning(operation: Operation) -> bool:
         )
     if find_meaning(operation.kind) is None:
         return False
+    if not activations.has_known_activation(operation):
+        return False
     given = [value for value in operation.inputs if value is not None]
     if any(numpy_dtype(v.dtype) is None for v in [*given, *operation.outputs]):
         return False

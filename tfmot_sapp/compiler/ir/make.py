@@ -101,13 +101,15 @@ _OPTIONS = {
     "WHILE": "WhileOptions",
     "ZEROS_LIKE": "ZerosLikeOptions",
 }
+# Kinds whose first version was never released.
+_FIRST_VERSIONS = {"BROADCAST_TO": 2}
 
 
 def make_operation(
     kind: str,
     inputs: Sequence[Value | None],
     outputs: Sequence[Value],
-    version: int = 1,
+    version: int | None = None,
     **attributes: Any,
 ) -> Operation:
     """Makes an operation with the table of options that its kind has.
@@ -116,7 +118,7 @@ def make_operation(
         kind: Its name in the format, such as `"CONV_2D"`.
         inputs: The values it reads, `None` for one that is left out.
         outputs: The values it writes.
-        version: Version of the operator.
+        version: Version of the operator, by default the first one.
         **attributes: Options by their names in the format; those left out
             have the format's defaults.
 
@@ -146,5 +148,5 @@ def make_operation(
         outputs=list(outputs),
         attributes=attributes,
         options=options,
-        version=version,
+        version=version or _FIRST_VERSIONS.get(kind, 1),
     )

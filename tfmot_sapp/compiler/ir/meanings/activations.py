@@ -61,7 +61,6 @@ _FUSED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "RELU": _relu,
     "RELU6": _relu6,
     "RELU_N1_TO_1": _relu_n1_to_1,
-    "TANH": np.tanh,
 }
 _ALONE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "ELU": _elu,
@@ -75,26 +74,33 @@ _ALONE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def has_known_activation(operation: Operation) -> bool:
+    """Returns whether `activate` computes what is fused to an operation.
+
+    Runtimes don't agree on a fused TANH or SIGN_BIT: LiteRT ignores them after
+    most operators and refuses them after others.
+
+    Args:
+        operation: The operation.
+    """
+    return _fused(operation) in _FUSED
+
+
 def activate(operation: Operation, x: np.ndarray) -> np.ndarray:
     """Applies the activation that is fused to an operation.
 
     Args:
-        operation: The operation.
+        operation: The operation, which `has_known_activation`.
         x: What it computes without.
 
     Returns:
         The activated array.
-
-    Raises:
-        ValueError: If the activation is none of those that the runtime knows.
     """
-    name = operation.attributes.get("fused_activation_function", "NONE")
-    if name not in _FUSED:
-        raise ValueError(
-            f"`fused_activation_function` must be one of {', '.join(_FUSED)}. "
-            f"Received: {name!r}."
-        )
-    return _FUSED[name](x)
+    return _FUSED[_fused(operation)](x)
+
+
+def _fused(operation: Operation) -> str:
+    return operation.attributes.get("fused_activation_function", "NONE")
 
 
 @meaning(*_ALONE)

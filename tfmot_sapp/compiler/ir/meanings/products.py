@@ -50,7 +50,8 @@ def _batch_matmul(operation: Operation, arrays: Arrays) -> list[np.ndarray]:
 @meaning("GATHER", moves=True)
 def _gather(operation: Operation, arrays: Arrays) -> list[np.ndarray]:
     table, indices = arrays
-    axis = operation.attributes.get("axis", 0) % table.ndim
+    axis = operation.attributes.get("axis", 0)
+    axis = axis + table.ndim if axis < 0 else axis
     batch_axes = operation.attributes.get("batch_dims", 0)
     if batch_axes < 0:
         batch_axes += indices.ndim

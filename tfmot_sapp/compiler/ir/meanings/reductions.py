@@ -45,9 +45,9 @@ _REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {
 def _reduce(operation: Operation, arrays: Arrays) -> list[np.ndarray]:
     x, axes = arrays
     # An axis may be named twice, once from each end.
-    chosen = tuple({int(axis) % x.ndim for axis in axes.reshape(-1)})
+    chosen = {a + x.ndim if a < 0 else a for a in axes.reshape(-1).tolist()}
     keep = operation.attributes.get("keep_dims", False)
-    y = _REDUCTIONS[operation.kind](x, chosen, keepdims=keep)
+    y = _REDUCTIONS[operation.kind](x, tuple(chosen), keepdims=keep)
     # NumPy sums narrow integers in wide ones.
     return [np.asarray(y, x.dtype)]
 
