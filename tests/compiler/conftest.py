@@ -14,6 +14,7 @@
 # ==============================================================================
 """What tests of the compiler share: LiteRT, and files of one operation."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 
@@ -133,3 +134,36 @@ def check_meaning() -> Callable:
     which of the arrays are inputs of the file, the others being constants.
     """
     return _check
+
+
+def _assert_same(ours, theirs, place, met):
+    assert type(ours) is type(theirs), place
+    if id(ours) in met:
+        # What is shared on one side is shared on the other.
+        assert met[id(ours)] is theirs, place
+    elif dataclasses.is_dataclass(ours):
+        met[id(ours)] = theirs
+        for field in dataclasses.fields(ours):
+            if field.name != "values":
+                name = field.name
+                parts = getattr(ours, name), getattr(theirs, name)
+                _assert_same(*parts, f"{place}.{name}", met)
+    elif isinstance(ours, np.ndarray):
+        assert ours.dtype == theirs.dtype, place
+        np.testing.assert_array_equal(ours, theirs, place)
+    elif isinstance(ours, dict):
+        assert list(ours) == list(theirs), place
+        for key, part in ours.items():
+            _assert_same(part, theirs[key], f"{place}[{key!r}]", met)
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs), place
+        for index, parts in enumerate(zip(ours, theirs)):
+            _assert_same(*parts, f"{place}[{index}]", met)
+    else:
+        assert ours == theirs, place
+
+
+@pytest.fixture
+def assert_same_graph() -> Callable:
+    """Asserts that two graphs hold the same, in the same order."""
+    return lambda ours, theirs: _assert_same(ours, theirs, "graph", {})

@@ -168,10 +168,16 @@ class FlatbufferReader:
 
         Returns:
             A view of the file, `None` if there is no such vector.
+
+        Raises:
+            Damage: If it ends outside of the file.
         """
         if getattr(parent, f"{field}IsNone")():
             return None
-        vector = getattr(parent, f"{field}AsNumpy")()
+        try:
+            vector = getattr(parent, f"{field}AsNumpy")()
+        except ValueError as error:
+            raise Damage(f"its vector `{field}` ends outside of it") from error
         self.reach(vector)
         return vector
 
