@@ -22,9 +22,24 @@ import numpy as np
 import pytest
 
 from tfmot_sapp.compiler.ir.evaluate import evaluate
-from tfmot_sapp.compiler.ir.graph import Graph, Signature, Subgraph
+from tfmot_sapp.compiler.ir.graph import (
+    ExternalBuffer,
+    Graph,
+    Metadata,
+    Operation,
+    Signature,
+    Subgraph,
+)
 from tfmot_sapp.compiler.ir.make import make_operation
-from tfmot_sapp.compiler.ir.values import Value
+from tfmot_sapp.compiler.ir.sparsity import SparseDimension, Sparsity
+from tfmot_sapp.compiler.ir.values import (
+    BlockwiseQuantization,
+    CustomQuantization,
+    MultiAxisQuantization,
+    Quantization,
+    Value,
+    VariantType,
+)
 from tfmot_sapp.compiler.writers.tflite import write_tflite
 
 
@@ -136,6 +151,139 @@ def check_meaning() -> Callable:
     return _check
 
 
+def _strings(*texts):
+    ends = np.cumsum([0, *map(len, texts)]) + 4 * (len(texts) + 2)
+    numbers = np.array([len(texts), *ends], "<i4")
+    return np.frombuffer(numbers.tobytes() + b"".join(texts), np.uint8)
+
+
+def _quantized_values(generator):
+    """Weights with every kind of quantization that the format has."""
+    scales = Value.constant("scales", np.ones((4, 2), np.float16))
+    details = {
+        "blocks": BlockwiseQuantization(scales, None, 32, (1, 4)),
+        "axes": MultiAxisQuantization(scales, scales, 0, (0, 1)),
+        "own": CustomQuantization(b"scheme"),
+    }
+    values = [
+        Value(
+            name,
+            (4, 8),
+            "int4",
+            stored=generator.integers(0, 255, 16).astype(np.uint8),
+            quantization=Quantization(details=detail),
+        )
+        for name, detail in details.items()
+    ]
+    channels = Quantization(
+        scale=np.array([0.5, 0.25, 1, 2], np.float32),
+        zero_point=np.zeros(4, np.int64),
+        minimum=np.full(4, -1, np.float32),
+        maximum=np.full(4, 1, np.float32),
+        axis=0,
+    )
+    weights = generator.integers(-9, 9, (4, 8)).astype(np.int8)
+    return [*values, Value.constant("channels", weights, channels)]
+
+
+def _sparse_value():
+    """A 4 by 4 matrix of which two blocks of 2 by 2 are stored."""
+    sparsity = Sparsity(
+        traversal_order=(0, 1, 2, 3),
+        block_map=(0, 1),
+        dimensions=(
+            SparseDimension(2),
+            SparseDimension(
+                0, np.array([0, 1, 2], np.uint8), np.array([1, 0], np.uint16)
+            ),
+            SparseDimension(2),
+            SparseDimension(2),
+        ),
+    )
+    stored = np.arange(8, dtype=np.float32).view(np.uint8)
+    return Value("sparse", (4, 4), "float32", stored, sparsity=sparsity)
+
+
+def _every_feature():
+    generator = np.random.default_rng(0)
+    x = Value("x", (None, 8), "float32")
+    y = Value("y", (None, 4), "float32", allocated=(3, 4))
+    state = Value("state", (1, 4), "float32", is_variable=True, has_rank=True)
+    outside = Value("outside", (4, 8), "float32", external_buffer=7)
+    held = VariantType((2, 3), "float32", True)
+    listed = Value("list", (), "variant", variants=(held,))
+    text = Value("text", (2,), "string", _strings(b"left", b"right"))
+    empty = Value.constant("empty", np.zeros(0, np.int32))
+    custom = Operation(
+        kind="CUSTOM",
+        inputs=[
+            *_quantized_values(generator),
+            _sparse_value(),
+            state,
+            outside,
+            text,
+            empty,
+            None,
+        ],
+        outputs=[listed],
+        custom_code="Vendor\udcffOperator",
+        custom_options=np.arange(13, dtype=np.uint8),
+        version=3,
+        intermediates=[Value("inside", (4,), "int8"), None],
+        mutating_inputs=(False,) * 9 + (True,),
+        debug_index=5,
+    )
+    weights = generator.normal(size=(4, 8)).astype(np.float32)
+    w = Value.constant("w", weights)
+    again = Value("w_again", (8, 4), "float32", stored=w.stored)
+    layer = make_operation(
+        "FULLY_CONNECTED",
+        [x, w, None],
+        [y],
+        version=9,
+        fused_activation_function="RELU",
+        quantized_bias_type="int32",
+    )
+    a, b = Value("a", (8, 4), "float32"), Value("b", (8, 4), "float32")
+    inner = Subgraph("inner", [a], [b], [make_operation("ABS", [a], [b])])
+    z = Value("z", (8, 4), "float32")
+    composite = Operation(
+        kind="STABLEHLO_COMPOSITE",
+        inputs=[again],
+        outputs=[z],
+        attributes={
+            "name": "vendor.abs",
+            "composite_attributes": b"\x01\x02",
+            "version": 2,
+        },
+        options="StableHLOCompositeOptions",
+        regions={"decomposition": (inner,)},
+    )
+    main = Subgraph(
+        "main", [x], [y, z, listed], [custom, layer, composite], debug_index=2
+    )
+    contents = np.frombuffer(b"a label", np.uint8)
+    return Graph(
+        subgraphs=[main, inner],
+        signatures=[
+            Signature("serve", main, {"in": x}, {"out": y, "more": z}),
+            Signature("inner", inner, {"a": a}, {"b": b}),
+        ],
+        metadata=[Metadata("labels", contents), Metadata("twice", contents)],
+        description="everything that the format has",
+        external_files=["weights.bin"],
+        external_buffers=[ExternalBuffer(7, 0, 64, 128, "plain")],
+        unnamed_metadata=[contents],
+        associated_files={"labels.txt": b"cat\ndog\n", "b.bin": bytes(99)},
+    )
+
+
+@pytest.fixture
+def every_feature() -> Callable:
+    """Makes a graph with all that the format can hold."""
+    return _every_feature
+
+
 def _assert_same(ours, theirs, place, met):
     assert type(ours) is type(theirs), place
     if id(ours) in met:
@@ -152,7 +300,7 @@ def _assert_same(ours, theirs, place, met):
         assert ours.dtype == theirs.dtype, place
         np.testing.assert_array_equal(ours, theirs, place)
     elif isinstance(ours, dict):
-        assert list(ours) == list(theirs), place
+        assert ours.keys() == theirs.keys(), place
         for key, part in ours.items():
             _assert_same(part, theirs[key], f"{place}[{key!r}]", met)
     elif isinstance(ours, list | tuple):

@@ -25,12 +25,31 @@ def check_graph(graph: Graph) -> None:
 
     Raises:
         ValueError: If a value is read before an operation writes it, or is
-            written although it is an input, a constant or written already;
-            if a subgraph runs itself.
+            written although it is an input, a constant or written already; if
+            a subgraph runs itself, or one that is not in the graph.
     """
+    runs = {subgraph: _run_by(subgraph) for subgraph in graph.subgraphs}
+    needed = {signature.subgraph for signature in graph.signatures}.union(
+        *runs.values()
+    )
+    missing = [subgraph.name for subgraph in needed if subgraph not in runs]
+    if missing or not runs:
+        raise ValueError(
+            "`graph` must hold all subgraphs that it runs, the main one first. "
+            f"Received: a graph without {missing or 'any'}."
+        )
     for subgraph in graph.subgraphs:
         _check_order(subgraph)
-    _check_no_recursion(graph)
+    _check_no_recursion(runs)
+
+
+def _run_by(subgraph: Subgraph) -> set[Subgraph]:
+    return {
+        region
+        for operation in subgraph.operations
+        for regions in operation.regions.values()
+        for region in regions
+    }
 
 
 def _check_order(subgraph: Subgraph) -> None:
@@ -60,16 +79,7 @@ def _check_order(subgraph: Subgraph) -> None:
             written.add(value)
 
 
-def _check_no_recursion(graph: Graph) -> None:
-    waiting = {
-        subgraph: {
-            region
-            for operation in subgraph.operations
-            for regions in operation.regions.values()
-            for region in regions
-        }
-        for subgraph in graph.subgraphs
-    }
+def _check_no_recursion(waiting: dict[Subgraph, set[Subgraph]]) -> None:
     while waiting:
         ready = {subgraph for subgraph, runs in waiting.items() if not runs}
         if not ready:

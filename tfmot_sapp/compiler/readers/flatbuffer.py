@@ -60,10 +60,9 @@ class FlatbufferReader:
         """Returns where the part begins that nothing read refers to.
 
         Returns:
-            The first byte behind all tables and vectors, and the first one
-            behind the strings, too, wherever they lie.
+            The first byte behind all tables, vectors and strings, and the
+            first one behind the strings of options, too, wherever they lie.
         """
-        # Each string has a length, an end, and up to 3 bytes that align it.
         return self._end, self._end + self._text_bytes
 
     def charge(self, amount: int) -> None:
@@ -212,17 +211,66 @@ class FlatbufferReader:
         self.charge(vector.size * _NUMBER_BYTES)
         return tuple(vector.tolist())
 
-    def text(self, stored: bytes | None) -> str:
-        """Decodes a string; bytes that are no text come out of it unchanged.
+    def text(self, parent: Any, field: str) -> str:
+        """Reads a string; bytes that are no text come out of it unchanged.
 
         Args:
-            stored: The string's bytes, `None` for the empty string.
+            parent: Object of the generated class that has the string.
+            field: Name of the string in that class.
+
+        Returns:
+            The string, empty if there is none.
         """
-        if stored is None:
-            return ""
-        self.charge(len(stored))
+        return self.optional_text(parent, field) or ""
+
+    def optional_text(self, parent: Any, field: str) -> str | None:
+        """Reads a string, as `text` does.
+
+        Args:
+            parent: Object of the generated class that has the string.
+            field: Name of the string in that class.
+
+        Returns:
+            The string, `None` if there is none.
+        """
+        # The generated classes don't tell where a string lies.
+        table = parent._tab
+        watch = parent._tab = _Watch(table)
+        stored = getattr(parent, field)()
+        parent._tab = table
+        self._end = max(self._end, watch.end)
+        return None if stored is None else self._decode(stored)
+
+    def option_text(self, stored: bytes) -> str:
+        """Decodes a string of an operator's options, as `text` does.
+
+        Args:
+            stored: Its bytes.
+        """
+        # With its length, its end and up to 3 bytes that align it.
         self._text_bytes += len(stored) + 8
+        return self._decode(stored)
+
+    def _decode(self, stored: bytes) -> str:
+        self.charge(len(stored))
         return stored.decode("utf-8", "surrogateescape")
+
+
+class _Watch:
+    """A generated class's view of a table that takes note of a string's end."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.end = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def String(self, field: int) -> bytes:  # noqa: N802
+        stored = self._table.String(field)
+        (offset,) = struct.unpack_from("<I", self._table.Bytes, field)
+        self.end = field + offset + 4 + len(stored)
+        return stored
 
 
 def _address(array: np.ndarray) -> int:

@@ -107,21 +107,20 @@ def _read(view: memoryview) -> Graph:
         raise ValueError("they have no subgraph")
     subgraphs = [
         Subgraph(
-            reader.text(table.Name()), debug_index=table.DebugMetadataIndex()
+            reader.text(table, "Name"), debug_index=table.DebugMetadataIndex()
         )
         for table in tables
     ]
     codes = read_operator_codes(reader, model)
     for table, subgraph in zip(tables, subgraphs):
         _fill(reader, table, subgraph, buffers, codes, subgraphs)
-    description = model.Description()
     graph = Graph(
         subgraphs=subgraphs,
         signatures=_read_signatures(reader, model, subgraphs),
         metadata=_read_metadata(reader, model, buffers),
-        description=None if description is None else reader.text(description),
+        description=reader.optional_text(model, "Description"),
         external_files=[
-            reader.text(group.Name())
+            reader.text(group, "Name")
             for group in reader.tables(
                 model, "ExternalBufferGroups", "ExternalBufferGroup"
             )
@@ -198,7 +197,7 @@ def _read_signatures(
         subgraph = subgraphs[index]
         signatures.append(
             Signature(
-                key=reader.text(table.SignatureKey()),
+                key=reader.text(table, "SignatureKey"),
                 subgraph=subgraph,
                 inputs=_read_names(reader, table, "Inputs", subgraph),
                 outputs=_read_names(reader, table, "Outputs", subgraph),
@@ -211,7 +210,7 @@ def _read_names(
     reader: FlatbufferReader, table: Any, field: str, subgraph: Subgraph
 ) -> dict[str, Value]:
     return {
-        reader.text(entry.Name()): value_at(
+        reader.text(entry, "Name"): value_at(
             subgraph.values, entry.TensorIndex()
         )
         for entry in reader.tables(table, field, "TensorMap")
@@ -222,7 +221,9 @@ def _read_metadata(
     reader: FlatbufferReader, model: Any, buffers: list[np.ndarray | None]
 ) -> list[Metadata]:
     return [
-        Metadata(reader.text(table.Name()), _buffer_at(buffers, table.Buffer()))
+        Metadata(
+            reader.text(table, "Name"), _buffer_at(buffers, table.Buffer())
+        )
         for table in reader.tables(model, "Metadata", "Metadata")
     ]
 
@@ -236,7 +237,7 @@ def _read_external_buffers(
             group=table.Group(),
             offset=table.Offset(),
             length=table.Length(),
-            packing=reader.text(table.Packing()),
+            packing=reader.text(table, "Packing"),
         )
         for table in reader.tables(model, "ExternalBuffers", "ExternalBuffer")
     ]

@@ -63,7 +63,7 @@ def read_operator_codes(
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         if number not in names:
             raise Damage(f"it has the operator {number}, which is not known")
-        custom_code = reader.text(code.CustomCode())
+        custom_code = reader.text(code, "CustomCode")
         codes.append(OperatorCode(names[number], code.Version(), custom_code))
     return codes
 
@@ -215,7 +215,7 @@ def _read_attribute(
             return bytes(stored)
         return reader.as_tuple(stored)
     if isinstance(stored, bytes):
-        return reader.text(stored)
+        return reader.option_text(stored)
     return stored
 
 

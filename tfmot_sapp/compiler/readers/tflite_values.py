@@ -80,7 +80,7 @@ def value_at(values: list[Value], index: int) -> Value:
 def _read_value(
     reader: FlatbufferReader, tensor: Any, buffers: list[np.ndarray | None]
 ) -> Value:
-    name = reader.text(tensor.Name())
+    name = reader.text(tensor, "Name")
     stored_shape = _read_shape(reader, tensor)
     shape, allocated = _known_extents(reader, tensor, stored_shape)
     index = tensor.Buffer()

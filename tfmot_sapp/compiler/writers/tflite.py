@@ -78,7 +78,6 @@ def tflite_pieces(graph: Graph) -> list[bytearray | memoryview | bytes]:
     check_graph(graph)
     buffers, codes = Buffers(), OperatorCodes()
     subgraph_indices = {s: index for index, s in enumerate(graph.subgraphs)}
-    _check_regions(graph, subgraph_indices)
     numberings = {
         subgraph: _number_values(subgraph, graph.signatures)
         for subgraph in graph.subgraphs
@@ -111,24 +110,6 @@ def tflite_pieces(graph: Graph) -> list[bytearray | memoryview | bytes]:
         end = sum(len(piece) for piece in pieces)
         pieces.append(pack_associated_files(graph.associated_files, end))
     return pieces
-
-
-def _check_regions(graph: Graph, subgraph_indices: dict[Subgraph, int]) -> None:
-    needed = {
-        region
-        for subgraph in graph.subgraphs
-        for operation in subgraph.operations
-        for regions in operation.regions.values()
-        for region in regions
-    }
-    needed.update(signature.subgraph for signature in graph.signatures)
-    missing = [s.name for s in needed if s not in subgraph_indices]
-    if missing or not graph.subgraphs:
-        raise ValueError(
-            "`graph.subgraphs` must hold the main subgraph and all that "
-            "operations and signatures run. Received: a graph without "
-            f"{missing or 'any'}."
-        )
 
 
 def _number_values(
