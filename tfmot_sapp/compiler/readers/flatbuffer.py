@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from flatbuffers.table import Table
 
 from tfmot_sapp.compiler.schema import field_count
 
@@ -51,7 +52,7 @@ class FlatbufferReader:
     def __init__(self, content: memoryview) -> None:
         self.content = content
         self._allowance = _LEAST_ALLOWANCE + _ALLOWANCE_FACTOR * len(content)
-        self._sound: set[tuple[int, str]] = set()
+        self._fields: dict[tuple[int, str], tuple[int, ...]] = {}
         self._start = _address(np.frombuffer(content, np.uint8))
         self._end = 0
         self._text_bytes = 0
@@ -92,15 +93,20 @@ class FlatbufferReader:
             Damage: If it doesn't lie in the file as a table must, or has
                 fields that the schema does not know.
         """
-        self.table_at(table._tab.Pos, kind)
+        position = table._tab.Pos
+        fields = self.table_at(position, kind)
+        table._tab = _CheckedTable(self.content, position, fields)
         return table
 
-    def table_at(self, position: int, kind: str) -> None:
+    def table_at(self, position: int, kind: str) -> tuple[int, ...]:
         """Checks the table at a position, as `table` does.
 
         Args:
             position: Its first byte.
             kind: Name of the table in the schema.
+
+        Returns:
+            Where its fields lie in it, 0 for one that is left out.
         """
         self.charge(_TABLE_BYTES)
         (back,) = struct.unpack_from("<i", self.content, position)
@@ -111,13 +117,18 @@ class FlatbufferReader:
         if position + extent > len(self.content):
             raise Damage(f"a table of kind {kind} ends outside of it")
         self._end = max(self._end, position + extent, start + size)
-        if (start, kind) in self._sound:
-            return
+        # Tables with the same fields share the list of them.
+        key = start, kind
+        if key not in self._fields:
+            self._fields[key] = self._read_fields(start, kind)
+        return self._fields[key]
+
+    def _read_fields(self, start: int, kind: str) -> tuple[int, ...]:
+        size, extent = struct.unpack_from("<HH", self.content, start)
         if size < 4 or size % 2 or extent < 4:
             raise Damage(f"a table of kind {kind} has an impossible size")
-        fields = struct.unpack_from(
-            f"<{size // 2 - 2}H", self.content, start + 4
-        )
+        layout = f"<{size // 2 - 2}H"
+        fields = struct.unpack_from(layout, self.content, start + 4)
         if any(offset >= extent for offset in fields):
             raise Damage(f"a field of a table of kind {kind} lies outside it")
         if any(fields[field_count(kind) :]):
@@ -125,7 +136,8 @@ class FlatbufferReader:
                 f"a table of kind {kind} has fields that the installed version "
                 "of the format does not know"
             )
-        self._sound.add((start, kind))
+        self.charge(len(fields) * _NUMBER_BYTES)
+        return fields
 
     def tables(self, parent: Any, field: str, kind: str) -> Iterator[Any]:
         """Reads a vector of tables.
@@ -233,12 +245,8 @@ class FlatbufferReader:
         Returns:
             The string, `None` if there is none.
         """
-        # The generated classes don't tell where a string lies.
-        table = parent._tab
-        watch = parent._tab = _Watch(table)
         stored = getattr(parent, field)()
-        parent._tab = table
-        self._end = max(self._end, watch.end)
+        self._end = max(self._end, parent._tab.text_end)
         return None if stored is None else self._decode(stored)
 
     def option_text(self, stored: bytes) -> str:
@@ -256,20 +264,34 @@ class FlatbufferReader:
         return stored.decode("utf-8", "surrogateescape")
 
 
-class _Watch:
-    """A generated class's view of a table that takes note of a string's end."""
+class _CheckedTable(Table):
+    """A table whose fields are known, which the generated classes read from.
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self.end = 0
+    They would look up where its fields lie at every access, and don't tell
+    where strings end.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
+    __slots__ = ("fields", "text_end")
 
-    def String(self, field: int) -> bytes:  # noqa: N802
-        stored = self._table.String(field)
-        (offset,) = struct.unpack_from("<I", self._table.Bytes, field)
-        self.end = field + offset + 4 + len(stored)
+    def __init__(
+        self, content: Any, position: int, fields: tuple[int, ...]
+    ) -> None:
+        super().__init__(content, position)
+        self.fields = fields
+        self.text_end = 0
+
+    def Offset(self, slot: int) -> int:  # noqa: N802
+        index = slot // 2 - 2
+        return self.fields[index] if index < len(self.fields) else 0
+
+    def Get(self, flags: Any, place: int) -> Any:  # noqa: N802
+        (number,) = flags.packer_type.unpack_from(self.Bytes, place)
+        return flags.py_type(number)
+
+    def String(self, place: int) -> bytes:  # noqa: N802
+        stored = super().String(place)
+        (offset,) = struct.unpack_from("<I", self.Bytes, place)
+        self.text_end = place + offset + 4 + len(stored)
         return stored
 
 

@@ -16,6 +16,8 @@
 
 from typing import Any
 
+import flatbuffers
+
 from tfmot_sapp.compiler.ir.check import check_graph
 from tfmot_sapp.compiler.ir.graph import Graph, Signature, Subgraph
 from tfmot_sapp.compiler.ir.values import Value
@@ -73,8 +75,6 @@ def tflite_pieces(graph: Graph) -> list[bytearray | memoryview | bytes]:
     Raises:
         ValueError: As `write_tflite` does.
     """
-    import flatbuffers
-
     check_graph(graph)
     buffers, codes = Buffers(), OperatorCodes()
     subgraph_indices = {s: index for index, s in enumerate(graph.subgraphs)}
