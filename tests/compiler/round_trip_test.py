@@ -25,6 +25,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
+from tfmot_sapp.compiler.ir.evaluate import run_subgraph
 from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.compiler.writers.tflite import write_tflite
 
@@ -220,6 +221,26 @@ def test_copy_holds_the_same(name, assert_same_graph):
     assert_same_graph(graph, read_tflite(copy))
     assert write_tflite(read_tflite(copy)) == copy
     assert abs(len(copy) - len(source(name))) < 0.1 * len(copy) + 2000
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["convolutions", "convolutions_float16", "transformer", "looping_gru",
+     "unrolled_lstm", "embeddings_to_a_dict"],
+)  # fmt: skip
+def test_numpy_computes_what_litert_computes(name, run_litert):
+    graph = read_tflite(source(name))
+    generator = np.random.default_rng(0)
+    inputs = [
+        (3 * generator.random(value.initial_shape)).astype(value.dtype)
+        for value in graph.main.inputs
+    ]
+
+    found = run_subgraph(graph.main, inputs)
+
+    for ours, theirs in zip(found, run_litert(source(name), inputs)):
+        scale = np.abs(theirs).max()
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * scale)
 
 
 def test_files_hold_what_the_test_is_about():

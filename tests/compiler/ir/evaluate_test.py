@@ -102,6 +102,25 @@ def test_branch_computes_what_litert_computes(run_litert, condition):
     np.testing.assert_array_equal(run_subgraph(graph.main, inputs), ran)
 
 
+def test_composite_computes_its_decomposition(every_feature):
+    composite = every_feature().main.operations[2]
+
+    (found,) = evaluate(composite, [np.full((8, 4), -2, np.float32)])
+
+    np.testing.assert_array_equal(found, np.full((8, 4), 2))
+
+
+def test_loop_without_an_end_is_refused(monkeypatch):
+    monkeypatch.setattr(
+        "tfmot_sapp.compiler.ir.evaluate._MOST_ITERATIONS", 1000
+    )
+    graph = doubling_loop()
+
+    with pytest.raises(ValueError, match="more than 1,000 times"):
+        # Twice zero is zero, which stays below one.
+        run_subgraph(graph.main, [np.int32(0), np.int32(1)])
+
+
 def test_dequantize_of_channels():
     scale = np.array([0.5, 2], np.float32)
     quantization = Quantization(scale, np.array([1, -1]), axis=1)

@@ -34,7 +34,9 @@ from tfmot_sapp.compiler.ir.meanings import (  # noqa: F401
 from tfmot_sapp.compiler.ir.meanings.table import find_meaning, moves_elements
 from tfmot_sapp.compiler.ir.values import Value
 
-_REGIONS = ("IF", "WHILE")
+_REGIONS = ("IF", "STABLEHLO_COMPOSITE", "WHILE")
+# A loop of a file need not end.
+_MOST_ITERATIONS = 100_000
 # Integers can be divided by zero, and shapes can be at odds: what a file asks
 # for need not make sense.
 _SENSELESS = (IndexError, TypeError, ValueError, ZeroDivisionError)
@@ -70,6 +72,9 @@ def evaluate(
 ) -> list[np.ndarray]:
     """Computes what an operation writes.
 
+    What a file asks for may be larger than the memory: look at the shapes of
+    the outputs first where a file is not trusted.
+
     Args:
         operation: The operation.
         arrays: What it reads, `None` for an input that is left out.
@@ -92,7 +97,7 @@ def evaluate(
         try:
             found = _compute(operation, arrays)
         except _SENSELESS as error:
-            shapes = [None if a is None else a.shape for a in arrays]
+            shapes = [None if a is None else np.shape(a) for a in arrays]
             raise ValueError(
                 f"`arrays` must fit {operation.kind} with the options "
                 f"{operation.attributes}. Received shapes: {shapes} ({error})."
@@ -163,9 +168,13 @@ def _run_regions(
     if operation.kind == "IF":
         branch = "then" if bool(arrays[0].reshape(())) else "else"
         return run_subgraph(operation.region(branch), arrays[1:])
-    while bool(run_subgraph(operation.region("cond"), arrays)[0].reshape(())):
+    if operation.kind == "STABLEHLO_COMPOSITE":
+        return run_subgraph(operation.region("decomposition"), arrays)
+    for _ in range(_MOST_ITERATIONS):
+        if not bool(run_subgraph(operation.region("cond"), arrays)[0]):
+            return arrays
         arrays = run_subgraph(operation.region("body"), arrays)
-    return arrays
+    raise ValueError(f"it runs more than {_MOST_ITERATIONS:,} times")
 
 
 def _check(array: np.ndarray, value: Value, kind: str) -> None:

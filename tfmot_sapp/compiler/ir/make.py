@@ -105,6 +105,19 @@ _OPTIONS = {
 _FIRST_VERSIONS = {"BROADCAST_TO": 2}
 
 
+def options_table(kind: str) -> str | None:
+    """Returns the name of the table of options that a kind has.
+
+    Args:
+        kind: The kind of the operation.
+
+    Returns:
+        Its name, `None` for a kind without options or one that is not made
+        here.
+    """
+    return _OPTIONS.get(kind)
+
+
 def make_operation(
     kind: str,
     inputs: Sequence[Value | None],
@@ -137,7 +150,7 @@ def make_operation(
     )
     ```
     """
-    options = _OPTIONS.get(kind)
+    options = options_table(kind)
     if attributes and options is None:
         raise ValueError(
             f"`{kind}` must have no attributes. Received: {attributes}."

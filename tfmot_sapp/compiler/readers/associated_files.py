@@ -22,9 +22,19 @@ import io
 import zipfile
 import zlib
 
-import numpy as np
-
 from tfmot_sapp.compiler.readers.flatbuffer import Damage, FlatbufferReader
+
+# Writers that build tables and then don't use them leave them in the file.
+_MOST_ABANDONED = 1024
+_FIRST_ENTRY = b"PK\x03\x04"
+_UNREADABLE = (
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_associated_files(reader: FlatbufferReader) -> dict[str, bytes]:
@@ -57,21 +67,13 @@ def read_associated_files(reader: FlatbufferReader) -> dict[str, bytes]:
                 f"the archive at its end is broken: {error}"
             ) from error
         end = begin + first
-    unknown = np.frombuffer(reader.content, np.uint8)[begin_behind_text:end]
-    if unknown.any():
+    unknown = bytes(reader.content[begin_behind_text:end]).rstrip(b"\0")
+    if _FIRST_ENTRY in unknown:
+        raise Damage("the archive at its end is cut off")
+    if len(unknown) > _MOST_ABANDONED:
         raise Damage(
-            f"it has {unknown.size} bytes at its end that nothing refers to, "
+            f"it has {len(unknown)} bytes at its end that nothing refers to, "
             "as a file has that was compiled for an accelerator: pack the "
             "model from before that"
         )
     return files
-
-
-_UNREADABLE = (
-    EOFError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)

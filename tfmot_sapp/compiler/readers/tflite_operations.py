@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.ir.graph import Operation, Subgraph
+from tfmot_sapp.compiler.ir.make import options_table
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.readers.flatbuffer import Damage, FlatbufferReader
 from tfmot_sapp.compiler.readers.tflite_values import value_at
@@ -105,6 +106,8 @@ def _read_operation(
         raise Damage(f"it refers to operator code {index} of {len(codes)}")
     code = codes[index]
     options, attributes = _read_options(reader, operator)
+    if options not in (None, options_table(code.kind) or options):
+        raise Damage(f"its operator {code.kind} has the options {options}")
     outputs = reader.numbers(operator, "Outputs") or ()
     return Operation(
         kind=code.kind,

@@ -84,7 +84,7 @@ def _read_value(
     stored_shape = _read_shape(reader, tensor)
     shape, allocated = _known_extents(reader, tensor, stored_shape)
     index = tensor.Buffer()
-    if index >= len(buffers):
+    if index and index >= len(buffers):
         raise Damage(f"it refers to buffer {index} of {len(buffers)}")
     value = Value(
         name=name,
