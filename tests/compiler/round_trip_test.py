@@ -291,8 +291,11 @@ def test_sparse_encoding(interpreter, assert_same_graph):
     copy = write_tflite(graph)
 
     sparse = [v for v in graph.main.values if v.sparsity is not None]
-    assert len(sparse) == 1 and sparse[0].contents is None
+    assert len(sparse) == 1
     assert sparse[0].stored.size < 64 * 64 * 4 / 2
+    np.testing.assert_array_equal(
+        sparse[0].contents, kernel.T.astype(np.float32)
+    )
     assert_same_graph(graph, read_tflite(copy))
     ours, theirs = (outputs(interpreter(c), 2) for c in (copy, content))
     for key, array in ours.items():

@@ -24,7 +24,6 @@ import pytest
 
 from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
 from tfmot_sapp.compiler.ir.make import make_operation
-from tfmot_sapp.compiler.ir.sparsity import SparseDimension, Sparsity
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.compiler.writers.tflite import write_tflite
@@ -221,33 +220,6 @@ def test_constant_that_does_not_fill_its_shape_is_refused():
 
     with pytest.raises(ValueError, match="'w' must have 56 bytes and has 24"):
         read_tflite(bytes(content))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"traversal_order": (0, 1, 1, 3)},
-        {"block_map": (0, 7)},
-        {"segments": np.array([0, 2, 1], np.uint8)},
-        {"segments": np.array([0, 1], np.uint8)},
-        {"indices": np.array([1, 2], np.uint16)},
-    ],
-)
-def test_sparse_encoding_at_odds_with_itself_is_refused(change):
-    compressed = SparseDimension(
-        0,
-        change.get("segments", np.array([0, 1, 2], np.uint8)),
-        change.get("indices", np.array([1, 0], np.uint16)),
-    )
-    dense = SparseDimension(2)
-    sparsity = Sparsity(
-        change.get("traversal_order", (0, 1, 2, 3)),
-        change.get("block_map", (0, 1)),
-        (dense, compressed, dense, dense),
-    )
-
-    with pytest.raises(ValueError, match="must"):
-        sparsity.stored_elements((4, 4))
 
 
 def test_options_of_another_operator_are_refused():

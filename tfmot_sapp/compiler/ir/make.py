@@ -32,6 +32,7 @@ _OPTIONS = {
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "CUMSUM": "CumsumOptions",
+    "DENSIFY": "DensifyOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "DEQUANTIZE": "DequantizeOptions",
     "DIV": "DivOptions",

@@ -84,6 +84,50 @@ class Sparsity:
                 count = dimension.indices.size
         return count
 
+    def to_dense(
+        self, elements: np.ndarray, shape: tuple[int, ...]
+    ) -> np.ndarray:
+        """Puts the stored elements in their places, among zeros.
+
+        Args:
+            elements: Vector of the elements that are stored.
+            shape: Shape of the tensor.
+
+        Returns:
+            Array of this shape.
+
+        Raises:
+            ValueError: If the encoding does not fit the shape, itself or the
+                number of elements.
+        """
+        if self.stored_elements(shape) != elements.size:
+            raise ValueError(
+                f"`elements` must be {self.stored_elements(shape)} for this "
+                f"encoding. Received: {elements.size}."
+            )
+        # For every position so far, its index in each dimension so far.
+        indices: dict[int, np.ndarray] = {}
+        count = 1
+        for axis, dimension in zip(self.traversal_order, self.dimensions):
+            if dimension.segments is None or dimension.indices is None:
+                repeats = np.full(count, dimension.dense_size)
+                own = np.tile(np.arange(dimension.dense_size), count)
+            else:
+                # Compressed indices may be unsigned and narrow.
+                repeats = np.diff(dimension.segments.astype(np.int64))
+                own = dimension.indices.astype(np.int64)
+            indices = {a: np.repeat(i, repeats) for a, i in indices.items()}
+            indices[axis] = own
+            count = own.size
+        for offset, axis in enumerate(self.block_map):
+            within = len(shape) + offset
+            position = self.traversal_order.index(within)
+            size = self.dimensions[position].dense_size
+            indices[axis] = indices[axis] * size + indices[within]
+        dense = np.zeros(shape, elements.dtype)
+        dense[tuple(indices[axis] for axis in range(len(shape)))] = elements
+        return dense
+
     def _extents(self, shape: tuple[int, ...]) -> list[int]:
         rank = len(shape) + len(self.block_map)
         order_is_whole = sorted(self.traversal_order) == list(range(rank))

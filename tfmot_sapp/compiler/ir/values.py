@@ -205,15 +205,19 @@ class Value:
 
     @property
     def contents(self) -> np.ndarray | None:
-        """The elements of a constant, in its shape, a view of what is stored.
+        """The elements of a constant, in its shape.
 
-        `None` for what is no constant, and for a constant that NumPy has no
-        type for or that is sparsely encoded: `stored` holds its bytes.
+        They are a view of what is stored, or decoded where the constant is
+        sparsely encoded. `None` for what is no constant, and for a constant
+        that NumPy has no type for: `stored` holds its bytes.
         """
         dtype = numpy_dtype(self.dtype)
-        if self.stored is None or self.sparsity is not None or dtype is None:
+        if self.stored is None or dtype is None:
             return None
-        return self.stored.view(dtype).reshape(self.initial_shape)
+        elements = self.stored.view(dtype)
+        if self.sparsity is not None:
+            return self.sparsity.to_dense(elements, self.initial_shape)
+        return elements.reshape(self.initial_shape)
 
     @property
     def initial_shape(self) -> tuple[int, ...]:

@@ -33,6 +33,12 @@ def _reshape(operation: Operation, arrays: Arrays) -> list[np.ndarray]:
     return [arrays[0].reshape(operation.attributes.get("new_shape") or ())]
 
 
+@meaning("DENSIFY", moves=True)
+def _densify(operation: Operation, arrays: Arrays) -> list[np.ndarray]:
+    # A sparsely encoded constant is read in its dense form.
+    return [arrays[0]]
+
+
 @meaning("TRANSPOSE", moves=True)
 def _transpose(operation: Operation, arrays: Arrays) -> list[np.ndarray]:
     return [np.transpose(arrays[0], _ints(arrays[1]))]
