@@ -241,11 +241,16 @@ def _read_details(
     zero_points = None if index == -1 else value_at(values, index)
     scales = value_at(values, details.Scales())
     if kind == "BlockwiseQuantization":
+        # TensorFlow's own version of the format lacks the shape.
+        has_shape = hasattr(details, "BlockShapeIsNone")
+        block_shape = (
+            reader.numbers(details, "BlockShape") if has_shape else None
+        )
         return BlockwiseQuantization(
             scales=scales,
             zero_points=zero_points,
             block_size=details.BlockSize(),
-            block_shape=reader.numbers(details, "BlockShape") or (),
+            block_shape=block_shape or (),
         )
     return MultiAxisQuantization(
         scales=scales,
