@@ -99,7 +99,8 @@ PRUNE = """
     import sys
     import tfmot_sapp as sapp
     import tf_keras
-    model = tf_keras.Sequential([tf_keras.Input((8,)), tf_keras.layers.Dense(8)])
+    model = tf_keras.Sequential(
+        [tf_keras.Input((8,)), tf_keras.layers.Dense(8)])
     model = sapp.prune_blocks(
         model, sapp.ConstantSparsity(0.5, 0), (4, 4),
         pruning_policy=sapp.MinimumBlocks(1))
