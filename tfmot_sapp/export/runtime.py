@@ -101,8 +101,9 @@ def run(
             for name, detail in takes.items()
         }
         with quiet():
-            # Fused LSTMs would carry their state on from call to call.
-            interpreter.reset_all_variables()
+            if results:
+                # Fused LSTMs would carry their state on from call to call.
+                interpreter.reset_all_variables()
             found = runner(**stored)
         # Copied, because the arrays are the interpreter's.
         real = {k: np.array(to_real(v, gives[k])) for k, v in found.items()}
