@@ -21,13 +21,25 @@ the classes are defined, and with that registered, when the program imports it.
 
 import importlib.abc
 import importlib.util
+import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+# Packages of classes that a wrapped layer's config names.
+_NAMED_IN_FILES = ("allocations", "schedules", "scorers")
+
+
+def _define_named_classes() -> None:
+    for name in _NAMED_IN_FILES:
+        package = importlib.import_module(f"tfmot_sapp.{name}")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+
 
 def _register_with_keras() -> None:
+    _define_named_classes()
     from tfmot_sapp.compiler.emit import keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import keras_wrapper  # noqa: F401
@@ -36,6 +48,7 @@ def _register_with_keras() -> None:
 
 
 def _register_with_tf_keras() -> None:
+    _define_named_classes()
     from tfmot_sapp.compiler.emit import tf_keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import tf_keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import tf_keras_wrapper  # noqa: F401
