@@ -95,11 +95,14 @@ class _Finder(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname not in self._missing:
             return None
-        # Not asked again, so that the others are.
+        # Not asked again meanwhile, so that the others are. Whoever asks for a
+        # spec need not import it, so the next one is followed as well.
         self._missing.discard(fullname)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None or spec.loader is None:
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
             self._missing.add(fullname)
+        if spec is None or spec.loader is None:
             return None
         spec.loader = _Loader(spec.loader, _REGISTER[fullname])
         return spec
