@@ -27,8 +27,19 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+# Packages of classes that a wrapped layer's config names.
+_NAMED_IN_FILES = ("allocations", "schedules", "scorers")
+
+
+def _define_named_classes() -> None:
+    for name in _NAMED_IN_FILES:
+        package = importlib.import_module(f"tfmot_sapp.{name}")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+
 
 def _register_with_keras() -> None:
+    _define_named_classes()
     from tfmot_sapp.compiler.emit import keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import keras_wrapper  # noqa: F401
@@ -37,6 +48,7 @@ def _register_with_keras() -> None:
 
 
 def _register_with_tf_keras() -> None:
+    _define_named_classes()
     from tfmot_sapp.compiler.emit import tf_keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import tf_keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import tf_keras_wrapper  # noqa: F401
@@ -88,11 +100,14 @@ class _Finder(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname not in self._missing:
             return None
-        # Not asked again, so that the others are.
+        # Not asked again meanwhile, so that the others are. Whoever asks for a
+        # spec need not import it, so the next one is followed as well.
         self._missing.discard(fullname)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None or spec.loader is None:
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
             self._missing.add(fullname)
+        if spec is None or spec.loader is None:
             return None
         spec.loader = _Loader(spec.loader, _REGISTER[fullname])
         return spec

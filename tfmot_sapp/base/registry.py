@@ -36,13 +36,12 @@ from typing import Any
 from tfmot_sapp.base.wording import received
 
 _PACKAGE = "tfmot_sapp"
-_TFMOT = "tfmot"
-_TFMOT_MODULE = (
-    "tensorflow_model_optimization.python.core.sparsity.keras.pruning_schedule"
-)
 _KERASES = ("keras", "tf_keras")
 
 _CLASSES: dict[str, type] = {}
+# The base classes of other libraries whose subclasses files may name, by the
+# library's name in files.
+_LIBRARIES: dict[str, type] = {}
 
 
 class Registered:
@@ -177,7 +176,7 @@ def registered_name(cls: type) -> str:
         under with Keras, or `module:Name`.
     """
     own = _default_name(cls)
-    if own.startswith((f"{_PACKAGE}>", f"{_TFMOT}>")):
+    if own.partition(">")[0] in (_PACKAGE, *_LIBRARIES):
         return own
     for keras in _loaded_kerases():
         name: str = keras.saving.get_registered_name(cls)
@@ -193,8 +192,9 @@ def _default_name(cls: type) -> str:
 def _name_from_module(module: str, name: str) -> str:
     if module.partition(".")[0] == _PACKAGE:
         return f"{_PACKAGE}>{name}"
-    if module == _TFMOT_MODULE:
-        return f"{_TFMOT}>{name}"
+    for library, base in _LIBRARIES.items():
+        if module == base.__module__:
+            return f"{library}>{name}"
     return f"{module}:{name}"
 
 
@@ -257,8 +257,8 @@ def _find_class(name: str) -> type:
     if name in _CLASSES:
         return _CLASSES[name]
     package, _, title = name.partition(">")
-    if package == _TFMOT:
-        found = _find_tfmot_schedule(title)
+    if package in _LIBRARIES:
+        found = _find_in_library(_LIBRARIES[package], title)
     elif package == _PACKAGE:
         # What else is registered under this name, such as the layers, is for
         # Keras to make.
@@ -277,15 +277,22 @@ def _find_class(name: str) -> type:
     return found
 
 
-def _find_tfmot_schedule(name: str) -> type | None:
-    # The module is not imported on a file's behalf.
-    names = vars(sys.modules.get(_TFMOT_MODULE, object))
-    found, base = names.get(name), names.get("PruningSchedule")
+def declare_library(name: str, base: type) -> None:
+    """Lets files name a library's classes that inherit from one of its own.
+
+    Args:
+        name: What the library is called in files.
+        base: The class; those that may be named stand in its module.
+    """
+    _LIBRARIES[name] = base
+
+
+def _find_in_library(base: type, name: str) -> type | None:
+    found = getattr(sys.modules[base.__module__], name, None)
     if (
         isinstance(found, type)
-        and isinstance(base, type)
         and issubclass(found, base)
-        and found.__module__ == _TFMOT_MODULE
+        and found.__module__ == base.__module__
     ):
         return found
     return None

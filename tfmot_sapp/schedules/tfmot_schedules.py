@@ -14,6 +14,7 @@
 # ==============================================================================
 """TF-MOT's pruning schedules, without importing the rest of TF-MOT."""
 
+from tfmot_sapp.base.registry import declare_library
 from tfmot_sapp.frameworks.private.tfmot import pruning_schedule_module
 
 _schedules = pruning_schedule_module()
@@ -21,3 +22,5 @@ _schedules = pruning_schedule_module()
 PruningSchedule = _schedules.PruningSchedule
 ConstantSparsity = _schedules.ConstantSparsity
 PolynomialDecay = _schedules.PolynomialDecay
+
+declare_library("tfmot", PruningSchedule)

@@ -27,6 +27,7 @@ from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.frameworks.kernels import Kernel
 from tfmot_sapp.frameworks.private.tf_keras2 import is_saving, without_autocast
 from tfmot_sapp.frameworks.tf_keras_building import build_by_call
+from tfmot_sapp.frameworks.thread_values import seen_as
 from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
@@ -176,19 +177,10 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
 
 @contextlib.contextmanager
 def _replaced(kernels: Sequence[tuple[Kernel, tf.Tensor]]) -> Iterator[None]:
-    """Puts tensors in place of the variables that layers hold as kernels."""
-    variables = [kernel.variable for kernel, _ in kernels]
-    try:
+    """Puts tensors in place of kernels, for the thread that calls the layer."""
+    with contextlib.ExitStack() as stack:
         for kernel, tensor in kernels:
             dtype = kernel.owner.compute_dtype or tensor.dtype
-            _set_untracked(kernel, tf.cast(tensor, dtype))
+            value = tf.cast(tensor, dtype)
+            stack.enter_context(seen_as(kernel.owner, kernel.attribute, value))
         yield
-    finally:
-        for (kernel, _), variable in zip(kernels, variables):
-            _set_untracked(kernel, variable)
-
-
-def _set_untracked(kernel: Kernel, value: Any) -> None:
-    # A layer's own `__setattr__` would take the variable off its list of
-    # weights, and a tensor for a part of its checkpoint.
-    object.__setattr__(kernel.owner, kernel.attribute, value)

@@ -31,6 +31,7 @@ from tfmot_sapp.frameworks.layers.products import PRODUCTS
 from tfmot_sapp.frameworks.layers.recurrent import RECURRENT
 from tfmot_sapp.frameworks.layers.windows import WINDOWS
 from tfmot_sapp.frameworks.layers.without_kernels import WITHOUT_KERNELS
+from tfmot_sapp.frameworks.which_keras import is_layer
 
 KINDS = (
     *PRODUCTS,
@@ -63,7 +64,7 @@ def kind_of(layer: Any) -> LayerKind | None:
     >>> kind_of(keras.layers.Conv2D(8, 3)).size
     'filters'
     """
-    for cls in type(layer).__mro__:
+    for cls in type(layer).__mro__ if is_layer(layer) else ():
         kind = _entry(cls)
         if kind is not None:
             return kind
@@ -80,7 +81,8 @@ def exact_kind_of(layer: Any) -> LayerKind | None:
         Its entry, or `None` if its class has none, as a user's subclass of one
         that has.
     """
-    return _entry(type(layer))
+    # Keras 3 has operations whose classes are named as layers are.
+    return _entry(type(layer)) if is_layer(layer) else None
 
 
 def effect_of(layer: Any) -> Effect | None:

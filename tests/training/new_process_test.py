@@ -1,0 +1,84 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Saved models load in a new process with nothing but `import tfmot_sapp`."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tfmot_sapp as sapp
+
+ORDERS = (
+    "import tfmot_sapp; import {keras}",
+    "import {keras}; import tfmot_sapp",
+    "import tfmot_sapp; import {other}; import {keras}",
+)
+LOAD = """{imports}
+import numpy as np, sys
+model = {keras}.models.load_model(sys.argv[1], compile=False)
+x = np.ones((2, 32), np.float32)
+np.save(sys.argv[2], np.asarray(model(x)))
+"""
+
+
+def made(keras, kind):
+    model = keras.Sequential(
+        [
+            keras.Input((32,)),
+            keras.layers.Dense(32, activation="relu"),
+            keras.layers.Dense(32),
+        ]
+    )
+    kernel = np.kron(np.eye(4), np.ones((8, 8))) / 8
+    model.layers[0].set_weights([kernel, np.zeros(32)])
+    if kind == "packed":
+        return sapp.pack_blocks(model)
+    wrapped = sapp.prune_blocks(
+        model,
+        sapp.ACDCSchedule(0.5, end_step=10),
+        (8, 8),
+        scorer=sapp.Magnitude(),
+        allocation=sapp.BalancedAllocation(),
+        pruning_policy=sapp.MinimumBlocks(1),
+    )
+    return sapp.strip_pruning(wrapped) if kind == "stripped" else wrapped
+
+
+@pytest.mark.parametrize("kind", ["wrapped", "stripped", "packed"])
+@pytest.mark.parametrize("order", range(len(ORDERS)))
+def test_a_model_loads(keras, kind, order, tmp_path):
+    if kind == "stripped" and order:
+        pytest.skip("plain layers: the order of imports does nothing")
+    model = made(keras, kind)
+    path, outputs = tmp_path / "model.keras", tmp_path / "outputs.npy"
+    model.save(path)
+    names = {"keras": keras.__name__, "other": "keras"}
+    if keras.__name__ == "keras":
+        names["other"] = "tf_keras"
+    code = LOAD.format(imports=ORDERS[order].format(**names), **names)
+    done = subprocess.run(
+        [sys.executable, "-c", code, path, outputs],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    np.testing.assert_allclose(
+        np.load(outputs),
+        np.asarray(model(np.ones((2, 32), np.float32))),
+        rtol=1e-5,
+        atol=1e-6,
+    )
