@@ -122,15 +122,14 @@ def test_paths_in_a_document_are_there(name):
     # Within the package, where a document says so.
     inside = re.findall(r"`(\w+/[\w/]+\.py)`", text)
 
-    missing = [path for path in named if not (ROOT / path).exists()]
-    missing += [
+    named += [module.replace(".", "/") + ".py" for module in modules]
+    # The package may lie elsewhere, where it is installed.
+    package = FOLDERS[0]
+    missing = [
         path
-        for path in inside
-        if not (ROOT / path).exists() and not (FOLDERS[0] / path).exists()
-    ]
-    missing += [
-        module
-        for module in modules
-        if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists()
+        for path in named + inside
+        if not (ROOT / path).exists()
+        and not (package / path).exists()
+        and not (package.parent / path).exists()
     ]
     assert missing == []
