@@ -348,48 +348,6 @@ def test_prunable_layers_say_themselves_what_to_prune(
     assert [(row.name, row.kept) for row in report.pruned] == [("bilinear", 4)]
 
 
-@pytest.mark.parametrize("reset", [False, True], ids=["plain", "reset"])
-@pytest.mark.parametrize("name", ["Adam", "SGD"])
-def test_legacy_optimizers_of_tf_keras_prune_and_reset(name, reset):
-    import tf_keras
-
-    schedule = sapp.SequentialAttentionSchedule(
-        SPARSITY, 8, reset_optimizer=reset
-    )
-    rate = tf_keras.optimizers.schedules.CosineDecay(0.05, 16)
-    model = prune(
-        tf_keras.Sequential([tf_keras.Input((16,)), tf_keras.layers.Dense(8)]),
-        pruning_schedule=schedule,
-    )
-    model.compile(getattr(tf_keras.optimizers.legacy, name)(rate), "mse")
-    optimizer = model.optimizer
-    rates = []
-
-    class Record(tf_keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            schedule = optimizer._hyper["learning_rate"]
-            rates.append(float(schedule(optimizer.iterations)))
-
-    x, y = data((16,))
-
-    model.fit(
-        x,
-        y,
-        batch_size=4,
-        epochs=3,
-        verbose=0,
-        callbacks=[sapp.UpdatePruningStep(), Record()],
-    )
-
-    (row,) = sapp.report(model).rows
-    assert (row.kept, row.blocks) == (2, 8)
-    assert (int(optimizer.iterations) < 12) == reset
-    # The rate goes on, whatever is reset.
-    expected = [float(rate(step)) for step in range(1, 13)]
-    np.testing.assert_allclose(rates, expected, rtol=1e-5)
-    assert optimizer._hyper["learning_rate"] is rate
-
-
 def test_balance_is_over_the_outputs_of_transposed_convolutions(keras):
     model = keras.Sequential(
         [
