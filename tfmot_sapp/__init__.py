@@ -18,12 +18,24 @@ Wrap, fit, strip, pack, export: see the README. Names are loaded when they are
 first used; `__init__.pyi` says from where.
 """
 
+import importlib
+from typing import Any
+
 import lazy_loader
 
 from tfmot_sapp.registration import register_when_imported
 
 __version__ = "0.2.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    # TensorFlow imports Keras, which is told of this project's classes then.
+    # None of them may be half defined at that time.
+    if name in __all__:
+        importlib.import_module("tensorflow")
+    return _load(name)
+
 
 register_when_imported()

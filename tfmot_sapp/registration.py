@@ -27,45 +27,39 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-# Packages of classes that a wrapped layer's config names.
-_NAMED_IN_FILES = ("allocations", "schedules", "scorers")
-
-
-def _define_named_classes() -> None:
-    for name in _NAMED_IN_FILES:
-        package = importlib.import_module(f"tfmot_sapp.{name}")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+from tfmot_sapp.base.registry import import_when_needed
 
 
 def _register_with_keras() -> None:
-    _define_named_classes()
     from tfmot_sapp.compiler.emit import keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import keras_wrapper  # noqa: F401
 
-    _register_pieces(sys.modules["keras"])
+    _register_regularizers()
 
 
 def _register_with_tf_keras() -> None:
-    _define_named_classes()
     from tfmot_sapp.compiler.emit import tf_keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import tf_keras_offset_schedule  # noqa: F401
     from tfmot_sapp.training import tf_keras_wrapper  # noqa: F401
 
-    _register_pieces(sys.modules["tf_keras"])
+    _register_regularizers()
 
 
-def _register_pieces(keras: ModuleType) -> None:
-    from tfmot_sapp import allocations, schedules, scorers
-    from tfmot_sapp.training.block_regularizers import REGULARIZERS
+def _register_regularizers() -> None:
+    module = importlib.import_module("tfmot_sapp.training.block_regularizers")
+    register = getattr(module, "register_with_loaded_kerases", None)
+    # A Keras may be imported while this module is, by TensorFlow. It registers
+    # its classes itself then, at its end.
+    if register is not None:
+        register()
 
-    # Class statements register what a file of a pruned layer may name.
-    for package in (allocations, schedules, scorers):
+
+def _import_pieces() -> None:
+    for name in ("allocations", "schedules", "scorers"):
+        package = importlib.import_module(f"tfmot_sapp.{name}")
         for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    for cls in REGULARIZERS:
-        keras.saving.register_keras_serializable("tfmot_sapp")(cls)
+            importlib.import_module(f"tfmot_sapp.{name}.{module.name}")
 
 
 _REGISTER = {
@@ -76,6 +70,7 @@ _REGISTER = {
 
 def register_when_imported() -> None:
     """Registers with each Keras, now or right after it has been imported."""
+    import_when_needed(_import_pieces)
     missing = set()
     for name, register in _REGISTER.items():
         if name in sys.modules:
@@ -100,8 +95,8 @@ class _Finder(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname not in self._missing:
             return None
-        # Not asked again meanwhile, so that the others are. Whoever asks for a
-        # spec need not import it, so the next one is followed as well.
+        # Not asked itself, so that the others are. To be asked is not to be
+        # loaded: TensorFlow asks where Keras is long before it imports it.
         self._missing.discard(fullname)
         try:
             spec = importlib.util.find_spec(fullname)
@@ -109,7 +104,12 @@ class _Finder(importlib.abc.MetaPathFinder):
             self._missing.add(fullname)
         if spec is None or spec.loader is None:
             return None
-        spec.loader = _Loader(spec.loader, _REGISTER[fullname])
+
+        def register() -> None:
+            self._missing.discard(fullname)
+            _REGISTER[fullname]()
+
+        spec.loader = _Loader(spec.loader, register)
         return spec
 
 

@@ -124,6 +124,7 @@ class Fading(sapp.Scorer):
         return np.asarray(view.state["fading"])
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_attention_passes_on_all_that_the_other_scorer_does(keras):
     model = sapp.prune_blocks(
         make_model(keras),

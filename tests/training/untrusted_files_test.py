@@ -115,6 +115,8 @@ PLACES = (
 LOAD = """
     import importlib, os, pathlib, subprocess, sys
     import tfmot_sapp
+    if {first!r}:
+        getattr(tfmot_sapp, {first!r})
     keras = importlib.import_module({keras!r})
     for path in {paths!r}:
         try:
@@ -130,9 +132,12 @@ LOAD = """
 """
 
 
-def load(keras, paths, environment, shown=False):
+def load(keras, paths, environment, shown=False, first=""):
     program = LOAD.format(
-        keras=keras.__name__, paths=[str(p) for p in paths], shown=shown
+        keras=keras.__name__,
+        paths=[str(p) for p in paths],
+        shown=shown,
+        first=first,
     )
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
@@ -165,9 +170,11 @@ def test_no_other_class_is_made(keras, saved, tmp_path, fresh_environment):
     assert not (tmp_path / "canary").exists()
 
 
-def test_the_file_itself_loads(keras, saved, fresh_environment):
+@pytest.mark.parametrize("first", ["", "GroupLasso", "OneShot", "PruneBlocks"])
+def test_the_file_itself_loads(keras, saved, fresh_environment, first):
+    """Whatever has been imported before."""
     same = rewritten(saved, lambda wrapper: None, "same.keras")
 
-    printed = load(keras, [same], fresh_environment, shown=True)
+    printed = load(keras, [same], fresh_environment, True, first)
 
     assert printed == f"{same} loads\ndone\n"

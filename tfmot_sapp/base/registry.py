@@ -30,7 +30,7 @@ schedules. A file that names anything else is refused, whatever is imported.
 import dataclasses
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfmot_sapp.base.wording import received
@@ -42,6 +42,7 @@ _CLASSES: dict[str, type] = {}
 # The base classes of other libraries whose subclasses files may name, by the
 # library's name in files.
 _LIBRARIES: dict[str, type] = {}
+_IMPORTERS: list[Callable[[], None]] = []
 
 
 class Registered:
@@ -87,6 +88,17 @@ class Registered:
         """
         _check_arguments(cls, config)
         return cls(**{name: _restored(v) for name, v in config.items()})
+
+
+def import_when_needed(importer: Callable[[], None]) -> None:
+    """Notes how to import the classes of this package that files may name.
+
+    Args:
+        importer: Called when a file names a class of this package that has not
+            been defined in this process. It imports the same modules whatever
+            the file says.
+    """
+    _IMPORTERS.append(importer)
 
 
 def serialize(obj: Any) -> dict[str, Any]:
@@ -254,9 +266,12 @@ def _check_arguments(cls: type, config: dict[str, Any]) -> None:
 
 
 def _find_class(name: str) -> type:
+    package, _, title = name.partition(">")
+    if name not in _CLASSES and package not in _LIBRARIES:
+        for importer in _IMPORTERS:
+            importer()
     if name in _CLASSES:
         return _CLASSES[name]
-    package, _, title = name.partition(">")
     if package in _LIBRARIES:
         found = _find_in_library(_LIBRARIES[package], title)
     elif package == _PACKAGE:

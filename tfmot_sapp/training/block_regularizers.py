@@ -21,6 +21,7 @@ both Keras take as regularizers.
 """
 
 import dataclasses
+import sys
 from typing import Any
 
 import tensorflow as tf
@@ -156,3 +157,16 @@ class GroupLog(BlockRegularizer):
 
 
 REGULARIZERS = (GroupLasso, GroupPower, GroupLog)
+
+
+def register_with_loaded_kerases() -> None:
+    """Makes the regularizers known to each Keras that has been imported."""
+    for name in ("keras", "tf_keras"):
+        # One that is still being imported tells when it is done.
+        saving = getattr(sys.modules.get(name), "saving", None)
+        if saving is not None:
+            for cls in REGULARIZERS:
+                saving.register_keras_serializable("tfmot_sapp")(cls)
+
+
+register_with_loaded_kerases()
