@@ -153,11 +153,11 @@ def _removal(
         rows = slice(group * size, (group + 1) * size)
         known = factors[: step * size]
         strip = inverse[rows] - known[:, rows].T @ known
-        lower = np.linalg.cholesky(blocks[group])
-        factor = np.linalg.solve(lower, strip)
+        root = np.linalg.inv(np.linalg.cholesky(blocks[group]))
+        factor = root @ strip
         factors[step * size : (step + 1) * size] = factor
         factor = factor.reshape(size, count, size)
         factor = np.ascontiguousarray(factor[:, alive].transpose(1, 2, 0))
-        weights[alive] -= factor @ np.linalg.solve(lower, weights[group])
+        weights[alive] -= factor @ (root @ weights[group])
         blocks[alive] -= factor @ factor.transpose(0, 2, 1)
     return Removal(order, cost)
