@@ -161,3 +161,55 @@ def _removal(
         weights[alive] -= factor @ (root @ weights[group])
         blocks[alive] -= factor @ factor.transpose(0, 2, 1)
     return Removal(order, cost)
+
+
+def removals_without_refit(
+    gram: np.ndarray,
+    weights: np.ndarray,
+    row_groups: np.ndarray,
+    column_groups: np.ndarray,
+    column_scale: np.ndarray | None = None,
+) -> list[Removal]:
+    """Returns the order of removal where surviving weights stay as they are.
+
+    The groups `S` that are gone cost `tr(W_S' G_SS W_S)`; the one that adds
+    least to it goes next.
+
+    Args:
+        gram: As for `removals`.
+        weights: Array (inputs, outputs).
+        row_groups: As for `removals`.
+        column_groups: As for `removals`.
+        column_scale: As for `removals`.
+
+    Returns:
+        One `Removal` for every block of columns.
+    """
+    scaled = np.asarray(weights, np.float64)
+    if column_scale is not None:
+        scaled = scaled * column_scale
+    count = int(row_groups.max()) + 1
+    members = np.zeros((count, len(row_groups)))
+    members[row_groups, np.arange(len(row_groups))] = 1
+    found = []
+    for column in range(int(column_groups.max()) + 1):
+        own = scaled[:, column_groups == column]
+        shared = members @ (gram * (own @ own.T)) @ members.T
+        found.append(_copied(shared))
+    return found
+
+
+def _copied(shared: np.ndarray) -> Removal:
+    alive = np.arange(len(shared))
+    order = np.empty(len(shared), int)
+    cost = np.zeros(len(shared) + 1)
+    added = np.diag(shared).copy()
+    for step in range(len(shared)):
+        costs = added[alive]
+        least = costs.min()
+        last = np.flatnonzero(costs <= least + _TIE * abs(least))[-1]
+        order[step] = alive[last]
+        cost[step + 1] = cost[step] + costs[last]
+        added += 2 * shared[order[step]]
+        alive = np.delete(alive, last)
+    return Removal(order, cost)

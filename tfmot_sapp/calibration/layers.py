@@ -139,8 +139,9 @@ def what_follows(program: Program, step: int) -> Around:
     norm = None
     ready = {place for each in program.steps[:step] for place in each.writes}
     ready.update(program.inputs)
-    (place, *more), start = program.steps[step].writes, step
-    if more or not _is_linear(program.steps[start].layer):
+    place, *more = program.steps[step].writes
+    layer = program.steps[step].layer
+    if more or not _is_linear(layer):
         return Around(None, ())
     while True:
         readers = program.readers(place)
@@ -149,7 +150,7 @@ def what_follows(program: Program, step: int) -> Around:
         following = program.steps[readers[0]]
         name = type(following.layer).__name__
         if name == "BatchNormalization" and norm is None:
-            if not _is_plain_norm(following.layer):
+            if not _is_norm_of_outputs(following.layer, layer):
                 return Around(None, ())
             norm = readers[0]
         elif _adds(following.layer):
@@ -173,11 +174,13 @@ def _is_linear(layer: Any) -> bool:
     return activation is None or activation.__name__ == "linear"
 
 
-def _is_plain_norm(norm: Any) -> bool:
+def _is_norm_of_outputs(norm: Any, layer: Any) -> bool:
+    """Whether a batch norm has a mean for each of a layer's outputs."""
     axis = norm.axis[0] if isinstance(norm.axis, (list, tuple)) else norm.axis
-    return axis in (-1, len(norm.input_spec.axes or ()) and -1) or (
-        norm.input_spec.ndim is not None and axis == norm.input_spec.ndim - 1
-    )
+    rank = norm.input_spec.ndim
+    if getattr(layer, "data_format", None) == "channels_first":
+        return axis in (1, 1 - rank)
+    return axis in (-1, rank - 1)
 
 
 def norm_slope(norm: Any) -> np.ndarray:

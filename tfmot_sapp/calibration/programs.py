@@ -81,17 +81,19 @@ class Program:
         return [i for i, step in enumerate(self.steps) if place in step.reads]
 
 
-def program_of(model: Any) -> Program:
+def program_of(model: Any, example: Any = None) -> Program:
     """Reads a built model.
 
     Args:
         model: A model of either Keras.
+        example: A batch of inputs in the structure that the model takes, if
+            its graph can't be read. Defaults to one array.
 
     Returns:
         Its `Program`.
     """
     if not is_graph(model):
-        return _single_call(model)
+        return _single_call(model, example)
     reader = _Reader()
     functional = getattr(model, "_functional", None) or model
     inputs = [reader.place() for _ in functional.inputs]
@@ -99,12 +101,16 @@ def program_of(model: Any) -> Program:
     return Program(reader.steps, inputs, outputs)
 
 
-def _single_call(model: Any) -> Program:
-    def run(values: list[Any]) -> list[Any]:
-        outputs = model(values[0], training=False)
-        return [tf.convert_to_tensor(leaf) for leaf in tf.nest.flatten(outputs)]
+def _single_call(model: Any, example: Any) -> Program:
+    reads = list(range(len(tf.nest.flatten(example))))
 
-    return Program([Step(model, [0], [1], run)], [0], [1])
+    def run(values: list[Any]) -> list[Any]:
+        outputs = model(tf.nest.pack_sequence_as(example, values))
+        return list(tf.nest.flatten(outputs))
+
+    with_outputs = [len(reads)]
+    step = Step(model, reads, with_outputs, run)
+    return Program([step], reads, with_outputs)
 
 
 class _Reader:

@@ -16,7 +16,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,7 @@ class Held:
         self._mask = getattr(tensor, "_keras_mask", None)
         self._path: str | None = None
         self.store: Store | None = None
+        self.samples = int(tensor.shape[0]) if tensor.shape.rank else 1
         self.size = tensor.dtype.size * int(np.prod(tensor.shape))
 
     def get(self) -> Any:
@@ -114,6 +115,7 @@ class Sweep:
         self._store = store
         self._last_use = programs[0].last_use()
         inputs = programs[0].inputs
+        self.samples = sum(batch[0].samples for batch in batches)
         self._values: list[list[Values]] = [
             [dict(zip(inputs, batch)) for _ in programs] for batch in batches
         ]
@@ -185,6 +187,23 @@ class Sweep:
             found.append(np.asarray(seen[0], np.float32))
         return found
 
+    def called(self, owners: Sequence[Any]) -> list[int]:
+        """Returns which layers the last model's next step calls, in order.
+
+        Args:
+            owners: Layers inside of the step's.
+
+        Returns:
+            Indices of `owners`; the first calls count.
+        """
+        step = self.programs[-1].steps[self.position]
+        values = self._values[0][-1]
+        order: list[int] = []
+        index = {id(owner): i for i, owner in enumerate(owners)}
+        with observed(list(owners), lambda x, _, __: order.append(index[id(x)])):
+            step.run([values[place].get() for place in step.reads])
+        return list(dict.fromkeys(order))
+
     def value(self, side: int, batch: int, place: int) -> np.ndarray:
         """Returns a value that is held."""
         return np.asarray(self._values[batch][side][place].get(), np.float32)
@@ -204,11 +223,6 @@ class Sweep:
             np.asarray(values[place].get(), np.float32)
             for place in program.outputs
         ]
-
-
-def order_of_calls(program: Program, step: int, owners: list[Any]) -> Any:
-    """Placeholder for type checkers."""
-    raise NotImplementedError
 
 
 def spread_places(
@@ -233,9 +247,3 @@ def spread_places(
             for _ in range(samples)
         ]
     )
-
-
-def slices(length: int, size: int) -> Iterator[slice]:
-    """Yields slices that cover a length."""
-    for start in range(0, length, size):
-        yield slice(start, min(start + size, length))
