@@ -39,8 +39,8 @@ from tfmot_sapp.schedule import validate_step
 class Distillation:
     """Trains a pruned model towards the dense one's own outputs.
 
-    To be passed as `distill` to `tfmot_sapp.prune_post_training`, or called on a
-    model that `tfmot_sapp.strip_pruning` returned. Batch norms keep their
+    To be passed as `distill` to `tfmot_sapp.prune_post_training`, or called on
+    a model that `tfmot_sapp.strip_pruning` returned. Batch norms keep their
     statistics. Outputs of classes, as probabilities or logits, are compared by
     their divergence at a temperature; any others, by their squared difference
     over the dense model's variance. Adam (arXiv 1412.6980) lowers it, with a
@@ -106,9 +106,13 @@ class Distillation:
                     f"`{name}` must be a model of Keras 3 or tf_keras. "
                     f"Received: {model!r} of type {type(model).__name__}."
                 )
-        batches, _ = held_batches(dense, data, self.batch_size, Store())
-        inputs = [[value.get() for value in batch] for batch in batches]
-        distill_to(dense, pruned, inputs, self, verbose)
+        with (
+            Store(math.inf) as store,
+            Progress(disable=not verbose, transient=True) as progress,
+        ):
+            batches, _ = held_batches(dense, data, self.batch_size, store)
+            inputs = [[value.get() for value in batch] for batch in batches]
+            distill_to(dense, pruned, inputs, self, progress)
         return pruned
 
 
@@ -117,7 +121,7 @@ def distill_to(
     pruned: Any,
     batches: Sequence[Sequence[Any]],
     how: Distillation,
-    verbose: bool,
+    progress: Progress,
 ) -> None:
     """Trains `pruned` towards the outputs of `dense`, in place.
 
@@ -126,7 +130,7 @@ def distill_to(
         pruned: The model that is trained.
         batches: Batches of inputs, a tensor for each of the models' inputs.
         how: Steps, batch size, learning rate and temperature.
-        verbose: Whether progress is shown.
+        progress: Where progress is shown.
     """
     wanted = [_outputs(dense, batch) for batch in batches]
     inputs = [np.concatenate(column) for column in zip(*batches)]
@@ -139,27 +143,26 @@ def distill_to(
     rng = np.random.default_rng(how.seed)
     samples = len(inputs[0])
     order: list[int] = []
-    with Progress(disable=not verbose, transient=True) as progress:
-        task = progress.add_task("distilling", total=how.steps)
-        for turn in range(how.steps):
-            while len(order) < min(how.batch_size, samples):
-                order += rng.permutation(samples).tolist()
-            at, order = order[: how.batch_size], order[how.batch_size :]
-            rate = (1 + math.cos(math.pi * turn / how.steps)) / 2
-            loss = step(
-                [tf.constant(array[at]) for array in inputs],
-                [tf.constant(array[at]) for array in targets],
-                tf.constant(how.learning_rate * rate, tf.float32),
-                tf.constant(turn + 1, tf.float32),
-            )
-            progress.update(
-                task, advance=1, description=f"distilling, loss {float(loss):.3g}"
-            )
+    task = progress.add_task("distilling", total=how.steps)
+    for turn in range(how.steps):
+        while len(order) < min(how.batch_size, samples):
+            order += rng.permutation(samples).tolist()
+        at, order = order[: how.batch_size], order[how.batch_size :]
+        rate = (1 + math.cos(math.pi * turn / how.steps)) / 2
+        loss = step(
+            [tf.constant(array[at]) for array in inputs],
+            [tf.constant(array[at]) for array in targets],
+            tf.constant(how.learning_rate * rate, tf.float32),
+            tf.constant(turn + 1, tf.float32),
+        )
+        text = f"distilling, loss {float(loss):.3g}"
+        progress.update(task, advance=1, description=text)
 
 
 def _tensor_of(model: Any, variable: Any) -> tf.Variable:
     # A variable of Keras 3 holds one of TensorFlow's.
-    return variable.value if keras_of(model).__name__ == "keras" else variable
+    keras: Any = keras_of(model)
+    return variable.value if keras.__name__ == "keras" else variable
 
 
 def _outputs(model: Any, batch: Sequence[Any]) -> list[Any]:
@@ -210,9 +213,7 @@ def _step(model: Any, trained: list[tf.Variable], losses: list[Any]) -> Any:
     def step(inputs: Any, wanted: Any, rate: Any, turn: Any) -> Any:
         with tf.GradientTape() as tape:
             given = _outputs(model, inputs)
-            loss = tf.add_n(
-                [f(w, g) for f, w, g in zip(losses, wanted, given)]
-            )
+            loss = tf.add_n([f(w, g) for f, w, g in zip(losses, wanted, given)])
         gradients = tape.gradient(loss, trained)
         for variable, mean, square, gradient, alive in zip(
             trained, means, squares, gradients, kept

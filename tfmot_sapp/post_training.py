@@ -14,8 +14,8 @@
 # ==============================================================================
 """`prune_post_training`: blocks of a trained model removed without training.
 
-The model is copied and its kernels are dealt with in order of execution. Each is
-fitted to the outputs that the original has at its place, by least squares on
+The model is copied and its kernels are dealt with in order of execution. Each
+is fitted to the outputs that the original has at its place, by least squares on
 what the pruned copy gives it to read, so that it makes up for what was lost
 before it as well as for its own blocks.
 """
@@ -162,21 +162,23 @@ def prune_post_training(
             "`distill` must be a `tfmot_sapp.Distillation`. "
             f"Received: distill={distill!r} of type {type(distill).__name__}."
         )
-    store = Store()
-    batches, structure = held_batches(model, data, batch_size, store)
     copy = Cloner(lambda layer, copied: copied(layer)).clone(model)
-    job = _Job(
-        [program_of(model, structure), program_of(copy, structure)],
-        batches,
-        store,
-        Settings(rows=rows, compensate=bool(compensate)),
-    )
-    targets, reasons = _targets(*job.programs, policy, size, aims)
-    with Progress(disable=not verbose, transient=True) as progress:
+    with (
+        Store() as store,
+        Progress(disable=not verbose, transient=True) as progress,
+    ):
+        batches, structure = held_batches(model, data, batch_size, store)
+        job = _Job(
+            [program_of(model, structure), program_of(copy, structure)],
+            batches,
+            store,
+            Settings(rows=rows, compensate=bool(compensate)),
+        )
+        targets, reasons = _targets(job.programs, policy, size, aims)
         job.prune(targets, aims, reasons, progress)
-    if distill is not None:
-        inputs = [[value.get() for value in batch] for batch in batches]
-        distill_to(model, copy, inputs, distill, verbose)
+        if distill is not None:
+            inputs = [[value.get() for value in batch] for batch in batches]
+            distill_to(model, copy, inputs, distill, progress)
     remember_skipped(copy, reasons)
     return copy
 
@@ -232,17 +234,19 @@ def _validate_model(model: Any) -> None:
 
 
 def _targets(
-    original: Program,
-    copy: Program,
+    programs: Sequence[Program],
     policy: Any,
     block_size: BlockSizeLike,
     aims: _Aims,
 ) -> tuple[list[Target], dict[str, str]]:
     """Returns the kernels that are pruned, and why others are not."""
+    original, copy = programs
     found, reasons = candidates(original)
     targets = []
     for candidate, mine in zip(found, candidates(copy)[0]):
-        size = resolve_block_size(block_size, candidate.layer.name, candidate.layer)
+        size = resolve_block_size(
+            block_size, candidate.layer.name, candidate.layer
+        )
         why = _why_left_alone(candidate, size, policy, aims)
         if why is not None or size is None:
             reasons[candidate.name] = why or "no block size given for it"
@@ -337,7 +341,8 @@ class _Job:
         blocks = {each.name: each.blocks.grid.num_blocks for each in targets}
         if aims.by_name is not None:
             return {
-                name: n - kept_blocks(n, aims.own(name, name.split("/")[0]) or 0)
+                name: n
+                - kept_blocks(n, aims.own(name, name.split("/")[0]) or 0)
                 for name, n in blocks.items()
             }
         probes = 0 if aims.allocation else self._probes
@@ -362,7 +367,10 @@ class _Job:
         }
         masks = aims.allocation.allocate(
             scores,
-            {name: np.ones(score.shape, bool) for name, score in scores.items()},
+            {
+                name: np.ones(score.shape, bool)
+                for name, score in scores.items()
+            },
             aims.sparsity,
             aims.sparsity,
         )

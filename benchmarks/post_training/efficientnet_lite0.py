@@ -54,7 +54,12 @@ def load(path: str) -> keras.Model:
             layer.set_weights(
                 [
                     weights[f"{name}.{part}"]
-                    for part in ("weight", "bias", "running_mean", "running_var")
+                    for part in (
+                        "weight",
+                        "bias",
+                        "running_mean",
+                        "running_var",
+                    )
                 ]
             )
         elif isinstance(layer, keras.layers.Dense):

@@ -36,7 +36,9 @@ def naive_order(gram, weights, row_groups):
             rest = [other for other in alive if other != group]
             rows = np.isin(row_groups, rest)
             solved = np.zeros_like(weights)
-            solved[rows] = np.linalg.inv(gram[np.ix_(rows, rows)]) @ target[rows]
+            solved[rows] = (
+                np.linalg.inv(gram[np.ix_(rows, rows)]) @ target[rows]
+            )
             gap = weights - solved
             losses.append(np.trace(gap.T @ gram @ gap))
         least = min(losses)

@@ -54,9 +54,18 @@ def layers_of(keras):
     }
 
 
-NAMES = (
-    "dense flat conv1d causal strided valid conv3d heads merge ellipsis"
-).split()
+NAMES = [
+    "dense",
+    "flat",
+    "conv1d",
+    "causal",
+    "strided",
+    "valid",
+    "conv3d",
+    "heads",
+    "merge",
+    "ellipsis",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,6 +15,6 @@
 """What calibration data say about a layer, and what follows from it.
 
 Gram matrices, the order in which blocks go, how many go where, and the weights
-that make up for them: pure functions of NumPy arrays. `programs.py`, `places.py`
-and `layers.py` read what they need from Keras models.
+that make up for them: pure functions of NumPy arrays. `programs.py`, `sweep.py`
+and `layers.py` read what these need from Keras models.
 """

@@ -59,7 +59,8 @@ def cheapest_first(
 
     Example:
 
-    >>> cheapest_first([np.array([0.0, 1.0, 5.0]), np.array([0.0, 2.0, 4.0])], 3)
+    >>> costs = [np.array([0.0, 1.0, 5.0]), np.array([0.0, 2.0, 4.0])]
+    >>> cheapest_first(costs, 3)
     [1, 2]
     """
     if sizes is None:

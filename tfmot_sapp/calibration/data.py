@@ -32,9 +32,9 @@ def held_batches(
 
     Args:
         model: The model that they are for.
-        data: An array; a tuple, list or dictionary of arrays; a
-            `tf.data.Dataset` or any iterable of batches. Of batches that are
-            tuples the first member is the input, as for `fit`.
+        data: An array; a tuple, list or dictionary of arrays, one for each
+            input; a `tf.data.Dataset` or any iterable of batches. Of a tuple
+            for a model of one input the first member is it, as for `fit`.
         batch_size: Samples a batch, where `data` is arrays.
         store: Where they are held.
 
@@ -62,18 +62,22 @@ def held_batches(
             store.hold(value)
         batches.append(held)
     if not batches:
-        raise ValueError("`data` must hold at least one sample. Received: none.")
+        raise ValueError(
+            "`data` must hold at least one sample. Received: none."
+        )
     return batches, structure
 
 
 def _batches(data: Any, size: int, inputs: int) -> Iterator[Any]:
-    if isinstance(data, (tuple, list)) and data and _is_array(data[0]):
+    if isinstance(data, tuple) and data and _is_array(data[0]):
         # `(x, y)` for a model of one input, and otherwise its inputs.
         data = data[0] if inputs == 1 else list(data)
-    if _is_array(data) or isinstance(data, (Mapping, list)):
-        if isinstance(data, list) and not all(map(_is_array, data)):
-            yield from (_input_of(batch, inputs) for batch in data)
-            return
+    is_inputs = (
+        isinstance(data, list)
+        and len(data) == inputs > 1
+        and all(map(_is_array, data))
+    )
+    if _is_array(data) or isinstance(data, Mapping) or is_inputs:
         lengths = [len(leaf) for leaf in tf.nest.flatten(data)]
         if len(set(lengths)) != 1:
             raise ValueError(

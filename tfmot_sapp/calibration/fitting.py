@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""One kernel of a model: what is wanted of it, its order of removal, its refit."""
+"""One kernel of a model: what it is wanted to give, and its refit."""
 
 import dataclasses
 import itertools
@@ -158,7 +158,9 @@ def problem_of(
     Raises:
         ValueError: If a value isn't finite.
     """
-    owners = [target.original, target.blocks.kernel.owner][-len(sweep.programs) :]
+    owners = [target.original, target.blocks.kernel.owner][
+        -len(sweep.programs) :
+    ]
     rng = np.random.default_rng([settings.seed, target.step])
     sums = GramSums(*weights.shape)
     for batch in range(sweep.batches):

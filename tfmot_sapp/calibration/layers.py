@@ -70,7 +70,8 @@ def candidates(
     Returns:
         The kernels in order of the steps, and reasons by name.
     """
-    found, reasons = [], {}
+    found: list[Candidate] = []
+    reasons: dict[str, str] = {}
     counts: dict[int, int] = {}
     for step in program.steps:
         counts[id(step.layer)] = counts.get(id(step.layer), 0) + 1
@@ -276,5 +277,5 @@ def shift(bias: Any, norm: Any, by: np.ndarray) -> Callable[[], None]:
     variable = norm.moving_mean if bias is None else bias
     before = host_value(variable)
     by = by.reshape(before.shape)
-    variable.assign((before - by if bias is None else before + by))
+    variable.assign(before - by if bias is None else before + by)
     return lambda: variable.assign(before)

@@ -16,8 +16,8 @@
 
 A Dense has a place for each position along all axes but the last, a convolution
 for each position of its output, an EinsumDense for each position along the axes
-that it keeps. Few of the places of a large picture are enough, so rows are taken
-out one by one: a convolution's windows are never all built.
+that it keeps. Few of the places of a large picture are enough, so rows are
+taken out one by one: a convolution's windows are never all built.
 """
 
 import dataclasses
@@ -123,7 +123,8 @@ class _LastAxis(Places):
     def rows(self, inputs: np.ndarray, at: np.ndarray) -> np.ndarray:
         return _picked(inputs.reshape(len(inputs), -1, inputs.shape[-1]), at)
 
-    outputs = rows
+    def outputs(self, outputs: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return self.rows(outputs, at)
 
 
 def _picked(values: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -234,10 +234,10 @@ def spread(
     options, errors, prices = [], [], []
     for each, saved in zip(found, savings):
         top = max(min(round(most * each.num_blocks), each.num_blocks - 1), 0)
-        counts = np.unique(np.round(np.linspace(0, top, _OPTIONS)).astype(int))
-        options.append(counts)
-        errors.append(each.damage[counts])
-        prices.append(np.max(saved) - saved[counts])
+        gone = np.unique(np.round(np.linspace(0, top, _OPTIONS)).astype(int))
+        options.append(gone)
+        errors.append(each.damage[gone])
+        prices.append(np.max(saved) - saved[gone])
     budget = sum(float(price[0]) for price in prices) - remove
     chosen = knapsack(errors, prices, budget, steps=8000)
     counts = [int(o[c]) for o, c in zip(options, chosen)]

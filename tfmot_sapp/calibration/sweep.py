@@ -28,6 +28,8 @@ from tfmot_sapp.calibration.programs import Program, observed
 class Store:
     """Holds tensors, in memory up to a limit and in files beyond it.
 
+    The files are there for as long as it is entered as a context.
+
     Args:
         limit: Bytes to hold in memory.
     """
@@ -36,6 +38,13 @@ class Store:
         self._left = limit
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files = 0
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def hold(self, value: "Held") -> None:
         """Counts a value that stays, and writes it to a file if need be."""
@@ -94,8 +103,8 @@ Values = dict[int, Held]
 class Sweep:
     """Models of one architecture run side by side over the same batches.
 
-    What a stretch of calls needs of those before it is held; the rest is let go.
-    Calls that read the same values with the same weights are made once.
+    What a stretch of calls needs of those before it is held, the rest is let
+    go. Calls that read the same values with the same weights are made once.
 
     Args:
         programs: The models' calls.
@@ -200,7 +209,11 @@ class Sweep:
         values = self._values[0][-1]
         order: list[int] = []
         index = {id(owner): i for i, owner in enumerate(owners)}
-        with observed(list(owners), lambda x, _, __: order.append(index[id(x)])):
+
+        def seen(owner: Any, inputs: Any, outputs: Any) -> None:
+            order.append(index[id(owner)])
+
+        with observed(list(owners), seen):
             step.run([values[place].get() for place in step.reads])
         return list(dict.fromkeys(order))
 
