@@ -20,6 +20,7 @@ import tensorflow as tf
 
 import tfmot_sapp as sapp
 from tfmot_sapp.calibration import sweep as sweeps
+from tfmot_sapp.calibration import targets
 from tfmot_sapp.distillation import Distillation
 from tfmot_sapp.kernels import find_kernels
 from tfmot_sapp.post_training import prune_post_training
@@ -64,7 +65,7 @@ def naive(rows, wanted, weights, row_groups, column_groups, remove):
     count, inputs = rows.shape
     ones = np.concatenate([rows, np.ones((count, 1))], axis=1).astype(float)
     centred = rows - rows.mean(0, dtype=float)
-    ridge = 1e-2 * np.sum(centred**2) / count / inputs
+    ridge = 3e-2 * np.sum(centred**2) / count / inputs
     penalty = np.diag([ridge] * inputs + [0.0])
     gram = ones.T @ ones / count + penalty
     old = np.concatenate([weights, np.zeros((1, weights.shape[1]))])
@@ -368,6 +369,17 @@ def test_subclassed_models(keras):
     wanted = np.asarray(model(data)) - np.asarray(result.last.bias)
     gap = wanted - hidden @ np.asarray(result.last.kernel)
     assert np.abs(gap.mean(axis=0)).max() < 1e-4
+
+
+def test_too_many_inputs_for_a_gram_matrix_stay(keras, monkeypatch):
+    monkeypatch.setattr(targets, "MOST_INPUTS", 50)
+    model, data = network(keras), normal(12, 8, 8, 3)
+
+    result = pruned(model, data, {"stem": 0.5, "branch": 0.5})
+
+    assert np.all(np.asarray(result.get_layer("branch").kernel))
+    assert not np.all(np.asarray(result.get_layer("stem").kernel))
+    assert "72 inputs" in str(sapp.report(result))
 
 
 def test_a_layer_called_twice_stays(keras):

@@ -51,7 +51,7 @@ class Distillation:
         batch_size: Samples a step, at least 1.
         learning_rate: The first learning rate, above 0.
         temperature: What logits are divided by, above 0.
-        classes: Whether outputs that don't sum to one are logits of classes.
+        logits: Whether outputs are logits of classes.
         seed: Seed of the order of the samples.
 
     Raises:
@@ -67,7 +67,7 @@ class Distillation:
     batch_size: int = 32
     learning_rate: float = 1e-4
     temperature: float = 2.0
-    classes: bool = False
+    logits: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -194,7 +194,7 @@ def _loss(target: np.ndarray, how: Distillation) -> Any:
 
     if are_probabilities(target):
         return of_logarithms
-    return divergence if how.classes else squares
+    return divergence if how.logits else squares
 
 
 def _step(model: Any, trained: list[tf.Variable], losses: list[Any]) -> Any:

@@ -31,7 +31,6 @@ from tfmot_sapp.allocation import Allocation, validate_allocation
 from tfmot_sapp.block_size import (
     BlockSizeLike,
     match_name,
-    resolve_block_size,
     validate_block_size,
 )
 from tfmot_sapp.calibration.data import held_batches
@@ -44,13 +43,6 @@ from tfmot_sapp.calibration.fitting import (
     orders,
     problem_of,
 )
-from tfmot_sapp.calibration.layers import (
-    Around,
-    Blocks,
-    Candidate,
-    candidates,
-    what_follows,
-)
 from tfmot_sapp.calibration.programs import Program, program_of
 from tfmot_sapp.calibration.sensitivity import (
     block_scores,
@@ -58,6 +50,7 @@ from tfmot_sapp.calibration.sensitivity import (
     spread,
 )
 from tfmot_sapp.calibration.sweep import Held, Store, Sweep
+from tfmot_sapp.calibration.targets import find_targets, nothing_to_prune
 from tfmot_sapp.clone import Cloner
 from tfmot_sapp.distillation import Distillation, distill_to
 from tfmot_sapp.frameworks import is_model
@@ -65,7 +58,6 @@ from tfmot_sapp.policy import MinimumBlocks, validate_policy
 from tfmot_sapp.report import remember_skipped
 from tfmot_sapp.schedule import validate_sparsity, validate_step
 from tfmot_sapp.selection import kept_blocks
-from tfmot_sapp.wrapper import why_skip
 
 # How many samples the rest of the network is run on to weigh the layers.
 _PROBED_SAMPLES = 64
@@ -81,8 +73,9 @@ def prune_post_training(
     allocation: Allocation | None = None,
     pruning_policy: Any = None,
     distill: Distillation | None = None,
+    logits: bool = False,
     batch_size: int = 32,
-    rows: int = 10_000,
+    rows: int = 20_000,
     verbose: bool = True,
 ) -> Any:
     """Removes blocks of a trained model, without labels and without training.
@@ -119,6 +112,10 @@ def prune_post_training(
             `PruningPolicy` protocol. Defaults to `MinimumBlocks(100)`.
         distill: Training towards the original's outputs that follows. Defaults
             to none.
+        logits: Whether the model's outputs are logits of classes. Layers are
+            then weighed by the divergence of the classes' probabilities, as
+            they are for a model that ends in a softmax; otherwise by the
+            squared change of the outputs, which tells less of a classifier.
         batch_size: Samples a batch, where `data` is arrays.
         rows: About how many rows of what a layer reads are used, taken at
             random places of all samples.
@@ -173,8 +170,9 @@ def prune_post_training(
             batches,
             store,
             Settings(rows=rows, compensate=bool(compensate)),
+            bool(logits),
         )
-        targets, reasons = _targets(job.programs, policy, size, aims)
+        targets, reasons = find_targets(job.programs, policy, size, aims.wants)
         job.prune(targets, aims, reasons, progress)
         if distill is not None:
             inputs = [[value.get() for value in batch] for batch in batches]
@@ -219,6 +217,10 @@ class _Aims:
         found = match_name(self.by_name, name)
         return match_name(self.by_name, layer_name) if found is None else found
 
+    def wants(self, name: str, layer_name: str) -> bool:
+        """Returns whether a kernel is to lose blocks at all."""
+        return self.by_name is None or bool(self.own(name, layer_name))
+
 
 def _validate_model(model: Any) -> None:
     if not is_model(model):
@@ -233,75 +235,6 @@ def _validate_model(model: Any) -> None:
         )
 
 
-def _targets(
-    programs: Sequence[Program],
-    policy: Any,
-    block_size: BlockSizeLike,
-    aims: _Aims,
-) -> tuple[list[Target], dict[str, str]]:
-    """Returns the kernels that are pruned, and why others are not."""
-    original, copy = programs
-    found, reasons = candidates(original)
-    targets = []
-    for candidate, mine in zip(found, candidates(copy)[0]):
-        size = resolve_block_size(
-            block_size, candidate.layer.name, candidate.layer
-        )
-        why = _why_left_alone(candidate, size, policy, aims)
-        if why is not None or size is None:
-            reasons[candidate.name] = why or "no block size given for it"
-            continue
-        around = _around(original, candidate)
-        norm = None if around.norm is None else copy.steps[around.norm].layer
-        targets.append(
-            Target(
-                candidate.name,
-                candidate.step,
-                candidate.kernel.owner,
-                Blocks.of(mine.kernel, mine.kernel.grid(size)),
-                norm,
-                around,
-            )
-        )
-    if not targets:
-        raise ValueError(_nothing_to_prune(reasons))
-    return targets, reasons
-
-
-def _why_left_alone(
-    candidate: Candidate, size: Any, policy: Any, aims: _Aims
-) -> str | None:
-    if size is None:
-        return "no block size given for it"
-    if not policy.allow_pruning(candidate.layer):
-        return f"not allowed by {type(policy).__name__}"
-    if aims.by_name is not None and not aims.own(
-        candidate.name, candidate.layer.name
-    ):
-        return "no sparsity given for it"
-    return why_skip(candidate.kernel, size, getattr(policy, "min_blocks", 1))
-
-
-def _around(program: Program, candidate: Candidate) -> Around:
-    step = program.steps[candidate.step]
-    owner = candidate.kernel.owner
-    # The last projection of an attention gives what the attention gives.
-    last = getattr(step.layer, "_output_dense", step.layer)
-    if owner is not last:
-        return Around(None, ())
-    return what_follows(program, candidate.step)
-
-
-def _nothing_to_prune(reasons: Mapping[str, str]) -> str:
-    listed = "; ".join(f"`{name}`: {why}" for name, why in reasons.items())
-    return (
-        "`model` has no layer that can be pruned. Received: "
-        f"{listed or 'layers without weights'}. Choose a smaller `block_size`, "
-        "or a `pruning_policy` that allows fewer blocks, such as "
-        "`tfmot_sapp.MinimumBlocks(1)`."
-    )
-
-
 @dataclasses.dataclass
 class _Job:
     """One call of `prune_post_training`."""
@@ -310,6 +243,7 @@ class _Job:
     batches: Sequence[Sequence[Held]]
     store: Store
     settings: Settings
+    logits: bool
 
     def prune(
         self,
@@ -321,7 +255,7 @@ class _Job:
         """Prunes the copy."""
         counts = self._counts(targets, aims, reasons, progress)
         if not counts:
-            raise ValueError(_nothing_to_prune(reasons))
+            raise ValueError(nothing_to_prune(reasons))
         task = progress.add_task("fitting layers", total=len(counts))
         sweep = Sweep(self.programs, self.batches, self.store)
         for target in in_order(sweep, targets):
@@ -352,6 +286,7 @@ class _Job:
             targets,
             self.settings,
             probes,
+            self.logits,
             lambda: progress.advance(task),
         )
         reasons.update(dict.fromkeys(unseen, _UNSEEN))

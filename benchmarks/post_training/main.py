@@ -105,6 +105,7 @@ def _pruned(model: keras.Model, path: str, sparsity: float) -> keras.Model:
         sparsity,
         {"*_conv": size, "_conv_head": size},
         FLAGS.compensate,
+        logits=True,
         allocation=None if FLAGS.weighed else sapp.UniformAllocation(),
     )
     if FLAGS.distill_steps:
@@ -113,7 +114,7 @@ def _pruned(model: keras.Model, path: str, sparsity: float) -> keras.Model:
         how = Distillation(
             FLAGS.distill_steps,
             learning_rate=FLAGS.learning_rate,
-            classes=True,
+            logits=True,
         )
         how(pruned, model, images)
     return pruned

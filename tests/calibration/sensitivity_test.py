@@ -79,6 +79,14 @@ def test_change_of_outputs():
     np.testing.assert_allclose(change_of_outputs(values, doubled), 18 / 10)
 
 
+def test_logits_are_compared_as_probabilities():
+    logits = [[np.array([[1.0, 2.0], [0.0, -3.0]])]]
+    shifted = [[logits[0][0] + 5]]
+
+    assert change_of_outputs(logits, shifted, logits=True) < 1e-12
+    assert change_of_outputs(logits, shifted) > 1
+
+
 def test_scores_follow_the_order_of_removal():
     order = [Removal(np.array([2, 0, 1]), np.array([0.0, 2.0, 3.0, 7.0]))]
 

@@ -51,8 +51,8 @@ class Settings:
         seed: Seed of the places that are read.
     """
 
-    ridge: float = 1e-2
-    rows: int = 10_000
+    ridge: float = 3e-2
+    rows: int = 20_000
     compensate: bool = True
     seed: int = 0
 

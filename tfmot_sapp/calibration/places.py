@@ -93,6 +93,11 @@ def why_no_rows(kernel: Kernel) -> str | None:
     return f"rows of a {type(layer).__name__} can't be read"
 
 
+def inputs_of(kernel: Kernel) -> int:
+    """Returns the length of the rows that a kernel is multiplied with."""
+    return _order(kernel)[1]
+
+
 def to_matrix(values: np.ndarray, kernel: Kernel) -> np.ndarray:
     """Returns an array shaped like a kernel as (inputs, outputs)."""
     order, rows = _order(kernel)

@@ -163,9 +163,9 @@ def _runner(call: Any, tensors: list[Any]) -> Callable[[list[Any]], list[Any]]:
 
 @contextlib.contextmanager
 def observed(
-    owners: list[Any], seen: Callable[[Any, Any, Any], Any]
+    owners: list[Any], seen: Callable[[Any, Any], Any]
 ) -> Iterator[None]:
-    """Lets a function see what layers read and give, within other layers too.
+    """Lets a function see what layers read, within other layers too.
 
     Neither Keras has hooks, and a layer inside of another, such as the
     projections of an attention, has no value in the model's graph. So the
@@ -173,8 +173,7 @@ def observed(
 
     Args:
         owners: The layers.
-        seen: Called with a layer, the first value that it read and the one
-            that it gave.
+        seen: Called with a layer and the first value that it read.
 
     Yields:
         Nothing.
@@ -182,9 +181,8 @@ def observed(
 
     def cover(owner: Any, call: Callable[..., Any]) -> Callable[..., Any]:
         def covered(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            outputs = call(inputs, *args, **kwargs)
-            seen(owner, inputs, outputs)
-            return outputs
+            seen(owner, inputs)
+            return call(inputs, *args, **kwargs)
 
         return covered
 

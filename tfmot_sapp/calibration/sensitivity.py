@@ -71,6 +71,7 @@ def sensitivities(
     targets: Sequence[Target],
     settings: Settings,
     probes: int,
+    logits: bool,
     done: Callable[[], None],
 ) -> tuple[list[Sensitivity], list[str]]:
     """Measures kernels one by one, the others left whole.
@@ -82,6 +83,7 @@ def sensitivities(
         settings: How they are fitted.
         probes: Number of batches that the rest of the network is run on; with
             none, a layer's own error stands for the change of the output.
+        logits: Whether the model's outputs are logits of classes.
         done: Called after each kernel.
 
     Returns:
@@ -108,7 +110,7 @@ def sensitivities(
             given = [sweep.outputs(0, batch) for batch in range(probes)]
             undo()
             levels.append(errors[count])
-            changes.append(change_of_outputs(wanted, given))
+            changes.append(change_of_outputs(wanted, given, logits))
         change = damage(errors, levels, changes) if probes else errors
         found.append(Sensitivity(target.name, order, change))
         done()
@@ -143,15 +145,17 @@ def block_scores(order: Sequence[Removal]) -> np.ndarray:
 def change_of_outputs(
     wanted: Sequence[Sequence[np.ndarray]],
     given: Sequence[Sequence[np.ndarray]],
+    logits: bool = False,
 ) -> float:
     """Returns by how much a network's outputs have changed.
 
     Args:
         wanted: The outputs of each batch, as they were.
         given: The outputs as they are.
+        logits: Whether they are logits of classes.
 
     Returns:
-        For an output of probabilities the mean divergence of Kullback and
+        For probabilities or logits the mean divergence of Kullback and
         Leibler, for any other the squared change over the variance; the sum
         over outputs.
     """
@@ -159,6 +163,8 @@ def change_of_outputs(
     for before, after in zip(zip(*wanted), zip(*given)):
         old = np.concatenate(before).astype(np.float64)
         new = np.concatenate(after).astype(np.float64)
+        if logits and old.shape[-1] > 1:
+            old, new = _softmax(old), _softmax(new)
         if are_probabilities(old):
             ratio = np.log(np.maximum(old, 1e-12) / np.maximum(new, 1e-12))
             total += float(np.sum(old * ratio, axis=-1).mean())
@@ -167,6 +173,11 @@ def change_of_outputs(
             spread = spread or np.square(old).sum() or 1.0
             total += float(np.square(old - new).sum() / spread)
     return total
+
+
+def _softmax(values: np.ndarray) -> np.ndarray:
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def are_probabilities(values: np.ndarray) -> bool:

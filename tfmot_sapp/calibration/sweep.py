@@ -189,7 +189,11 @@ class Sweep:
                 found.append(np.asarray(reads[0], np.float32))
                 continue
             seen: list[Any] = []
-            with observed([owner], lambda _, x, __, seen=seen: seen.append(x)):
+
+            def note(owner: Any, inputs: Any, seen: list[Any] = seen) -> None:
+                seen.append(inputs)
+
+            with observed([owner], note):
                 step.run(reads)
             if len(seen) != 1 or not hasattr(seen[0], "numpy"):
                 return None
@@ -210,7 +214,7 @@ class Sweep:
         order: list[int] = []
         index = {id(owner): i for i, owner in enumerate(owners)}
 
-        def seen(owner: Any, inputs: Any, outputs: Any) -> None:
+        def seen(owner: Any, inputs: Any) -> None:
             order.append(index[id(owner)])
 
         with observed(list(owners), seen):
