@@ -17,164 +17,21 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from trained_models import (
+    ANY,
+    assert_alike,
+    change,
+    network,
+    normal,
+    pruned,
+    randomized,
+    zero_blocks,
+)
 
 import tfmot_sapp as sapp
 from tfmot_sapp.calibration import sweep as sweeps
 from tfmot_sapp.calibration import targets
-from tfmot_sapp.distillation import Distillation
-from tfmot_sapp.kernels import find_kernels
-from tfmot_sapp.post_training import prune_post_training
-
-ANY = sapp.MinimumBlocks(1)
-
-
-def pruned(model, data, sparsity=0.5, block_size=(2, 2), **more):
-    return prune_post_training(
-        model,
-        data,
-        sparsity,
-        block_size,
-        pruning_policy=ANY,
-        verbose=False,
-        **more,
-    )
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def randomized(model, seed=0):
-    rng = np.random.default_rng(seed)
-    for variable in model.variables:
-        values = rng.normal(size=variable.shape)
-        if "variance" in variable.name:
-            values = np.abs(values) + 0.5
-        variable.assign(values / np.sqrt(max(np.shape(values)[:1] or (1,))))
-    return model
-
-
-def zero_blocks(kernel, block):
-    grid = kernel.grid(block)
-    values = np.abs(np.asarray(kernel.variable))
-    return sapp.block_grid.block_reduce(values, grid) == 0
-
-
-def naive(rows, wanted, weights, row_groups, column_groups, remove):
-    """Block OBS with a bias, inverting anew at every removal."""
-    count, inputs = rows.shape
-    ones = np.concatenate([rows, np.ones((count, 1))], axis=1).astype(float)
-    centred = rows - rows.mean(0, dtype=float)
-    ridge = 3e-2 * np.sum(centred**2) / count / inputs
-    penalty = np.diag([ridge] * inputs + [0.0])
-    gram = ones.T @ ones / count + penalty
-    old = np.concatenate([weights, np.zeros((1, weights.shape[1]))])
-    target = ones.T @ wanted / count + penalty @ old
-    best = np.linalg.inv(gram) @ target
-
-    def solve(alive, columns):
-        rows = np.append(np.isin(row_groups, alive), True)
-        solved = np.zeros((inputs + 1, columns.sum()))
-        inverse = np.linalg.inv(gram[np.ix_(rows, rows)])
-        solved[rows] = inverse @ target[np.ix_(rows, columns)]
-        gap = best[:, columns] - solved
-        return np.trace(gap.T @ gram @ gap), solved
-
-    series = []
-    for column in range(column_groups.max() + 1):
-        columns = column_groups == column
-        alive, before, dearest = sorted(set(row_groups)), 0.0, 0.0
-        while alive:
-            losses = [
-                solve([a for a in alive if a != group], columns)[0]
-                for group in alive
-            ]
-            group = alive.pop(int(np.argmin(losses)))
-            dearest = max(dearest, min(losses) - before)
-            series.append((dearest, column, group))
-            before = min(losses)
-    series = sorted(series, key=lambda item: item[0])[:remove]
-    result = np.zeros((inputs + 1, weights.shape[1]))
-    for column in range(column_groups.max() + 1):
-        columns = column_groups == column
-        gone = [group for _, c, group in series if c == column]
-        alive = [g for g in sorted(set(row_groups)) if g not in gone]
-        result[:, columns] = solve(alive, columns)[1]
-    return result
-
-
-@pytest.mark.parametrize("samples", [60, 5])
-@pytest.mark.parametrize("block", [(2, 2), (3, 4)])
-def test_dense_equals_naive_block_obs(keras, samples, block):
-    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(6)])
-    randomized(model)
-    data = normal(samples, 8)
-    kernel, bias = (np.asarray(v) for v in model.weights)
-    groups = np.arange(8) // block[0], np.arange(6) // block[1]
-    blocks = np.prod([g.max() + 1 for g in groups])
-
-    result = pruned(model, data, 0.5, block)
-
-    wanted = naive(data, data @ kernel, kernel, *groups, blocks // 2)
-    found, found_bias = (np.asarray(v) for v in result.weights)
-    np.testing.assert_allclose(found, wanted[:-1], atol=1e-5)
-    np.testing.assert_allclose(found_bias, bias + wanted[-1], atol=1e-5)
-    (described,) = find_kernels(result.layers[-1])
-    assert zero_blocks(described, block).sum() == blocks // 2
-
-
-@pytest.mark.parametrize("block", [(2, 2), (1, 1, 2, 3)])
-def test_convolution_equals_naive_block_obs(keras, block):
-    layer = keras.layers.Conv2D(5, 2, name="conv")
-    model = randomized(keras.Sequential([keras.Input((4, 4, 4)), layer]))
-    data = normal(6, 4, 4, 4)
-    kernel = np.asarray(layer.kernel)
-    windows = np.stack(
-        [data[:, i : i + 3, j : j + 3] for i in range(2) for j in range(2)],
-        axis=3,
-    ).reshape(-1, 16)
-    taps, channels = np.divmod(np.arange(16), 4)
-    rows = channels // 2 if len(block) == 2 else taps * 2 + channels // 2
-    columns = np.arange(5) // block[-1]
-    blocks = (rows.max() + 1) * (columns.max() + 1)
-    matrix = kernel.reshape(16, 5)
-
-    result = pruned(model, data, 0.5, block)
-
-    wanted = naive(
-        windows, windows @ matrix, matrix, rows, columns, blocks // 2
-    )
-    found = np.asarray(result.get_layer("conv").kernel).reshape(16, 5)
-    np.testing.assert_allclose(found, wanted[:-1], atol=1e-5)
-
-
-def network(keras):
-    """A residual network with an attention behind it."""
-    layers = keras.layers
-    inputs = keras.Input((8, 8, 3), name="pictures")
-    x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="stem")(inputs)
-    x = layers.ReLU()(layers.BatchNormalization(name="norm")(x))
-    y = layers.Conv2D(8, 3, padding="same", use_bias=False, name="branch")(x)
-    y = layers.BatchNormalization()(y)
-    x = layers.Add()([layers.Dropout(0.5)(y), x])
-    x = layers.Reshape((64, 8))(x)
-    y = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
-    x = layers.LayerNormalization()(layers.Add()([x, y]))
-    x = layers.GlobalAveragePooling1D()(x)
-    outputs = layers.Dense(10, name="head")(x)
-    return randomized(keras.Model(inputs, outputs))
-
-
-def assert_alike(one, other):
-    for mine, theirs in zip(one.weights, other.weights):
-        np.testing.assert_allclose(
-            np.asarray(mine), np.asarray(theirs), atol=1e-4
-        )
-
-
-def change(model, other, data):
-    before = np.asarray(model(data, training=False))
-    return np.mean(np.square(before - np.asarray(other(data, training=False))))
+from tfmot_sapp.frameworks.kernels import find_kernels
 
 
 def test_nothing_removed_changes_nothing(keras):
@@ -283,7 +140,7 @@ def test_plan_of_allocation_and_sizes(keras):
         "allocation": sapp.BalancedAllocation({"branch": 0.5}),
     }
 
-    result = prune_post_training(
+    result = sapp.prune_post_training(
         model, data, pruning_policy=ANY, verbose=False, **plan
     )
 
@@ -412,70 +269,78 @@ def test_values_beyond_the_limit_lie_in_files(keras, monkeypatch):
     assert_alike(wanted, result)
 
 
-def test_distillation_keeps_zeros_and_comes_closer(keras):
-    model, data = network(keras), normal(64, 8, 8, 3)
-    before = pruned(model, data, 0.5)
+def test_report_knows_the_blocks(keras):
+    model, data = network(keras), normal(12, 8, 8, 3)
 
-    how = Distillation(steps=30, batch_size=16, learning_rate=3e-3)
-    after = pruned(model, data, 0.5, distill=how)
+    report = sapp.report(pruned(model, data, {"branch": 0.25, "head": 0.5}))
 
-    for old, new in zip(before.trainable_variables, after.trainable_variables):
-        old, new = np.asarray(old), np.asarray(new)
-        if old.ndim > 1:
-            np.testing.assert_array_equal(new == 0, old == 0)
-    assert change(model, after, data) < 0.9 * change(model, before, data)
+    (branch, head) = report.pruned
+    assert (branch.name, branch.block) == ("branch", (3, 3, 2, 2))
+    assert (branch.kept, branch.blocks) == (12, 16)
+    assert (head.name, head.kept, head.blocks) == ("head", 10, 20)
+    assert set(report.skipped) == {
+        "stem",
+        *(f"attention/{part}_dense" for part in ("query", "key", "value")),
+        "attention/output_dense",
+    }
 
 
-def test_distillation_of_classes(keras):
+def test_nested_models_with_layers_of_one_name(keras):
     layers = keras.layers
-    model = keras.Sequential([keras.Input((8,)), layers.Dense(6, "softmax")])
+
+    def body(name):
+        dense = layers.Dense(6, name="dense")
+        return keras.Sequential([keras.Input((6,)), dense], name=name)
+
+    parts = [keras.Input((6,)), body("first"), body("second")]
+    model = randomized(keras.Sequential(parts))
+
+    result = pruned(
+        model, normal(30, 6), 1 / 3, allocation=sapp.UniformAllocation()
+    )
+
+    for part in result.layers[-2:]:
+        (kernel,) = find_kernels(part.layers[-1])
+        assert zero_blocks(kernel, (2, 2)).sum() == 3
+
+
+def test_a_layer_that_computes_something_else_stays(keras):
+    class Doubled(keras.layers.Dense):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    class Renamed(keras.layers.Dense):
+        pass
+
+    layers = [Doubled(6, name="doubled"), Renamed(6, name="renamed")]
+    model = randomized(keras.Sequential([keras.Input((6,)), *layers]))
+
+    report = sapp.report(pruned(model, normal(20, 6)))
+
+    assert "`call` of its own" in report.skipped["doubled"]
+    assert [row.name for row in report.pruned] == ["renamed"]
+
+
+def test_layers_inside_a_layer_go_by_its_name(keras):
+    class Pair(keras.layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.one = keras.layers.Dense(8, "relu", name="one")
+            self.two = keras.layers.Dense(6, name="two")
+
+        def build(self, shape):
+            self.one.build(shape)
+            self.two.build((None, 8))
+            super().build(shape)
+
+        def call(self, inputs):
+            return self.two(self.one(inputs))
+
+    model = keras.Sequential([keras.Input((6,)), Pair(name="pair")])
     randomized(model)
-    data = normal(64, 8)
-    result = pruned(model, data, 0.5, compensate=False)
 
-    def divergence():
-        wanted, given = np.asarray(model(data)), np.asarray(result(data))
-        return np.sum(wanted * np.log(wanted / given), axis=-1).mean()
+    result = pruned(model, normal(30, 6), {"pair/one": 0.5})
 
-    before = divergence()
-    how = Distillation(steps=60, learning_rate=1e-2)
-    assert how(result, model, data, verbose=False) is result
-
-    assert divergence() < 0.9 * before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"sparsity": 1.5}, "`sparsity`"),
-        ({"sparsity": None}, "`sparsity`.*unless `allocation`"),
-        ({"sparsity": {"a": -1}}, "sparsity"),
-        ({"data": np.zeros((0, 6), np.float32)}, "at least one sample"),
-        ({"data": np.zeros((3, 5), np.float32)}, "samples of shape"),
-        ({"data": np.full((3, 6), np.nan, np.float32)}, "finite"),
-        ({"block_size": (100, 100), "min_blocks": 2}, "MinimumBlocks"),
-    ],
-)
-def test_what_is_refused(keras, arguments, message):
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)])
-    given = {"data": normal(4, 6), "sparsity": 0.5, "block_size": (2, 2)}
-    given.update(arguments)
-    policy = sapp.MinimumBlocks(given.pop("min_blocks", 1))
-
-    with pytest.raises(ValueError, match=message):
-        prune_post_training(
-            model, pruning_policy=policy, verbose=False, **given
-        )
-
-
-def test_wrong_types_are_refused(keras):
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)])
-
-    with pytest.raises(TypeError, match="`model` must be"):
-        prune_post_training("model", normal(4, 6), 0.5)
-    with pytest.raises(TypeError, match="`data` must be"):
-        pruned(model, 3)
-    with pytest.raises(TypeError, match="`distill` must be"):
-        pruned(model, normal(4, 6), distill=100)
-    with pytest.raises(ValueError, match="`learning_rate`"):
-        Distillation(steps=1, learning_rate=0.0)
+    one, two = find_kernels(result.layers[-1])
+    assert zero_blocks(one, (2, 2)).mean() == 0.5
+    assert not zero_blocks(two, (2, 2)).any()

@@ -23,7 +23,7 @@ from tfmot_sapp.calibration.places import (
     to_matrix,
     why_no_rows,
 )
-from tfmot_sapp.kernels import find_kernels
+from tfmot_sapp.frameworks.kernels import find_kernels
 
 
 def layers_of(keras):

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.calibration.sweep import Held, Store
-from tfmot_sapp.export.keras_calls import is_graph
+from tfmot_sapp.frameworks.calls import is_graph
 
 
 def held_batches(

@@ -62,7 +62,9 @@ class Target:
     """A kernel to fit.
 
     Attributes:
-        name: Its name in reports.
+        name: Its name, which no other has.
+        label: Its name in reports.
+        layer_name: The name of the layer that it is in.
         step: The step that multiplies with it.
         original: The layer that holds the original's kernel.
         blocks: The copy's kernel, cut in blocks.
@@ -71,6 +73,8 @@ class Target:
     """
 
     name: str
+    label: str
+    layer_name: str
     step: int
     original: Any
     blocks: Blocks
@@ -177,7 +181,7 @@ def problem_of(
         if not (np.isfinite(wanted).all() and np.isfinite(rows[-1]).all()):
             raise ValueError(
                 "`data` must give finite values throughout the model. Received:"
-                f" NaN or infinity at the layer `{target.name}`."
+                f" NaN or infinity at the layer `{target.label}`."
             )
         sums.add(rows[-1], wanted)
     return sums.problem(settings.ridge, weights, target.has_free_bias)

@@ -16,30 +16,31 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from tfmot_sapp.block_grid import BlockGrid, expand
+from tfmot_sapp.blocks.grid import BlockGrid, expand
 from tfmot_sapp.calibration.places import (
     from_matrix,
     to_matrix,
     why_no_rows,
 )
 from tfmot_sapp.calibration.programs import Program
-from tfmot_sapp.export.keras_calls import OPERATIONS, operation_name
-from tfmot_sapp.export.layer_kinds import AT_INFERENCE_NOTHING
-from tfmot_sapp.frameworks import host_value, is_layer
-from tfmot_sapp.kernels import (
-    OUT,
+from tfmot_sapp.frameworks.kernels import (
     Kernel,
     find_kernels,
     has_matrices,
+    kernel_name,
     why_no_kernels,
 )
-from tfmot_sapp.mask_update import flatten_layers
-from tfmot_sapp.wrapper import kernel_name
+from tfmot_sapp.frameworks.layers.axes import OUT
+from tfmot_sapp.frameworks.layers.table import effect_of
+from tfmot_sapp.frameworks.private.layers import all_layers, operation_name
+from tfmot_sapp.frameworks.walking import flatten_layers
+from tfmot_sapp.frameworks.which_keras import host_value, is_layer, is_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +48,16 @@ class Candidate:
     """A kernel that a program's step multiplies with.
 
     Attributes:
-        name: The kernel's name in reports.
-        layer: The layer that the name is of.
+        name: The kernel's name, which no other of the model has.
+        label: Its name in reports, which may be that of others too, in other
+            models nested in one.
+        layer: The layer that the names are of.
         kernel: The kernel.
         step: Index of the step.
     """
 
     name: str
+    label: str
     layer: Any
     kernel: Kernel
     step: int
@@ -68,7 +72,7 @@ def candidates(
         program: A model's calls.
 
     Returns:
-        The kernels in order of the steps, and reasons by name.
+        The kernels in order of the steps, and reasons by the names in reports.
     """
     found: list[Candidate] = []
     reasons: dict[str, str] = {}
@@ -82,36 +86,38 @@ def candidates(
             if not kernels and has_matrices(layer):
                 reasons[layer.name] = why_no_kernels(layer)
             for kernel in kernels:
-                name = kernel_name(layer.name, kernel, kernels)
+                label = kernel_name(layer.name, kernel, kernels)
                 why = why_no_rows(kernel)
                 if counts[id(step.layer)] > 1:
                     why = "the layer is called more than once"
                 if why is None:
-                    found.append(Candidate(name, layer, kernel, index))
+                    name = _unique(label, {each.name for each in found})
+                    found.append(Candidate(name, label, layer, kernel, index))
                 else:
-                    reasons[name] = why
+                    reasons[label] = why
     return found, reasons
 
 
+def _unique(name: str, taken: Collection[str]) -> str:
+    number = 1
+    found = name
+    while found in taken:
+        number += 1
+        found = f"{name}#{number}"
+    return found
+
+
 def _kernels_of(layer: Any) -> Iterator[tuple[Any, list[Kernel]]]:
-    """Yields layers with their kernels; of a model those of its layers."""
-    seen: set[int] = set()
+    """Yields layers with their kernels, as reports list them.
+
+    Those of a layer inside of another, which is no model, are the latter's.
+    """
+    inside: set[int] = set()
     for inner in flatten_layers(layer):
-        if id(inner) in seen:
+        if id(inner) in inside or is_model(inner):
             continue
-        kernels = find_kernels(inner)
-        owners = {id(kernel.owner) for kernel in kernels}
-        is_outermost = inner is layer and not _is_model(layer)
-        if owners and (is_outermost or owners == {id(inner)}):
-            seen |= owners
-            seen.update(id(each) for each in flatten_layers(inner))
-            yield inner, kernels
-        elif inner is layer and is_outermost:
-            yield inner, []
-
-
-def _is_model(layer: Any) -> bool:
-    return any(cls.__name__ == "Model" for cls in type(layer).__mro__)
+        inside.update(map(id, all_layers(inner)))
+        yield inner, find_kernels(inner)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,8 +155,8 @@ def what_follows(program: Program, step: int) -> Around:
         if len(readers) != 1 or place in program.outputs:
             return Around(norm, ())
         following = program.steps[readers[0]]
-        name = type(following.layer).__name__
-        if name == "BatchNormalization" and norm is None:
+        effect = effect_of(following.layer)
+        if effect == "scale" and norm is None:
             if not _is_norm_of_outputs(following.layer, layer):
                 return Around(None, ())
             norm = readers[0]
@@ -159,15 +165,13 @@ def what_follows(program: Program, step: int) -> Around:
             if len(others) == len(following.reads) - 1 and ready >= set(others):
                 return Around(norm, tuple(others))
             return Around(norm, ())
-        elif name not in AT_INFERENCE_NOTHING:
+        elif effect != "nothing":
             return Around(norm, ())
         (place,) = following.writes
 
 
 def _adds(layer: Any) -> bool:
-    if type(layer).__name__ == "Add":
-        return True
-    return OPERATIONS.get(operation_name(layer), ("",))[0] == "add"
+    return effect_of(layer) == "add" or operation_name(layer) == "add"
 
 
 def _is_linear(layer: Any) -> bool:
@@ -231,7 +235,9 @@ class Blocks:
     def assign(self, weights: np.ndarray) -> None:
         """Puts a matrix into the kernel."""
         value = from_matrix(weights, self.kernel)
-        self.kernel.variable.assign(value.astype(np.float32))
+        variable = self.kernel.variable
+        dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
+        variable.assign(value.astype(dtype))
 
     def over_grid(self, values: np.ndarray) -> np.ndarray:
         """Returns values by group and block of columns as the grid has them."""

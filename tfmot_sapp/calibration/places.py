@@ -27,7 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.kernels import BATCH, OUT, Kernel, einsum_roles
+from tfmot_sapp.frameworks.kernels import Kernel
+from tfmot_sapp.frameworks.layers.axes import BATCH, IN, OUT
+from tfmot_sapp.frameworks.layers.table import computes_as_known, kind_of
 
 
 class Places:
@@ -75,22 +77,20 @@ def places_of(kernel: Kernel, input_shape: tuple[int, ...]) -> Places:
 def why_no_rows(kernel: Kernel) -> str | None:
     """Says why a kernel's rows can't be read; `None` if they can."""
     layer = kernel.owner
-    kinds = {cls.__name__ for cls in type(layer).__mro__}
+    kind = kind_of(layer)
     if kernel.attribute != "kernel":
         return f"`{kernel.attribute}` has no rows that could be read"
-    if kinds & {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"}:
+    if not computes_as_known(layer):
+        return f"{type(layer).__name__} has a `call` of its own"
+    if kernel.roles[-2:] == (OUT, IN) and hasattr(layer, "kernel_size"):
         return "the outputs of a transposed convolution overlap"
-    if kinds & {"Conv1D", "Conv2D", "Conv3D"}:
-        if getattr(layer, "groups", 1) > 1:
-            return "the convolution has groups"
-        return None
-    if "EinsumDense" in kinds:
-        if BATCH in einsum_roles(layer.equation):
-            return "its kernel has an axis that is not summed over"
-        return None
-    if "Dense" in kinds:
-        return None
-    return f"rows of a {type(layer).__name__} can't be read"
+    if kind is None or kind.effect not in ("units", "product"):
+        return f"rows of a {type(layer).__name__} can't be read"
+    if getattr(layer, "groups", 1) > 1:
+        return "the convolution has groups"
+    if BATCH in kernel.roles:
+        return "its kernel has an axis that is not summed over"
+    return None
 
 
 def inputs_of(kernel: Kernel) -> int:
@@ -210,7 +210,7 @@ class _Windows(Places):
                     starts, self._strides, tap, self._rates
                 )
             )
-            taps.append(values[(samples, *place)])
+            taps.append(values[(samples,) + place])
         windows = np.stack(taps, axis=2)
         return windows.reshape(at.size, -1)
 

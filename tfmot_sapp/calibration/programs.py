@@ -27,14 +27,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmot_sapp.export.keras_calls import (
+from tfmot_sapp.frameworks.calls import (
+    Call,
     calls_of,
     is_graph,
-    is_nested,
     replace_tensors,
     tensors_of,
 )
-from tfmot_sapp.frameworks import is_layer
+from tfmot_sapp.frameworks.private.layers import functional_of
+from tfmot_sapp.frameworks.run_calls import fits
+from tfmot_sapp.frameworks.which_keras import is_layer
 
 
 @dataclasses.dataclass
@@ -95,7 +97,7 @@ def program_of(model: Any, example: Any = None) -> Program:
     if not is_graph(model):
         return _single_call(model, example)
     reader = _Reader()
-    functional = getattr(model, "_functional", None) or model
+    functional = functional_of(model)
     inputs = [reader.place() for _ in functional.inputs]
     outputs = reader.read(functional, inputs)
     return Program(reader.steps, inputs, outputs)
@@ -128,8 +130,8 @@ class _Reader:
             tensors = tensors_of((call.args, call.kwargs))
             reads = [places[id(tensor)] for tensor in tensors]
             layer = call.layer
-            if self._is_inlined(call, tensors):
-                inner = getattr(layer, "_functional", None) or layer
+            if _is_inlined(call):
+                inner = functional_of(layer)
                 writes = self.read(inner, reads)
             else:
                 writes = [self.place() for _ in call.outputs]
@@ -138,16 +140,17 @@ class _Reader:
             places.update(zip(map(id, call.outputs), writes))
         return [places[id(tensor)] for tensor in functional.outputs]
 
-    def _is_inlined(self, call: Any, tensors: list[Any]) -> bool:
-        layer = call.layer
-        if not (is_layer(layer) and is_nested(layer) and is_graph(layer)):
-            return False
-        # By name they may come in another order.
-        by_name = isinstance(call.args[0] if call.args else None, dict)
-        return not by_name and len(tensors) == len(layer.inputs)
+
+def _is_inlined(call: Call) -> bool:
+    # By name the inputs may come in another order.
+    return (
+        is_layer(call.layer)
+        and fits(call.layer, call.args, call.kwargs)
+        and not isinstance(call.args[0], dict)
+    )
 
 
-def _runner(call: Any, tensors: list[Any]) -> Callable[[list[Any]], list[Any]]:
+def _runner(call: Call, tensors: list[Any]) -> Callable[[list[Any]], list[Any]]:
     def run(values: list[Any]) -> list[Any]:
         new = dict(zip(map(id, tensors), values))
         args, kwargs = replace_tensors((call.args, call.kwargs), new)

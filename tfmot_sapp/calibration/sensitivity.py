@@ -72,8 +72,8 @@ def sensitivities(
     settings: Settings,
     probes: int,
     logits: bool,
-    done: Callable[[], None],
-) -> tuple[list[Sensitivity], list[str]]:
+    done: Callable[..., None],
+) -> tuple[list[Sensitivity], list[Target]]:
     """Measures kernels one by one, the others left whole.
 
     Args:
@@ -87,7 +87,7 @@ def sensitivities(
         done: Called after each kernel.
 
     Returns:
-        The kernels' sensitivities, and the names of those that can't be seen.
+        The kernels' sensitivities, and those that can't be seen.
     """
     probes = min(probes, sweep.batches)
     wanted = [sweep.outputs(0, batch) for batch in range(probes)]
@@ -96,7 +96,7 @@ def sensitivities(
         weights = target.blocks.weights()
         problem = problem_of(sweep, target, weights, settings)
         if problem is None:
-            unseen.append(target.name)
+            unseen.append(target)
             done()
             continue
         order = orders(problem, target, weights, settings)

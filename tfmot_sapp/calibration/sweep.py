@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.calibration.programs import Program, observed
+from tfmot_sapp.frameworks.private.layers import mask_of, put_mask
 
 
 class Store:
@@ -69,7 +70,7 @@ class Held:
 
     def __init__(self, tensor: Any):
         self._tensor = tensor
-        self._mask = getattr(tensor, "_keras_mask", None)
+        self._mask = mask_of(tensor)
         self._path: str | None = None
         self.store: Store | None = None
         self.samples = int(tensor.shape[0]) if tensor.shape.rank else 1
@@ -81,7 +82,7 @@ class Held:
             return self._tensor
         tensor = tf.constant(np.load(self._path))
         if self._mask is not None:
-            tensor._keras_mask = self._mask
+            put_mask(tensor, self._mask)
         return tensor
 
     def move_to(self, path: str) -> None:

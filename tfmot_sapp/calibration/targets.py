@@ -14,10 +14,15 @@
 # ==============================================================================
 """Which kernels of a model are pruned after training."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfmot_sapp.block_size import BlockSizeLike, resolve_block_size
+from tfmot_sapp.base.patterns import check_patterns
+from tfmot_sapp.blocks.block_size import (
+    BlockSize,
+    BlockSizeLike,
+    resolve_block_size,
+)
 from tfmot_sapp.calibration.fitting import Target
 from tfmot_sapp.calibration.layers import (
     Around,
@@ -28,7 +33,9 @@ from tfmot_sapp.calibration.layers import (
 )
 from tfmot_sapp.calibration.places import inputs_of
 from tfmot_sapp.calibration.programs import Program
-from tfmot_sapp.wrapper import why_skip
+from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
+from tfmot_sapp.frameworks.kernels import why_skip
+from tfmot_sapp.frameworks.private.attention import last_layer_of
 
 # The Gram matrix of so many inputs and its inverse take half a gigabyte each.
 MOST_INPUTS = 8192
@@ -38,36 +45,46 @@ def find_targets(
     programs: Sequence[Program],
     policy: Any,
     block_size: BlockSizeLike,
-    wants: Callable[[str, str], bool],
+    wanted: WantedSparsity,
 ) -> tuple[list[Target], dict[str, str]]:
     """Returns the kernels that are pruned, and why others are not.
 
     Args:
         programs: The calls of the original and of the copy that is pruned.
-        policy: Which layers are pruned.
+        policy: Which layers are pruned, with TF-MOT's `PruningPolicy` protocol.
         block_size: The blocks of each layer.
-        wants: Tells by a kernel's and its layer's name whether it is to lose
-            blocks.
+        wanted: The sparsity of each kernel.
+
+    Returns:
+        The kernels in order of execution, and reasons by the names in reports.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are none, or something is given by a name that no
+            kernel has.
     """
     original, copy = programs
     found, reasons = candidates(original)
+    layers = {candidate.layer.name for candidate in found}
+    names = {candidate.name for candidate in found}
+    if isinstance(block_size, Mapping):
+        check_patterns(block_size, layers | reasons.keys(), "block_size")
+    wanted.check_names(names | reasons.keys(), layers)
     targets = []
     for candidate, mine in zip(found, candidates(copy)[0]):
         size = resolve_block_size(
             block_size, candidate.layer.name, candidate.layer
         )
-        why = _why_left_alone(candidate, size, policy, wants)
+        why = _why_left_alone(candidate, size, policy, wanted)
         if why is not None or size is None:
-            reasons[candidate.name] = why or "no block size given for it"
+            reasons[candidate.label] = why or _NO_SIZE
             continue
         around = _around(original, candidate)
         norm = None if around.norm is None else copy.steps[around.norm].layer
         targets.append(
             Target(
                 candidate.name,
+                candidate.label,
+                candidate.layer.name,
                 candidate.step,
                 candidate.kernel.owner,
                 Blocks.of(mine.kernel, mine.kernel.grid(size)),
@@ -80,17 +97,20 @@ def find_targets(
     return targets, reasons
 
 
+_NO_SIZE = "no block size given for it"
+
+
 def _why_left_alone(
     candidate: Candidate,
-    size: Any,
+    size: BlockSize | None,
     policy: Any,
-    wants: Callable[[str, str], bool],
+    wanted: WantedSparsity,
 ) -> str | None:
     if size is None:
-        return "no block size given for it"
+        return _NO_SIZE
     if not policy.allow_pruning(candidate.layer):
         return f"not allowed by {type(policy).__name__}"
-    if not wants(candidate.name, candidate.layer.name):
+    if not wanted.is_given(candidate.label, candidate.layer.name):
         return "no sparsity given for it"
     inputs = inputs_of(candidate.kernel)
     if inputs > MOST_INPUTS:
@@ -103,10 +123,7 @@ def _why_left_alone(
 
 def _around(program: Program, candidate: Candidate) -> Around:
     step = program.steps[candidate.step]
-    owner = candidate.kernel.owner
-    # The last projection of an attention gives what the attention gives.
-    last = getattr(step.layer, "_output_dense", step.layer)
-    if owner is not last:
+    if candidate.kernel.owner is not last_layer_of(step.layer):
         return Around(None, ())
     return what_follows(program, candidate.step)
 

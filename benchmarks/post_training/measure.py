@@ -14,7 +14,7 @@
 # ==============================================================================
 """EfficientNet-Lite0 pruned by blocks after training, from unlabelled pictures.
 
-python benchmarks/post_training/main.py --data_dir=DIR --output_dir=OUT
+python -m benchmarks.post_training.measure --data_dir=DIR --output_dir=OUT
 
 Appends a row to `post_training.csv` for each sparsity: accuracy on the
 validation pictures, agreement with the dense network, the processor time and
@@ -24,23 +24,17 @@ the cost of a first pruning.
 
 import pathlib
 import resource
-import sys
 import time
 
-import efficientnet_lite0
 import keras
 import numpy as np
 from absl import app, flags
 
 import tfmot_sapp as sapp
-from tfmot_sapp.block_grid import block_reduce
-from tfmot_sapp.distillation import Distillation
-from tfmot_sapp.kernels import find_kernels
-from tfmot_sapp.post_training import prune_post_training
-
-# What all benchmarks share lies one folder up.
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
-import csv_rows  # noqa: E402
+from benchmarks.post_training import efficientnet_lite0
+from benchmarks.shared import csv_rows
+from tfmot_sapp.blocks.grid import block_reduce
+from tfmot_sapp.frameworks.kernels import find_kernels
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Folder that holds `imagenet`.")
@@ -99,7 +93,7 @@ def _pruned(model: keras.Model, path: str, sparsity: float) -> keras.Model:
     images, _ = efficientnet_lite0.pictures(path, FLAGS.pictures)
     # The classifier stays whole: only the pointwise convolutions are cut.
     size = (FLAGS.block, FLAGS.block)
-    pruned = prune_post_training(
+    pruned = sapp.prune_post_training(
         model,
         images,
         sparsity,
@@ -111,7 +105,7 @@ def _pruned(model: keras.Model, path: str, sparsity: float) -> keras.Model:
     if FLAGS.distill_steps:
         del images
         images, _ = efficientnet_lite0.pictures(path, FLAGS.distill_pictures)
-        how = Distillation(
+        how = sapp.Distillation(
             FLAGS.distill_steps,
             learning_rate=FLAGS.learning_rate,
             logits=True,

@@ -26,13 +26,22 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from rich.progress import Progress
 
+from tfmot_sapp.base.checks import (
+    check_flag,
+    check_real,
+    check_steps,
+    check_whole,
+)
+from tfmot_sapp.base.progress import Progress
 from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.sensitivity import are_probabilities
 from tfmot_sapp.calibration.sweep import Store
-from tfmot_sapp.frameworks import host_value, is_model, keras_of
-from tfmot_sapp.schedule import validate_step
+from tfmot_sapp.frameworks.which_keras import (
+    check_model,
+    host_value,
+    keras_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Distillation:
         seed: Seed of the order of the samples.
 
     Raises:
+        TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range.
 
     Example:
@@ -70,17 +80,15 @@ class Distillation:
     logits: bool = False
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Checks the arguments."""
-        validate_step(self.steps, "steps", least=1)
-        validate_step(self.batch_size, "batch_size", least=1)
-        for name in ("learning_rate", "temperature"):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise ValueError(
-                    f"`{name}` must be a number above 0. "
-                    f"Received: {name}={value!r}."
-                )
+        steps = check_steps(self.steps, "steps", least=1)
+        object.__setattr__(self, "steps", steps)
+        check_whole(self.batch_size, "batch_size", least=1)
+        check_real(self.learning_rate, "learning_rate", above=0)
+        check_real(self.temperature, "temperature", above=0)
+        check_flag(self.logits, "logits")
+        check_whole(self.seed, "seed", least=0)
 
     def __call__(
         self, pruned: Any, dense: Any, data: Any, verbose: bool = True
@@ -100,16 +108,10 @@ class Distillation:
             TypeError: If one of the two is no model.
             ValueError: If the data have no sample or don't fit the model.
         """
-        for name, model in (("pruned", pruned), ("dense", dense)):
-            if not is_model(model):
-                raise TypeError(
-                    f"`{name}` must be a model of Keras 3 or tf_keras. "
-                    f"Received: {model!r} of type {type(model).__name__}."
-                )
-        with (
-            Store(math.inf) as store,
-            Progress(disable=not verbose, transient=True) as progress,
-        ):
+        check_model(pruned, "pruned")
+        check_model(dense, "dense")
+        visible = check_flag(verbose, "verbose")
+        with Store(math.inf) as store, Progress(visible) as progress:
             batches, _ = held_batches(dense, data, self.batch_size, store)
             inputs = [[value.get() for value in batch] for batch in batches]
             distill_to(dense, pruned, inputs, self, progress)
@@ -143,7 +145,7 @@ def distill_to(
     rng = np.random.default_rng(how.seed)
     samples = len(inputs[0])
     order: list[int] = []
-    task = progress.add_task("distilling", total=how.steps)
+    shown = progress.start("distilling", how.steps)
     for turn in range(how.steps):
         while len(order) < min(how.batch_size, samples):
             order += rng.permutation(samples).tolist()
@@ -155,8 +157,7 @@ def distill_to(
             tf.constant(how.learning_rate * rate, tf.float32),
             tf.constant(turn + 1, tf.float32),
         )
-        text = f"distilling, loss {float(loss):.3g}"
-        progress.update(task, advance=1, description=text)
+        shown(f"distilling, loss {float(loss):.3g}")
 
 
 def _tensor_of(model: Any, variable: Any) -> tf.Variable:
