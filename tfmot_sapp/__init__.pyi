@@ -51,6 +51,7 @@ from .structured.keep import FlopsBudget, ParameterBudget
 from .structured.prune_structured import prune_structured
 from .structured.reconstruct import Reconstruct
 from .training.block_regularizers import GroupLasso, GroupLog, GroupPower
+from .training.distillation import Distillation
 from .training.keep_zeros import KeepZeros
 from .training.keras_wrapper import PruneBlocks
 from .training.policy import MinimumBlocks
@@ -60,6 +61,7 @@ from .units.groups import find_groups
 from .verbs.latency_block_size import latency_block_size
 from .verbs.pack import pack_blocks
 from .verbs.plot_masks import plot_masks
+from .verbs.post_training import prune_post_training
 from .verbs.prune import prune_blocks, prune_scope
 from .verbs.recommended import recommended
 from .verbs.report import report
@@ -77,6 +79,7 @@ __all__ = [
     "ConstantSparsity",
     "Criterion",
     "DiffPrune",
+    "Distillation",
     "EarlyRamp",
     "FlopsBudget",
     "GlobalAllocation",
@@ -124,6 +127,7 @@ __all__ = [
     "pack_blocks",
     "plot_masks",
     "prune_blocks",
+    "prune_post_training",
     "prune_scope",
     "prune_structured",
     "recommended",

@@ -131,6 +131,12 @@ def test_a_tensor_carries_its_mask(keras):
     broke = "A tensor's mask is no longer at `_keras_mask`."
     assert np.array_equal(layers.mask_of(masked), [[True, False]]), broke
     assert layers.mask_of(tf.zeros(1)) is None, broke
+    bare = tf.zeros((1, 2, 3))
+    layers.put_mask(bare, layers.mask_of(masked))
+    pooled = keras.layers.GlobalAveragePooling1D()
+    first = tf.concat([bare[:, :1] + 1, bare[:, 1:]], axis=1)
+    layers.put_mask(first, layers.mask_of(bare))
+    assert np.array_equal(pooled(first), np.ones((1, 3))), broke
 
 
 def test_bare_operations_have_names(keras):
@@ -157,6 +163,8 @@ def test_an_attention_is_projections_around_heads(keras):
     assert not attention.is_flash(layer), broke
     assert not attention.sees_window(layer), broke
     parts = attention.projections_of(layer)
+    assert attention.last_layer_of(layer) is parts.output, broke
+    assert attention.last_layer_of(parts.output) is parts.output, broke
     mixed = attention.mix_heads(
         layer, parts.query(x), parts.key(x), parts.value(x), None
     )

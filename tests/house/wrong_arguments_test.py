@@ -50,6 +50,9 @@ KINDS = {
     "path": (None, 3, "", "a\0b", b"path", [], object()),
     "optional path": (3, "", "a\0b", b"path", [], object()),
     "block size": (None, 3, "32", (), (0, 32), (32, 2.5), (True, 8), {}),
+    "optional block size": (3, "32", (), (0, 32), (32, 2.5), (True, 8), {}),
+    "sparsities": (None, "0.5", 3j, -0.1, 1.0, math.nan, True, [0.5], {})
+    + ({"typo": 0.5}, {"a": "0.5"}, {"a": 1.0}, {3: 0.5}),
     "shares": (3, "111", (1, 1), (1, -1, 1), (0, 0, 0), (1, math.nan, 1)),
     "targets": (3, 0.9, "0.9", [0.9], {"a": 1.0}, {"a": "0.9"}, {3: 0.9}),
     "ratio": (None, "0.5", b"0.5", 0, 1.5, math.nan, True, {"typo": 0.5}, {}),
@@ -92,6 +95,14 @@ ARGUMENTS = {
         "transformation": "choice",
         "stochastic": "flag",
         "penalty": "finite",
+    },
+    "Distillation": {
+        "steps": "whole",
+        "batch_size": "whole",
+        "learning_rate": "finite",
+        "temperature": "finite",
+        "logits": "flag",
+        "seed": "whole",
     },
     "EarlyRamp": {
         **SCHEDULE,
@@ -201,6 +212,13 @@ ARGUMENTS = {
         "allocation": "object",
         "pruning_policy": "object",
     },
+    "prune_post_training": {
+        **MODEL,
+        "data": "data",
+        "sparsity": "sparsities",
+        "block_size": "optional block size",
+        "compensate": "flag",
+    },
     "prune_structured": {
         **MODEL,
         "data": "data",
@@ -266,6 +284,7 @@ def right():
     return {
         "ACDCSchedule": stepped,
         "BlockSwaps": {"pruning_schedule": schedule},
+        "Distillation": {"steps": 10},
         "EarlyRamp": stepped,
         "FlopsBudget": {"budget": 0.5},
         "GroupLasso": regularizer,
@@ -293,6 +312,14 @@ def right():
             "pruning_schedule": schedule,
             "block_size": (4, 4),
             "pruning_policy": sapp.MinimumBlocks(1),
+        },
+        "prune_post_training": {
+            "model": model,
+            "data": np.ones((4, 8), np.float32),
+            "sparsity": 0.5,
+            "block_size": (4, 4),
+            "pruning_policy": sapp.MinimumBlocks(1),
+            "verbose": False,
         },
         "prune_structured": {
             "model": model,

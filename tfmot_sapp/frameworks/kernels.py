@@ -25,6 +25,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.blocks.grid import BlockGrid
 from tfmot_sapp.frameworks.layers.axes import (
     BATCH,
@@ -154,6 +155,22 @@ def why_no_kernels(layer: Any) -> str:
     if getattr(layer, "quantization_mode", None):
         return "the layer is quantized: prune before quantizing"
     return f"no kernel known in a layer of type {type(layer).__name__}"
+
+
+def why_skip(
+    kernel: Kernel, block_size: BlockSize, min_blocks: int
+) -> str | None:
+    """Returns why a kernel is not pruned, or `None` if it is."""
+    rank = len(kernel.shape)
+    if len(block_size) not in (2, rank):
+        return (
+            f"block_size {tuple(block_size)} does not fit a kernel of rank "
+            f"{rank}"
+        )
+    blocks = kernel.grid(block_size).num_blocks
+    if blocks < min_blocks:
+        return f"{blocks} blocks, fewer than {min_blocks}"
+    return None
 
 
 def _walk(layer: Any, prefix: str, seen: set[int]) -> Iterator[Kernel]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.blocks.grid import BlockGrid, block_reduce
 from tfmot_sapp.blocks.report import Report, Row
 from tfmot_sapp.frameworks.kernels import (
     find_kernels,
@@ -70,7 +71,7 @@ def _remembered(model: Any) -> Sequence[Row] | None:
         return None
     # A stripped model may have been trained on or changed since.
     current = {
-        row.name: row for row in _zero_rows(model, {}) if row.skipped is None
+        row.name: row for row in zero_rows(model, {}) if row.skipped is None
     }
     return [
         row
@@ -95,7 +96,7 @@ def pruning_rows(
     wrapped = pruned_layers(model)
     if not wrapped:
         found = record_of(model).skipped if is_model(model) else ()
-        return _zero_rows(model, dict(found))
+        return zero_rows(model, dict(found))
     reasons = {
         name: why for layer in wrapped for name, why in layer.left_alone.items()
     }
@@ -108,7 +109,11 @@ def pruning_rows(
         if isinstance(layer, PruneBlocksMixin):
             inside.update(map(id, all_layers(layer)))
             rows += [
-                _pruned_row(kernel, masks.get(id(kernel), kernel.mask_array()))
+                _masked_row(
+                    kernel.name,
+                    masks.get(id(kernel), kernel.mask_array()),
+                    kernel.grid,
+                )
                 for kernel in layer.pruned_kernels
             ]
             for name, why in layer.skipped_kernels:
@@ -119,15 +124,15 @@ def pruning_rows(
     return rows
 
 
-def _pruned_row(kernel: Any, mask: np.ndarray) -> Row:
+def _masked_row(name: str, mask: np.ndarray, grid: BlockGrid) -> Row:
     return Row(
-        name=kernel.name,
-        shape=kernel.grid.shape,
-        block=kernel.grid.block,
+        name=name,
+        shape=grid.shape,
+        block=grid.block,
         blocks=mask.size,
         kept=int(mask.sum()),
-        weights=kernel.grid.num_weights,
-        kept_weights=int(kernel.grid.block_weights()[mask].sum()),
+        weights=grid.num_weights,
+        kept_weights=int(grid.block_weights()[mask].sum()),
         mask=mask,
     )
 
@@ -164,7 +169,20 @@ def _skipped_rows(layer: Any, reasons: Mapping[str, str]) -> list[Row]:
     return rows
 
 
-def _zero_rows(model: Any, reasons: Mapping[str, str]) -> list[Row]:
+def zero_rows(
+    model: Any,
+    reasons: Mapping[str, str],
+    grids: Mapping[int, BlockGrid] | None = None,
+) -> list[Row]:
+    """Returns one `Row` for each kernel of a model without wrappers.
+
+    Args:
+        model: A model, a layer or a list of layers.
+        reasons: Why kernels were left alone, by name.
+        grids: The blocks of kernels, by the `id` of their variables. Defaults
+            to `None`: they aren't known, and zeros are counted.
+    """
+    grids = grids or {}
     rows = []
     inside: set[int] = set()
     for layer in flatten_layers(model):
@@ -176,6 +194,11 @@ def _zero_rows(model: Any, reasons: Mapping[str, str]) -> list[Row]:
             values = host_value(kernel.variable)
             nonzero = int(np.count_nonzero(values))
             name = kernel_name(layer.name, kernel, kernels)
+            grid = grids.get(id(kernel.variable))
+            if grid is not None:
+                mask = block_reduce(np.abs(values), grid) != 0
+                rows.append(_masked_row(name, mask, grid))
+                continue
             why = None if nonzero < values.size else "no zeros in it"
             rows.append(
                 Row(

@@ -37,6 +37,7 @@ from tfmot_sapp.frameworks.kernels import (
     find_kernels,
     kernel_name,
     why_no_kernels,
+    why_skip,
 )
 from tfmot_sapp.schedules.schedule import check_schedule, target_sparsity
 from tfmot_sapp.scorers.scorer import Scorer, StateSpec, check_scorer
@@ -335,22 +336,6 @@ def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:
         f"`{name}` is being pruned and cannot be quantized. Call "
         "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
     )
-
-
-def why_skip(
-    kernel: Kernel, block_size: BlockSize, min_blocks: int
-) -> str | None:
-    """Returns why a kernel is not pruned, or `None` if it is."""
-    rank = len(kernel.shape)
-    if len(block_size) not in (2, rank):
-        return (
-            f"block_size {tuple(block_size)} does not fit a kernel of rank "
-            f"{rank}"
-        )
-    blocks = kernel.grid(block_size).num_blocks
-    if blocks < min_blocks:
-        return f"{blocks} blocks, fewer than {min_blocks}"
-    return None
 
 
 def call_like(layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -35,6 +35,7 @@ from tfmot_sapp.frameworks.kernels import (
     has_matrices,
     kernel_name,
     why_no_kernels,
+    why_skip,
 )
 from tfmot_sapp.frameworks.layers.table import may_have_kernels
 from tfmot_sapp.frameworks.which_keras import (
@@ -48,10 +49,7 @@ from tfmot_sapp.scorers.scorer import Scorer, check_scorer
 from tfmot_sapp.training.block_regularizers import REGULARIZERS
 from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
-from tfmot_sapp.training.wrapper import (
-    refuse_to_quantize,
-    why_skip,
-)
+from tfmot_sapp.training.wrapper import refuse_to_quantize
 
 
 def prune_blocks(

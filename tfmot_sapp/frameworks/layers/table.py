@@ -91,6 +91,21 @@ def effect_of(layer: Any) -> Effect | None:
     return kind.effect if kind else None
 
 
+def computes_as_known(layer: Any) -> bool:
+    """Returns whether a layer computes what the class of its kind computes.
+
+    Args:
+        layer: A layer of either Keras, of a class that has an entry or inherits
+            from one. A class that says otherwise what it computes does not.
+    """
+    for cls in type(layer).__mro__:
+        if _entry(cls) is not None:
+            return True
+        if {"call", "convolution_op", "kernel"} & vars(cls).keys():
+            return False
+    return False
+
+
 def may_have_kernels(layer: Any) -> bool:
     """Returns whether a layer that is not built yet may come to have kernels.
 

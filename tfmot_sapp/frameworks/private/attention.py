@@ -36,6 +36,18 @@ def projections_of(attention: Any) -> Projections:
     )
 
 
+def last_layer_of(layer: Any) -> Any:
+    """Returns the layer inside a layer that gives what the layer gives.
+
+    Args:
+        layer: A built layer, an attention with projections or any other.
+
+    Returns:
+        The output projection of an attention, and any other layer itself.
+    """
+    return getattr(layer, "_output_dense", layer)
+
+
 def number_of_heads(attention: Any) -> int:
     """Returns the number of heads of a `MultiHeadAttention`."""
     return int(attention._num_heads)

@@ -154,6 +154,11 @@ def mask_of(tensor: Any) -> Any:
     return getattr(tensor, "_keras_mask", None)
 
 
+def put_mask(tensor: Any, mask: Any) -> None:
+    """Gives a tensor a Keras mask to carry."""
+    tensor._keras_mask = mask
+
+
 def operation_name(operation: Any) -> str | None:
     """Returns the name of a bare operation in a graph: "add", "relu".
 

@@ -1,0 +1,63 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Training of pruned models towards what the dense ones give."""
+
+import numpy as np
+import pytest
+from trained_models import change, network, normal, pruned, randomized
+
+import tfmot_sapp as sapp
+
+
+def test_distillation_keeps_zeros_and_comes_closer(keras):
+    model, data = network(keras), normal(64, 8, 8, 3)
+    before = pruned(model, data, 0.5)
+
+    how = sapp.Distillation(steps=30, batch_size=16, learning_rate=3e-3)
+    after = pruned(model, data, 0.5, distill=how)
+
+    for old, new in zip(before.trainable_variables, after.trainable_variables):
+        old, new = np.asarray(old), np.asarray(new)
+        if old.ndim > 1:
+            np.testing.assert_array_equal(new == 0, old == 0)
+    assert change(model, after, data) < 0.9 * change(model, before, data)
+
+
+def test_distillation_of_classes(keras):
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(6, "softmax")])
+    randomized(model)
+    data = normal(64, 8)
+    result = pruned(model, data, 0.5, compensate=False)
+
+    def divergence():
+        wanted, given = np.asarray(model(data)), np.asarray(result(data))
+        return np.sum(wanted * np.log(wanted / given), axis=-1).mean()
+
+    before = divergence()
+    how = sapp.Distillation(steps=60, learning_rate=1e-2)
+    assert how(result, model, data, verbose=False) is result
+
+    assert divergence() < 0.9 * before
+
+
+def test_what_is_no_model_is_refused(keras):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)])
+    how = sapp.Distillation(steps=1)
+
+    with pytest.raises(TypeError, match="`dense` must be a model.*Received"):
+        how(model, "model", normal(4, 6))
+    with pytest.raises(TypeError, match="`verbose` must be True or False"):
+        how(model, model, normal(4, 6), verbose=1)

@@ -1,0 +1,257 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""One kernel of a model: what it is wanted to give, and its refit."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.calibration.block_obs import (
+    Removal,
+    removals,
+    removals_without_refit,
+)
+from tfmot_sapp.calibration.budgets import cheapest_first
+from tfmot_sapp.calibration.gram import GramSums, Problem
+from tfmot_sapp.calibration.layers import (
+    Around,
+    Blocks,
+    norm_slope,
+    own_bias,
+    shift,
+)
+from tfmot_sapp.calibration.places import places_of
+from tfmot_sapp.calibration.refit import refit
+from tfmot_sapp.calibration.sweep import Sweep, spread_places
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How kernels are fitted.
+
+    Attributes:
+        ridge: The ridge, in means of the Gram matrix's diagonal.
+        rows: About how many rows of a layer are read.
+        compensate: Whether the weights that are left make up for the others.
+        seed: Seed of the places that are read.
+    """
+
+    ridge: float = 3e-2
+    rows: int = 20_000
+    compensate: bool = True
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A kernel to fit.
+
+    Attributes:
+        name: Its name, which no other has.
+        label: Its name in reports.
+        layer_name: The name of the layer that it is in.
+        step: The step that multiplies with it.
+        original: The layer that holds the original's kernel.
+        blocks: The copy's kernel, cut in blocks.
+        norm: The copy's batch norm behind it, `None` for none.
+        around: What follows the step.
+    """
+
+    name: str
+    label: str
+    layer_name: str
+    step: int
+    original: Any
+    blocks: Blocks
+    norm: Any
+    around: Around
+
+    @property
+    def scale(self) -> np.ndarray | None:
+        """What a batch norm multiplies each output by."""
+        return None if self.norm is None else norm_slope(self.norm)
+
+    @property
+    def has_free_bias(self) -> bool:
+        """Whether outputs can be shifted."""
+        return self.norm is not None or self._bias is not None
+
+    @property
+    def _bias(self) -> Any | None:
+        return own_bias(self.blocks.kernel)
+
+    def assign(self, weights: np.ndarray, by: np.ndarray | None) -> Any:
+        """Sets the copy's weights and shifts its outputs.
+
+        Args:
+            weights: Array (inputs, outputs).
+            by: What to add to the outputs, `None` for nothing.
+
+        Returns:
+            Function that undoes it.
+        """
+        before = self.blocks.weights()
+        self.blocks.assign(weights)
+        back = shift(self._bias, self.norm, by) if by is not None else None
+
+        def undo() -> None:
+            self.blocks.assign(before)
+            if back is not None:
+                back()
+
+        return undo
+
+
+def in_order(sweep: Sweep, targets: Sequence[Target]) -> Iterator[Target]:
+    """Yields kernels as they are called, the sweep standing before each.
+
+    Args:
+        sweep: The models, before the first target's step.
+        targets: Kernels, in order of the steps.
+
+    Yields:
+        The targets; those of one step in the order of its inner calls.
+    """
+    for step, group in itertools.groupby(targets, lambda target: target.step):
+        sweep.advance(step)
+        members = list(group)
+        if len(members) > 1:
+            owners = [each.blocks.kernel.owner for each in members]
+            order = sweep.called(owners)
+            rest = [i for i in range(len(members)) if i not in order]
+            members = [members[i] for i in order + rest]
+        yield from members
+
+
+def problem_of(
+    sweep: Sweep,
+    target: Target,
+    weights: np.ndarray,
+    settings: Settings,
+) -> Problem | None:
+    """Sums up what a kernel reads and is wanted to give.
+
+    The sweep stands before the target's step. The last of its models is the one
+    that is pruned, the first the one whose outputs are wanted; with one model
+    these are the same.
+
+    Args:
+        sweep: The models.
+        target: The kernel.
+        weights: The original's weights.
+        settings: How many rows, and the ridge.
+
+    Returns:
+        The least squares problem, `None` if the layer can't be seen.
+
+    Raises:
+        ValueError: If a value isn't finite.
+    """
+    owners = [target.original, target.blocks.kernel.owner][
+        -len(sweep.programs) :
+    ]
+    rng = np.random.default_rng([settings.seed, target.step])
+    sums = GramSums(*weights.shape)
+    for batch in range(sweep.batches):
+        inputs = sweep.inputs_of(owners, batch)
+        if inputs is None:
+            return None
+        places = places_of(target.blocks.kernel, inputs[0].shape)
+        each = -(-settings.rows // sweep.samples)
+        at = spread_places(places.count, each, len(inputs[0]), rng)
+        rows = [places.rows(value, at) for value in inputs]
+        wanted = rows[0] @ weights
+        if len(rows) > 1:
+            wanted += _lost(sweep, target, batch, places, at)
+        if not (np.isfinite(wanted).all() and np.isfinite(rows[-1]).all()):
+            raise ValueError(
+                "`data` must give finite values throughout the model. Received:"
+                f" NaN or infinity at the layer `{target.label}`."
+            )
+        sums.add(rows[-1], wanted)
+    return sums.problem(settings.ridge, weights, target.has_free_bias)
+
+
+def _lost(
+    sweep: Sweep, target: Target, batch: int, places: Any, at: np.ndarray
+) -> np.ndarray:
+    """What is added behind the layer has lost, for the layer to make up for."""
+    total = np.zeros((1, 1), np.float32)
+    for place in target.around.added:
+        lost = sweep.value(0, batch, place) - sweep.value(1, batch, place)
+        total = total + places.outputs(lost, at)
+    if target.scale is not None:
+        # Where the batch norm lets nothing through, nothing can be made up.
+        slope = target.scale
+        passing = np.abs(slope) > 1e-6
+        total = total * np.where(passing, 1 / np.where(passing, slope, 1), 0)
+    return total.astype(np.float32)
+
+
+def orders(
+    problem: Problem, target: Target, weights: np.ndarray, settings: Settings
+) -> list[Removal]:
+    """Returns the order of removal within each block of columns."""
+    blocks = target.blocks
+    groups = blocks.row_groups, blocks.column_groups
+    if not settings.compensate:
+        return removals_without_refit(
+            problem.gram, weights, *groups, target.scale
+        )
+    best = np.linalg.solve(problem.gram, problem.target)
+    return removals(problem.gram, best, *groups, target.scale)
+
+
+def kept_after(found: list[Removal], count: int) -> np.ndarray:
+    """Returns which blocks are left when the cheapest so many are gone.
+
+    Args:
+        found: The order of removal within each block of columns.
+        count: How many go, over all columns.
+
+    Returns:
+        Boolean array (row groups, blocks of columns).
+    """
+    kept = np.ones((len(found[0].order), len(found)), bool)
+    gone = cheapest_first([removal.cost for removal in found], count)
+    for column, (removal, number) in enumerate(zip(found, gone)):
+        kept[removal.order[:number], column] = False
+    return kept
+
+
+def fitted(
+    problem: Problem,
+    target: Target,
+    weights: np.ndarray,
+    kept: np.ndarray,
+    settings: Settings,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the weights for the blocks that are left, and a shift of outputs.
+
+    Args:
+        problem: The least squares problem.
+        target: The kernel.
+        weights: The original's weights.
+        kept: Boolean array (row groups, blocks of columns).
+        settings: Whether the weights are solved for.
+    """
+    rows, columns = target.blocks.row_groups, target.blocks.column_groups
+    if not settings.compensate:
+        return weights * kept[np.ix_(rows, columns)], None
+    solved = refit(problem.gram, problem.target, kept, rows, columns)
+    return solved, problem.bias(solved)

@@ -1,0 +1,267 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Runs one or two models over held data, a stretch of calls at a time."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmot_sapp.calibration.programs import Program, observed
+from tfmot_sapp.frameworks.private.layers import mask_of, put_mask
+
+
+class Store:
+    """Holds tensors, in memory up to a limit and in files beyond it.
+
+    The files are there for as long as it is entered as a context.
+
+    Args:
+        limit: Bytes to hold in memory.
+    """
+
+    def __init__(self, limit: float = 1e9):
+        self._left = limit
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files = 0
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def hold(self, value: "Held") -> None:
+        """Counts a value that stays, and writes it to a file if need be."""
+        if value.store is not None:
+            return
+        value.store = self
+        if value.size <= self._left:
+            self._left -= value.size
+            return
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory()
+        self._files += 1
+        value.move_to(os.path.join(self._folder.name, f"{self._files}.npy"))
+
+    def release(self, value: "Held") -> None:
+        """Gives back what a value took."""
+        self._left += value.size
+
+
+class Held:
+    """A tensor that may lie in a file."""
+
+    def __init__(self, tensor: Any):
+        self._tensor = tensor
+        self._mask = mask_of(tensor)
+        self._path: str | None = None
+        self.store: Store | None = None
+        self.samples = int(tensor.shape[0]) if tensor.shape.rank else 1
+        self.size = tensor.dtype.size * int(np.prod(tensor.shape))
+
+    def get(self) -> Any:
+        """Returns the tensor, with Keras's mask if it came with one."""
+        if self._path is None:
+            return self._tensor
+        tensor = tf.constant(np.load(self._path))
+        if self._mask is not None:
+            put_mask(tensor, self._mask)
+        return tensor
+
+    def move_to(self, path: str) -> None:
+        """Writes the tensor to a file and lets go of it."""
+        np.save(path, self._tensor.numpy())
+        self._path, self._tensor = path, None
+
+    def __del__(self) -> None:
+        if self._path is not None:
+            if os.path.exists(self._path):
+                os.remove(self._path)
+        elif self.store is not None:
+            self.store.release(self)
+
+
+Values = dict[int, Held]
+
+
+class Sweep:
+    """Models of one architecture run side by side over the same batches.
+
+    What a stretch of calls needs of those before it is held, the rest is let
+    go. Calls that read the same values with the same weights are made once.
+
+    Args:
+        programs: The models' calls.
+        batches: The batches, each with a tensor for each input.
+        store: Where values are held.
+    """
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        batches: Sequence[Sequence[Held]],
+        store: Store,
+    ):
+        self.programs = programs
+        self.position = 0
+        self.changed: set[int] = set()
+        self._store = store
+        self._last_use = programs[0].last_use()
+        inputs = programs[0].inputs
+        self.samples = sum(batch[0].samples for batch in batches)
+        self._values: list[list[Values]] = [
+            [dict(zip(inputs, batch)) for _ in programs] for batch in batches
+        ]
+
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+        return len(self._values)
+
+    def advance(self, stop: int) -> None:
+        """Runs all batches up to a step, which is not run yet."""
+        if stop <= self.position:
+            return
+        for sides in self._values:
+            for step in range(self.position, stop):
+                self._run(sides, step)
+                for values in sides:
+                    for place in list(values):
+                        if self._last_use.get(place, -1) <= step:
+                            del values[place]
+            for values in sides:
+                for value in values.values():
+                    self._store.hold(value)
+        self.position = stop
+
+    def _run(self, sides: list[Values], index: int) -> None:
+        first: list[Held] = []
+        for side, values in enumerate(sides):
+            step = self.programs[side].steps[index]
+            reads = [values[place] for place in step.reads]
+            same = side > 0 and index not in self.changed
+            if same and all(
+                value is sides[0][place]
+                for value, place in zip(reads, step.reads)
+            ):
+                outputs = first
+            else:
+                made = step.run([value.get() for value in reads])
+                outputs = [Held(tensor) for tensor in made]
+            first = first or outputs
+            values.update(zip(step.writes, outputs))
+
+    def inputs_of(
+        self, owners: Sequence[Any], batch: int
+    ) -> list[np.ndarray] | None:
+        """Returns what a layer in the next step reads, model by model.
+
+        Args:
+            owners: The layer, in each model.
+            batch: Index of the batch.
+
+        Returns:
+            One array a model, or `None` if the layer was not called, or called
+            within a compiled function, where values can't be seen.
+        """
+        found = []
+        for side, owner in enumerate(owners):
+            step = self.programs[side].steps[self.position]
+            values = self._values[batch][side]
+            reads = [values[place].get() for place in step.reads]
+            if owner is step.layer:
+                found.append(np.asarray(reads[0], np.float32))
+                continue
+            seen: list[Any] = []
+
+            def note(owner: Any, inputs: Any, seen: list[Any] = seen) -> None:
+                seen.append(inputs)
+
+            with observed([owner], note):
+                step.run(reads)
+            if len(seen) != 1 or not hasattr(seen[0], "numpy"):
+                return None
+            found.append(np.asarray(seen[0], np.float32))
+        return found
+
+    def called(self, owners: Sequence[Any]) -> list[int]:
+        """Returns which layers the last model's next step calls, in order.
+
+        Args:
+            owners: Layers inside of the step's.
+
+        Returns:
+            Indices of `owners`; the first calls count.
+        """
+        step = self.programs[-1].steps[self.position]
+        values = self._values[0][-1]
+        order: list[int] = []
+        index = {id(owner): i for i, owner in enumerate(owners)}
+
+        def seen(owner: Any, inputs: Any) -> None:
+            order.append(index[id(owner)])
+
+        with observed(list(owners), seen):
+            step.run([values[place].get() for place in step.reads])
+        return list(dict.fromkeys(order))
+
+    def value(self, side: int, batch: int, place: int) -> np.ndarray:
+        """Returns a value that is held."""
+        return np.asarray(self._values[batch][side][place].get(), np.float32)
+
+    def outputs(self, side: int, batch: int) -> list[np.ndarray]:
+        """Runs one model on to its end, and lets its values go again."""
+        program = self.programs[side]
+        values = dict(self._values[batch][side])
+        for index in range(self.position, len(program.steps)):
+            step = program.steps[index]
+            made = step.run([values[place].get() for place in step.reads])
+            values.update(zip(step.writes, map(Held, made)))
+            for place in step.reads:
+                if self._last_use.get(place, -1) <= index:
+                    values.pop(place, None)
+        return [
+            np.asarray(values[place].get(), np.float32)
+            for place in program.outputs
+        ]
+
+
+def spread_places(
+    count: int, wanted: int, samples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Chooses places of each sample at random.
+
+    Args:
+        count: Number of places of a sample.
+        wanted: How many of each sample to choose; all if there are no more.
+        samples: Number of samples.
+        rng: Generator of random numbers.
+
+    Returns:
+        Integer array (samples, places).
+    """
+    if wanted >= count:
+        return np.tile(np.arange(count), (samples, 1))
+    return np.stack(
+        [
+            np.sort(rng.choice(count, wanted, replace=False))
+            for _ in range(samples)
+        ]
+    )

@@ -1,0 +1,232 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`Distillation`: a little training of a sparse model, without labels.
+
+A pruned model is trained towards what the dense one gives (Hinton et al.,
+"Distilling the Knowledge in a Neural Network", arXiv 1503.02531), and its zeros
+stay zeros.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmot_sapp.base.checks import (
+    check_flag,
+    check_real,
+    check_steps,
+    check_whole,
+)
+from tfmot_sapp.base.progress import Progress
+from tfmot_sapp.calibration.data import held_batches
+from tfmot_sapp.calibration.sensitivity import are_probabilities
+from tfmot_sapp.calibration.sweep import Store
+from tfmot_sapp.frameworks.which_keras import (
+    check_model,
+    host_value,
+    keras_of,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Distillation:
+    """Trains a pruned model towards the dense one's own outputs.
+
+    To be passed as `distill` to `tfmot_sapp.prune_post_training`, or called on
+    a model that `tfmot_sapp.strip_pruning` returned. Batch norms keep their
+    statistics. Outputs of classes, as probabilities or logits, are compared by
+    their divergence at a temperature; any others, by their squared difference
+    over the dense model's variance. Adam (arXiv 1412.6980) lowers it, with a
+    learning rate that falls as a cosine.
+
+    Args:
+        steps: Number of steps, at least 1.
+        batch_size: Samples a step, at least 1.
+        learning_rate: The first learning rate, above 0.
+        temperature: What logits are divided by, above 0.
+        logits: Whether outputs are logits of classes.
+        seed: Seed of the order of the samples.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> Distillation(steps=100).temperature
+    2.0
+    """
+
+    steps: int
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    temperature: float = 2.0
+    logits: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        steps = check_steps(self.steps, "steps", least=1)
+        object.__setattr__(self, "steps", steps)
+        check_whole(self.batch_size, "batch_size", least=1)
+        check_real(self.learning_rate, "learning_rate", above=0)
+        check_real(self.temperature, "temperature", above=0)
+        check_flag(self.logits, "logits")
+        check_whole(self.seed, "seed", least=0)
+
+    def __call__(
+        self, pruned: Any, dense: Any, data: Any, verbose: bool = True
+    ) -> Any:
+        """Trains a pruned model in place.
+
+        Args:
+            pruned: A plain model with zeros in its kernels.
+            dense: The model whose outputs are wanted.
+            data: Inputs, as for `tfmot_sapp.prune_post_training`.
+            verbose: Whether progress is shown.
+
+        Returns:
+            `pruned`.
+
+        Raises:
+            TypeError: If one of the two is no model.
+            ValueError: If the data have no sample or don't fit the model.
+        """
+        check_model(pruned, "pruned")
+        check_model(dense, "dense")
+        visible = check_flag(verbose, "verbose")
+        with Store(math.inf) as store, Progress(visible) as progress:
+            batches, _ = held_batches(dense, data, self.batch_size, store)
+            inputs = [[value.get() for value in batch] for batch in batches]
+            distill_to(dense, pruned, inputs, self, progress)
+        return pruned
+
+
+def distill_to(
+    dense: Any,
+    pruned: Any,
+    batches: Sequence[Sequence[Any]],
+    how: Distillation,
+    progress: Progress,
+) -> None:
+    """Trains `pruned` towards the outputs of `dense`, in place.
+
+    Args:
+        dense: The model whose outputs are wanted.
+        pruned: The model that is trained.
+        batches: Batches of inputs, a tensor for each of the models' inputs.
+        how: Steps, batch size, learning rate and temperature.
+        progress: Where progress is shown.
+    """
+    wanted = [_outputs(dense, batch) for batch in batches]
+    inputs = [np.concatenate(column) for column in zip(*batches)]
+    targets = [np.concatenate(column) for column in zip(*wanted)]
+    losses = [_loss(target, how) for target in targets]
+    trained = [
+        _tensor_of(pruned, variable) for variable in pruned.trainable_variables
+    ]
+    step = _step(pruned, trained, losses)
+    rng = np.random.default_rng(how.seed)
+    samples = len(inputs[0])
+    order: list[int] = []
+    shown = progress.start("distilling", how.steps)
+    for turn in range(how.steps):
+        while len(order) < min(how.batch_size, samples):
+            order += rng.permutation(samples).tolist()
+        at, order = order[: how.batch_size], order[how.batch_size :]
+        rate = (1 + math.cos(math.pi * turn / how.steps)) / 2
+        loss = step(
+            [tf.constant(array[at]) for array in inputs],
+            [tf.constant(array[at]) for array in targets],
+            tf.constant(how.learning_rate * rate, tf.float32),
+            tf.constant(turn + 1, tf.float32),
+        )
+        shown(f"distilling, loss {float(loss):.3g}")
+
+
+def _tensor_of(model: Any, variable: Any) -> tf.Variable:
+    # A variable of Keras 3 holds one of TensorFlow's.
+    keras: Any = keras_of(model)
+    return variable.value if keras.__name__ == "keras" else variable
+
+
+def _outputs(model: Any, batch: Sequence[Any]) -> list[Any]:
+    values = list(batch) if len(batch) > 1 else batch[0]
+    outputs = model(values, training=False)
+    return [tf.cast(x, tf.float32) for x in tf.nest.flatten(outputs)]
+
+
+def _loss(target: np.ndarray, how: Distillation) -> Any:
+    """Returns the function that an output is compared with its target by."""
+    heat = how.temperature
+
+    def divergence(wanted: Any, given: Any) -> Any:
+        wanted, given = wanted / heat, given / heat
+        ratio = tf.nn.log_softmax(wanted) - tf.nn.log_softmax(given)
+        products = tf.nn.softmax(wanted) * ratio
+        return heat**2 * tf.reduce_mean(tf.reduce_sum(products, axis=-1))
+
+    def of_logarithms(wanted: Any, given: Any) -> Any:
+        wanted, given = (
+            tf.math.log(tf.maximum(x, 1e-9)) for x in (wanted, given)
+        )
+        return divergence(wanted, given)
+
+    scale = 1 / max(float(np.var(target)), 1e-12)
+
+    def squares(wanted: Any, given: Any) -> Any:
+        return scale * tf.reduce_mean(tf.square(wanted - given))
+
+    if are_probabilities(target):
+        return of_logarithms
+    return divergence if how.logits else squares
+
+
+def _step(model: Any, trained: list[tf.Variable], losses: list[Any]) -> Any:
+    """Returns a function that makes one step of Adam."""
+    means = [tf.Variable(tf.zeros_like(v)) for v in trained]
+    squares = [tf.Variable(tf.zeros_like(v)) for v in trained]
+    # Zeros among other weights are pruned ones; weights that are zero
+    # altogether were never trained, or are to be.
+    kept = []
+    for variable in trained:
+        nonzero = host_value(variable) != 0
+        sparse = variable.shape.rank > 1 and nonzero.any()
+        kept.append(tf.constant(nonzero if sparse else np.ones_like(nonzero)))
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(inputs: Any, wanted: Any, rate: Any, turn: Any) -> Any:
+        with tf.GradientTape() as tape:
+            given = _outputs(model, inputs)
+            loss = tf.add_n([f(w, g) for f, w, g in zip(losses, wanted, given)])
+        gradients = tape.gradient(loss, trained)
+        for variable, mean, square, gradient, alive in zip(
+            trained, means, squares, gradients, kept
+        ):
+            if gradient is None:
+                continue
+            gradient = tf.convert_to_tensor(gradient)
+            mean.assign(0.9 * mean + 0.1 * gradient)
+            square.assign(0.999 * square + 0.001 * tf.square(gradient))
+            root = tf.sqrt(square / (1 - 0.999**turn)) + 1e-8
+            move = rate * mean / (1 - 0.9**turn) / root
+            variable.assign_sub(tf.where(alive, move, tf.zeros_like(move)))
+        return loss
+
+    return step

@@ -1,0 +1,210 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`prune_post_training`: blocks of a trained model removed without labels."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tfmot_sapp.allocations.allocation import Allocation, check_allocation
+from tfmot_sapp.base.checks import check_flag, check_instance, check_whole
+from tfmot_sapp.base.progress import Progress
+from tfmot_sapp.base.wording import received
+from tfmot_sapp.blocks.block_size import BlockSizeLike, check_block_size
+from tfmot_sapp.calibration.data import held_batches
+from tfmot_sapp.calibration.fitting import Settings
+from tfmot_sapp.calibration.programs import program_of
+from tfmot_sapp.calibration.prune_kernels import Calibration, prune_kernels
+from tfmot_sapp.calibration.sweep import Store
+from tfmot_sapp.calibration.targets import find_targets
+from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
+from tfmot_sapp.frameworks.copying import same_layer
+from tfmot_sapp.frameworks.pruning_record import record_rows
+from tfmot_sapp.frameworks.which_keras import check_model
+from tfmot_sapp.training.distillation import Distillation, distill_to
+from tfmot_sapp.training.policy import MinimumBlocks, check_policy
+from tfmot_sapp.training.pruning_group import pruned_layers
+from tfmot_sapp.training.pruning_rows import zero_rows
+
+
+def prune_post_training(
+    model: Any,
+    data: Any,
+    sparsity: float | Mapping[str, float] | None = None,
+    block_size: BlockSizeLike | None = None,
+    compensate: bool = True,
+    **plan: Any,
+) -> Any:
+    """Removes blocks of a trained model, without labels and without training.
+
+    A few hundred samples are enough. Kernels of Dense, convolutions and
+    EinsumDense are pruned, those inside of attention, nested and subclassed
+    models included. Blocks go by what their loss costs after the weights that
+    are left have made up for it (block OBS; "ZipLM", arXiv 2302.04089), layers
+    are weighed against each other by what their errors do to the model's
+    output, and what is left is fitted to the outputs of the original. A batch
+    norm behind a layer takes the place of a bias that it lacks; the sum behind
+    a residual branch is what is fitted there.
+
+    The data are read once. Values between layers are held, in memory up to a
+    gigabyte and in temporary files beyond it.
+
+    Args:
+        model: A built model of either Keras. It stays as it is.
+        data: Inputs: an array; a tuple or dictionary of arrays for a model of
+            several inputs; a `tf.data.Dataset`, a generator or any iterable of
+            batches. Of batches that are tuples the first member is taken as the
+            input, as `fit` does.
+        sparsity: Fraction of the blocks to remove, over all kernels that are
+            pruned; or fractions by layer name or pattern, other layers staying
+            whole. May be left out where `allocation` has `targets`.
+        block_size: As for `tfmot_sapp.prune_blocks`: one for all layers, or a
+            dictionary by layer name or pattern. Defaults to `(32, 32)`.
+        compensate: Whether the weights that are left make up for those that
+            go. Otherwise they stay as they are, and blocks go by what their
+            loss costs then.
+        **plan: Options, by name:
+
+            * `allocation`: How many blocks each kernel keeps, and where, such
+              as `UniformAllocation(targets={"hidden": 0.5})`. Defaults to
+              weighing the layers against each other.
+            * `pruning_policy`: Which layers are pruned, as for `prune_blocks`.
+              Defaults to `MinimumBlocks(100)`.
+            * `distill`: A `Distillation`, training towards the original's
+              outputs that follows. Defaults to none.
+            * `logits`: Whether the model's outputs are logits of classes.
+              Layers are then weighed by the divergence of the classes'
+              probabilities, as they are for a model that ends in a softmax;
+              otherwise by the squared change of the outputs, which tells less
+              of a classifier. Defaults to `False`.
+            * `batch_size`: Samples a batch, where `data` is arrays. Defaults to
+              32.
+            * `rows`: About how many rows of what a layer reads are used, taken
+              at random places of all samples. Defaults to 20,000.
+            * `verbose`: Whether progress is shown. Defaults to `True`.
+
+    Returns:
+        A model of the same Keras, not compiled, with exact zeros in removed
+        blocks. `tfmot_sapp.report` tells which layers were left alone and why.
+
+    Raises:
+        TypeError: If an argument has the wrong type, or there is no such one.
+        ValueError: If an argument is out of range, nothing can be pruned, or
+            the data have no sample or don't fit the model.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential(
+    ...     [keras.Input((32,)), keras.layers.Dense(64, "relu", name="hidden"),
+    ...      keras.layers.Dense(4)])
+    >>> data = np.random.default_rng(0).normal(size=(100, 32))
+    >>> pruned = prune_post_training(
+    ...     model, data, sparsity=0.5, block_size=(4, 4), verbose=False)
+    >>> kernel = pruned.get_layer("hidden").kernel.numpy()
+    >>> int(np.count_nonzero(kernel)), kernel.size
+    (1024, 2048)
+    """
+    _check_model(model)
+    options = _options(plan)
+    wanted = WantedSparsity.of(sparsity, options.allocation)
+    size = check_block_size((32, 32) if block_size is None else block_size)
+    compensate = check_flag(compensate, "compensate")
+    options.pruning_policy.ensure_model_supports_pruning(model)
+    copy = same_layer(model)
+    with Store() as store, Progress(options.verbose) as progress:
+        batches, structure = held_batches(
+            model, data, options.batch_size, store
+        )
+        calibration = Calibration(
+            [program_of(model, structure), program_of(copy, structure)],
+            batches,
+            store,
+            Settings(rows=options.rows, compensate=compensate),
+            options.logits,
+        )
+        targets, reasons = find_targets(
+            calibration.programs, options.pruning_policy, size, wanted
+        )
+        done, unseen = prune_kernels(calibration, targets, wanted, progress)
+        if options.distill is not None:
+            inputs = [[value.get() for value in batch] for batch in batches]
+            distill_to(model, copy, inputs, options.distill, progress)
+    grids = {id(each.blocks.kernel.variable): each.blocks.grid for each in done}
+    record_rows(copy, tuple(zero_rows(copy, {**reasons, **unseen}, grids)))
+    return copy
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    """What `prune_post_training` takes by name."""
+
+    allocation: Allocation | None = None
+    pruning_policy: Any = MinimumBlocks()
+    distill: Distillation | None = None
+    logits: bool = False
+    batch_size: int = 32
+    rows: int = 20_000
+    verbose: bool = True
+
+    def __post_init__(self) -> None:
+        if self.allocation is not None:
+            check_allocation(self.allocation)
+        check_policy(self.pruning_policy)
+        if self.distill is not None:
+            check_instance(
+                self.distill,
+                "distill",
+                Distillation,
+                "a `tfmot_sapp.Distillation`, such as "
+                "`tfmot_sapp.Distillation(steps=100)`",
+            )
+        check_flag(self.logits, "logits")
+        check_whole(self.batch_size, "batch_size", least=1)
+        check_whole(self.rows, "rows", least=1)
+        check_flag(self.verbose, "verbose")
+
+
+def _options(plan: Mapping[str, Any]) -> _Options:
+    known = [field.name for field in dataclasses.fields(_Options)]
+    for name, value in plan.items():
+        if name not in known:
+            raise TypeError(
+                f"`{name}` must not be given: `prune_post_training` takes "
+                f"{', '.join(f'`{option}`' for option in known)} by name. "
+                f"{received(name, value)}"
+            )
+    # None is the default of `prune_blocks`.
+    given = {
+        name: value
+        for name, value in plan.items()
+        if name != "pruning_policy" or value is not None
+    }
+    return _Options(**given)
+
+
+def _check_model(model: Any) -> None:
+    check_model(model)
+    if not model.built:
+        raise ValueError(
+            "`model` must be built, since it is pruned as it was trained. "
+            f"Received: `{model.name}`, not built. Call it on data once."
+        )
+    wrapped = [layer.name for layer in pruned_layers(model)]
+    if wrapped:
+        raise ValueError(
+            f"`model` is being pruned already. Received: {wrapped}. Call "
+            "`tfmot_sapp.strip_pruning` first to prune it once more."
+        )
