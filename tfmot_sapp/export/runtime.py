@@ -94,7 +94,7 @@ def run(
     with quiet():
         runner = interpreter.get_signature_runner()
     takes, gives = runner.get_input_details(), runner.get_output_details()
-    results = []
+    results: list[dict[str, np.ndarray]] = []
     for arrays in inputs:
         stored = {
             name: to_stored(arrays[name], detail)

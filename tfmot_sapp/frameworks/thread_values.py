@@ -74,10 +74,9 @@ def _enter(obj: Any, attribute: str) -> None:
         count, _, cls = _changed.get(id(obj), (0, obj, type(obj)))
         # The object is kept, so that nothing else gets its id meanwhile.
         _changed[id(obj)] = (count + 1, obj, cls)
-        if not isinstance(getattr(type(obj), attribute, None), _PerThread):
-            object.__setattr__(
-                obj, "__class__", _subclass(type(obj), attribute)
-            )
+        now: Any = type(obj)
+        if not isinstance(getattr(now, attribute, None), _PerThread):
+            object.__setattr__(obj, "__class__", _subclass(now, attribute))
 
 
 def _leave(obj: Any) -> None:
