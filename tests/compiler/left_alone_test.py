@@ -69,9 +69,9 @@ def test_subclassed_model_is_traced():
 
 @BOTH
 def test_wrong_models_are_refused(keras):
-    with pytest.raises(TypeError, match="must be a Keras model"):
+    with pytest.raises(TypeError, match="`model` must be a model of"):
         pack_blocks("model")
-    with pytest.raises(TypeError, match="must be a Keras model"):
+    with pytest.raises(TypeError, match="`model` must be a model of"):
         pack_blocks(keras.layers.Dense(3))
     with pytest.raises(ValueError, match="built Functional or Sequential"):
         pack_blocks(keras.Sequential([keras.layers.Dense(3)]))
