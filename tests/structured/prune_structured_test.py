@@ -165,3 +165,22 @@ def test_a_model_without_units_is_refused(keras):
 
     with pytest.raises(ValueError, match="no units.*output of the model"):
         sapp.prune_structured(model, np.ones((2, 3)), 0.5, verbose=False)
+
+
+@pytest.mark.parametrize("keep", [1.0, {"first": 1.0}, sapp.FlopsBudget(1.0)])
+def test_keeping_all_units_gives_a_copy(keras, models, assert_close, keep):
+    model, _, x = models.make("mlp", keras)
+
+    same = sapp.prune_structured(model, x, keep, verbose=False)
+
+    assert same is not model
+    assert same.count_params() == model.count_params()
+    assert_close(models.outputs_of(same, x), models.outputs_of(model, x))
+
+
+def test_values_that_are_not_finite_are_refused(keras, models):
+    model, _, x = models.make("mlp", keras)
+    x[3, 2] = np.nan
+
+    with pytest.raises(ValueError, match="`data` must hold finite values"):
+        sapp.prune_structured(model, x, 0.5, verbose=False)

@@ -29,6 +29,9 @@ import dataclasses
 
 import numpy as np
 
+# A variance below this share of the mean square is rounding.
+_ROUNDING = 1e-12
+
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
@@ -126,6 +129,7 @@ class GramSums:
         target = self._target / self.count
         power = self._power / self.count
         means: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+        size = float(np.trace(gram)) / len(gram)
         if free_bias:
             inputs = self._input_sum / self.count
             outputs = self._target_sum / self.count
@@ -134,8 +138,9 @@ class GramSums:
             power = np.maximum(power - np.square(outputs), 0.0)
             means = inputs, outputs
         mean = float(np.trace(gram)) / len(gram)
-        # Inputs that are all zero leave nothing to measure the ridge by.
-        strength = ridge * mean if mean > 0 else 1.0
+        # Inputs that are zero or constant leave nothing but rounding to measure
+        # the ridge by.
+        strength = ridge * mean if mean > _ROUNDING * size else size or 1.0
         gram[np.diag_indices(len(gram))] += strength
         if weights is not None:
             target += strength * weights

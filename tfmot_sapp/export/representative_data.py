@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.export.serving import Serving
 from tfmot_sapp.frameworks.walking import flatten_layers
 
@@ -130,16 +131,28 @@ def batches(
         )
 
 
-def _items(data: Any) -> Iterable[Any]:
-    if _is_array(data) or isinstance(data, (dict, list, tuple)):
-        return [data]
+def check_data(data: Any) -> Any:
+    """Returns representative data if they may be some.
+
+    Raises:
+        TypeError: If they are no array and hold none.
+    """
+    if data is None or _is_array(data) or isinstance(data, dict):
+        return data
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
         return data
     raise TypeError(
         "`representative_data` must be an array, a list or dictionary of "
-        "arrays, a `tf.data.Dataset` or a generator. Received: "
-        f"representative_data={data!r} of type {type(data).__name__}."
+        "arrays, a `tf.data.Dataset` or a generator. "
+        f"{received('representative_data', data)}"
     )
+
+
+def _items(data: Any) -> Iterable[Any]:
+    check_data(data)
+    if _is_array(data) or isinstance(data, (dict, list, tuple)):
+        return [data]
+    return data
 
 
 def _by_name(item: Any, serving: Serving) -> dict[str, np.ndarray]:

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.checks import check_flag
 from tfmot_sapp.base.directories import placed_directory
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.silence import quiet
@@ -115,6 +116,7 @@ def export_saved_model(
     1
     """
     check_model(model)
+    jit_compile = check_flag(jit_compile, "jit_compile")
     target = check_path(path, "directory", is_ours=_is_saved_model)
     serving = serving_of(model, None, input_signature)
     groups = _inputs(serving, representative_data)

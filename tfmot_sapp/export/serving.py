@@ -30,6 +30,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.compiler.emit.call_packed import call_packed
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.frameworks.private.layers import all_layers
@@ -140,6 +141,8 @@ def serving_of(
     if structure is None:
         structure = _known_inputs(model)
     flat = tf.nest.flatten(structure)
+    for spec in flat:
+        _check_spec(spec)
     names = _unique(_input_names(model, structure, flat))
     specs = {
         name: tf.TensorSpec(_shape(spec, batch_size), _dtype(spec), name)
@@ -224,6 +227,16 @@ def _known_inputs(model: Any) -> Any:
             f"Received: model of type {type(model).__name__}."
         )
     return structure
+
+
+def _check_spec(spec: Any) -> None:
+    if hasattr(spec, "shape") and hasattr(spec, "dtype"):
+        return
+    raise TypeError(
+        "`input_signature` must hold specs, such as "
+        "`[tf.TensorSpec((None, 28, 28), tf.float32)]`. "
+        f"{received('input_signature', spec)}"
+    )
 
 
 def _shape(spec: Any, batch_size: int | None) -> list[int | None]:

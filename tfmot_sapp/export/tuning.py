@@ -32,6 +32,7 @@ from tfmot_sapp.base.checks import check_choice, check_real, check_whole
 from tfmot_sapp.compiler.emit.packing_report import add_reason
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.benchmark.interleave import interleave_for
+from tfmot_sapp.export.representative_data import check_data
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.options import QUANTIZE
 from tfmot_sapp.targets.costs import Costs
@@ -68,6 +69,7 @@ class Tuning:
         check_whole(self.threads, "threads", least=1)
         check_choice(self.quantize, "quantize", QUANTIZE)
         check_real(self.seconds, "seconds", above=0)
+        check_data(self.representative_data)
 
 
 def target_of(tuning: Tuning) -> Target:

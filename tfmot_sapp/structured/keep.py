@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.base.checks import check_real
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.flops import count_flops
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.units.groups import Group
@@ -135,6 +136,11 @@ def _check_ratio(ratio: Any) -> float:
 def _by_pattern(
     groups: Mapping[str, Group], keep: Mapping[str, float]
 ) -> dict[str, float]:
+    if not keep:
+        raise ValueError(
+            "`keep` must name at least one layer or pattern. "
+            f"{received('keep', keep)}"
+        )
     ratios: dict[str, float] = {}
     for pattern, ratio in keep.items():
         ratio = _check_ratio(ratio)

@@ -28,6 +28,7 @@ from tfmot_sapp.base.checks import (
     check_steps,
     check_whole,
 )
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
 from tfmot_sapp.frameworks.pruning_record import record_skipped
 from tfmot_sapp.frameworks.walking import flatten_layers
@@ -126,6 +127,7 @@ def prune_structured(
         )
     named = {group.name: group for group in found.groups}
     targets = counts_of(model, named, keep)
+    _check_data(data)
     sizes = {name: named[name].units for name in targets}
     if (rounds > 1 or refit) and iter(data) is data:
         raise ValueError(
@@ -133,6 +135,7 @@ def prune_structured(
             "refitted. Received: an iterator, which is used up after the "
             f"first, with rounds={rounds} and refit={refit}."
         )
+    original = model
     for turn in range(1, rounds + 1):
         groups = {g.name: g for g in find_groups(model).groups}
         counts = {
@@ -145,7 +148,7 @@ def prune_structured(
         }
         # Refitting mends what the layers before have lost, too: one at a time.
         names = [name for name in groups if name in counts]
-        steps = [[name] for name in names] if refit else [names]
+        steps = [[name] for name in names] if refit or not names else [names]
         model = _one_round(
             model,
             groups,
@@ -158,6 +161,9 @@ def prune_structured(
         )
         if fine_tune is not None:
             model = fine_tune(model) or model
+    if model is original:
+        # Every unit stays; what is returned is a model of its own all the same.
+        model = shrink(model, {}, {})
     record_skipped(model, _reasons_by_kernel(model, found.left_alone))
     return model
 
@@ -230,21 +236,38 @@ def _batches(data: Any, batch_size: int) -> Iterator[Any]:
     """Yields batches of inputs."""
     if isinstance(data, (np.ndarray, tf.Tensor)):
         for start in range(0, len(data), batch_size):
-            yield tf.convert_to_tensor(data[start : start + batch_size])
+            yield _finite(data[start : start + batch_size])
         return
-    if isinstance(data, tuple):
+    if isinstance(data, tuple) and data:
         for start in range(0, len(data[0]), batch_size):
-            yield [
-                tf.convert_to_tensor(array[start : start + batch_size])
-                for array in data
-            ]
+            yield _finite([array[start : start + batch_size] for array in data])
         return
-    try:
-        batches = iter(data)
-    except TypeError as error:
+    for batch in data:
+        yield _finite(batch[0] if isinstance(batch, tuple) else batch)
+
+
+def _check_data(data: Any) -> None:
+    if isinstance(data, (str, bytes)) or not hasattr(data, "__iter__"):
         raise TypeError(
             "`data` must be arrays, a `tf.data.Dataset` or an iterable of "
-            f"batches. Received: {data!r} of type {type(data).__name__}."
-        ) from error
-    for batch in batches:
-        yield batch[0] if isinstance(batch, tuple) else batch
+            f"batches. {received('data', data)}"
+        )
+    if isinstance(data, tuple) and not data:
+        raise ValueError(
+            "`data` must hold an array for each input of the model. "
+            f"{received('data', data)}"
+        )
+
+
+def _finite(batch: Any) -> Any:
+    """Returns a batch as tensors after checking that its values are finite."""
+    tensors = tf.nest.map_structure(tf.convert_to_tensor, batch)
+    for tensor in tf.nest.flatten(tensors):
+        if tensor.dtype.is_floating and not bool(
+            tf.reduce_all(tf.math.is_finite(tensor))
+        ):
+            raise ValueError(
+                "`data` must hold finite values. Received: a batch of shape "
+                f"{tuple(tensor.shape)} with NaN or infinite ones."
+            )
+    return tensors
