@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from tfmot_sapp.frameworks.private import (
     attention,
+    flatbuffers,
     keras3,
     layers,
     optimizers,
@@ -356,3 +357,13 @@ def test_the_schedules_of_tfmot_are_where_they_were():
     module = tfmot.pruning_schedule_module()
     for name in ("PruningSchedule", "ConstantSparsity", "PolynomialDecay"):
         assert hasattr(module, name), f"TF-MOT no longer has `{name}`."
+
+
+def test_generated_classes_of_flatbuffers_read_a_table():
+    schema = private_tensorflow.schema_module()
+    model = schema.Model.GetRootAsModel(bytearray(b"\x08\0\0\0TFL3") * 8, 0)
+    broke = "Generated classes of flatbuffers no longer keep a `_tab`."
+    table = flatbuffers.table_of(model)
+    assert table.Pos == 8, broke
+    flatbuffers.set_table(model, None)
+    assert flatbuffers.table_of(model) is None, broke

@@ -178,7 +178,8 @@ class _Windows(Places):
         self._taps = tuple(layer.kernel_size)
         self._strides = tuple(layer.strides)
         self._rates = tuple(layer.dilation_rate)
-        self._pads, self._sizes = [], []
+        self._pads: list[tuple[int, int]] = []
+        self._sizes: list[int] = []
         for side, taps, stride, rate in zip(
             sides, self._taps, self._strides, self._rates
         ):

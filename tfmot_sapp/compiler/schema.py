@@ -81,9 +81,9 @@ def schema_module() -> ModuleType:
 
         return schema
     if importlib.util.find_spec("tensorflow") is not None:
-        from tensorflow.lite.python import schema_py_generated as schema
+        from tfmot_sapp.frameworks.private import tensorflow as private
 
-        return schema
+        return private.schema_module()
     raise ImportError(
         "reading and writing `.tflite` files needs `ai-edge-litert` or "
         "`tensorflow`: pip install ai-edge-litert."

@@ -48,15 +48,6 @@ def interpreter_module() -> ModuleType:
     return interpreter
 
 
-def schema_module() -> ModuleType:
-    """Returns the generated reader of the `.tflite` format."""
-    if has_litert():
-        from ai_edge_litert import schema_py_generated as schema
-    else:
-        schema = private.schema_module()
-    return schema
-
-
 def load(content: bytes, threads: int = 1, **options: Any) -> Any:
     """Makes an interpreter with the default delegate.
 

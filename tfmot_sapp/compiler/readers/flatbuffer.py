@@ -29,6 +29,7 @@ import numpy as np
 from flatbuffers.table import Table
 
 from tfmot_sapp.compiler.schema import field_count
+from tfmot_sapp.frameworks.private.flatbuffers import set_table, table_of
 
 # What the objects that are made of one table or one number take in memory,
 # roughly; and what a small file may take whatever its size.
@@ -93,9 +94,9 @@ class FlatbufferReader:
             Damage: If it doesn't lie in the file as a table must, or has
                 fields that the schema does not know.
         """
-        position = table._tab.Pos
+        position = table_of(table).Pos
         fields = self.table_at(position, kind)
-        table._tab = _CheckedTable(self.content, position, fields)
+        set_table(table, _CheckedTable(self.content, position, fields))
         return table
 
     def table_at(self, position: int, kind: str) -> tuple[int, ...]:
@@ -246,7 +247,7 @@ class FlatbufferReader:
             The string, `None` if there is none.
         """
         stored = getattr(parent, field)()
-        self._end = max(self._end, parent._tab.text_end)
+        self._end = max(self._end, table_of(parent).text_end)
         return None if stored is None else self._decode(stored)
 
     def option_text(self, stored: bytes) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.export.runtime import schema_module
+from tfmot_sapp.compiler.schema import schema_module
 
 
 @dataclasses.dataclass(frozen=True)

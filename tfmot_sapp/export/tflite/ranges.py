@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfmot_sapp.export.runtime import schema_module
+from tfmot_sapp.compiler.schema import schema_module
 from tfmot_sapp.export.tflite.flatbuffer import Graph, read_graph
 
 # Operators that hand values on, so that input and output have one scale.
