@@ -19,12 +19,12 @@ its name in one step at the end: a reader finds the old file or the new one. If
 anything fails before that, the neighbour is removed and what stood at the path
 stays as it was. Directories are in `directories.py`.
 
->>> import os, tempfile
->>> path = os.path.join(tempfile.mkdtemp(), "numbers.csv")
+>>> import pathlib, tempfile
+>>> path = pathlib.Path(tempfile.mkdtemp(), "numbers.csv")
 >>> write_file(path, b"1,2")
 >>> with written_file(path) as file:
 ...     _ = file.write(b"3,4")
->>> open(path).read()
+>>> path.read_text()
 '3,4'
 """
 

@@ -12,3 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
+"""Blocks of a kernel: the grid, which are kept, sums and products over them."""

@@ -12,3 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
+"""All that knows a Keras: which one, its layers, copies, optimizers."""

@@ -12,3 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
+"""When masks change, and to which sparsity: one file a schedule."""

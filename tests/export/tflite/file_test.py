@@ -278,4 +278,3 @@ def test_the_runtime_is_chosen_in_one_place(monkeypatch):
     monkeypatch.setattr(runtime, "has_litert", lambda: False)
     assert runtime.runtime_name() == "TensorFlow Lite"
     assert runtime.interpreter_module().__name__.startswith("tensorflow.")
-    assert runtime.schema_module().__name__.startswith("tensorflow.")

@@ -12,3 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
+"""Readers of Keras models and LiteRT files into the packer's graphs."""
