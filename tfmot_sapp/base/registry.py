@@ -279,7 +279,8 @@ def _find_class(name: str) -> type:
         # Keras to make.
         found = None
     else:
-        found = next(_registered_with_keras(name), None)
+        found = next(_inherited(name), None)
+        found = found or next(_registered_with_keras(name), None)
     if found is None:
         raise ValueError(
             f"The class `{name}`, which this model was saved with, is not "
@@ -293,13 +294,25 @@ def _find_class(name: str) -> type:
 
 
 def declare_library(name: str, base: type) -> None:
-    """Lets files name a library's classes that inherit from one of its own.
+    """Lets files name the classes that inherit from one of a library's.
+
+    To inherit from it is to be registered, as for this package's own classes.
 
     Args:
         name: What the library is called in files.
-        base: The class; those that may be named stand in its module.
+        base: The class.
     """
     _LIBRARIES[name] = base
+
+
+def _inherited(name: str) -> Iterator[type]:
+    """Yields the classes of this process that inherit from a library's."""
+    waiting = list(_LIBRARIES.values())
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if _default_name(cls) == name:
+            yield cls
 
 
 def _find_in_library(base: type, name: str) -> type | None:
