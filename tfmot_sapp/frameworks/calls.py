@@ -17,8 +17,9 @@
 import dataclasses
 from typing import Any
 
+from tfmot_sapp.frameworks.private import keras3, tf_keras2
 from tfmot_sapp.frameworks.private.layers import has_nodes, nodes_of
-from tfmot_sapp.frameworks.which_keras import keras_of
+from tfmot_sapp.frameworks.which_keras import is_model, keras_of
 
 
 @dataclasses.dataclass
@@ -40,18 +41,31 @@ class Call:
     structure: Any = None
 
 
+def holds_graph(model: Any) -> bool:
+    """Returns whether a model is Sequential, or made from inputs and outputs.
+
+    It may be a subclass that computes something else in its `call`, or not be
+    built: whether its graph can be read, `is_graph` tells.
+    """
+    keras = keras_of(model)
+    if keras is None or not is_model(model):
+        return False
+    if isinstance(model, keras.Sequential):
+        return True
+    if keras.__name__ == "tf_keras":
+        return tf_keras2.is_functional(model)
+    return keras3.is_functional(model)
+
+
 def is_graph(model: Any) -> bool:
     """Whether a model's graph can be read: a Functional or Sequential one."""
-    keras: Any = keras_of(model)
-    if isinstance(model, keras.Sequential):
-        return bool(model.built) and bool(getattr(model, "inputs", None))
+    if not holds_graph(model) or not getattr(model, "inputs", None):
+        return False
+    if isinstance(model, keras_of(model).Sequential):
+        return bool(model.built)
     # A subclass of Functional may compute something else in its call.
     cls: Any = type(model)
-    return _is_functional(model) and cls.call is _functional_call(model)
-
-
-def _is_functional(model: Any) -> bool:
-    return has_nodes(model) and bool(getattr(model, "inputs", None))
+    return has_nodes(model) and cls.call is _functional_call(model)
 
 
 def _functional_call(model: Any) -> Any:

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfmot_sapp.frameworks.building import built_like, has_same_variables
+from tfmot_sapp.frameworks.calls import holds_graph
 from tfmot_sapp.frameworks.layer_attributes import replace_members
 from tfmot_sapp.frameworks.layer_state import (
     copy_adapted_state,
@@ -31,7 +32,7 @@ from tfmot_sapp.frameworks.layer_state import (
     copy_state,
 )
 from tfmot_sapp.frameworks.model_class import restore_class
-from tfmot_sapp.frameworks.private import keras3, tf_keras2
+from tfmot_sapp.frameworks.private import keras3
 from tfmot_sapp.frameworks.private.layers import layers_inside, nodes_of
 from tfmot_sapp.frameworks.which_keras import is_layer, is_model, keras_of
 
@@ -273,19 +274,3 @@ def same_layer(layer: Any) -> Any:
         ValueError: If it cannot be copied.
     """
     return Cloner(lambda original, copy: copy(original)).clone_layer(layer)
-
-
-def holds_graph(model: Any) -> bool:
-    """Returns whether a model is Sequential, or made from inputs and outputs.
-
-    It may be a subclass that computes something else in its `call`, which
-    `calls.is_graph` tells.
-    """
-    keras = keras_of(model)
-    if keras is None or not is_model(model):
-        return False
-    if isinstance(model, keras.Sequential):
-        return True
-    if keras.__name__ == "tf_keras":
-        return tf_keras2.is_functional(model)
-    return keras3.is_functional(model)

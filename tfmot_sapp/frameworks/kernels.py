@@ -36,8 +36,7 @@ from tfmot_sapp.frameworks.layers.axes import (
 )
 from tfmot_sapp.frameworks.layers.kind import KernelAxes
 from tfmot_sapp.frameworks.layers.table import kind_of
-from tfmot_sapp.frameworks.private.layers import attributes_of
-from tfmot_sapp.frameworks.which_keras import is_model
+from tfmot_sapp.frameworks.walking import held_layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _walk(layer: Any, prefix: str, seen: set[int]) -> Iterator[Kernel]:
     yield from own
     if own:
         return
-    for name, inner in _inner_layers(layer):
+    for name, inner in held_layers(layer):
         yield from _walk(inner, f"{prefix}{name}.", seen)
 
 
@@ -221,23 +220,3 @@ def _prunable_layer_weights(
                 found.append((attribute, roles))
                 break
     return found
-
-
-def _inner_layers(layer: Any) -> Iterator[tuple[str, Any]]:
-    """Yields the layers held by a layer, with the attributes they are in."""
-    if is_model(layer) and getattr(layer, "layers", None):
-        # Keras lists the layers of a graph, and keeps them in no attribute.
-        for index, inner in enumerate(layer.layers):
-            yield f"{index}", inner
-    for name, value in attributes_of(layer).items():
-        for label, item in _items(name.lstrip("_"), value):
-            if hasattr(item, "weights") and hasattr(item, "get_config"):
-                yield label, item
-
-
-def _items(name: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, (list, tuple)):
-        return [(f"{name}.{i}", item) for i, item in enumerate(value)]
-    if isinstance(value, dict):
-        return [(f"{name}.{key}", item) for key, item in value.items()]
-    return [(name, value)]

@@ -12,24 +12,18 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""The layers that a subclassed model holds in its attributes.
+"""Layers in the attributes of a subclassed model are replaced.
 
 Both Keras keep a second list of a model's layers, from which they collect
 weights; a layer that is replaced in an attribute is replaced there too.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfmot_sapp.frameworks.private import keras3
 from tfmot_sapp.frameworks.private.layers import attributes_of
 from tfmot_sapp.frameworks.which_keras import is_layer, keras_of
-
-
-def layer_members(model: Any) -> Iterator[Any]:
-    """Yields the layers in a model's attributes, lists and dictionaries."""
-    for value in attributes_of(model).values():
-        yield from (member for member in _flat(value) if is_layer(member))
 
 
 def replace_members(

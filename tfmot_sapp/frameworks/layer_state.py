@@ -24,8 +24,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmot_sapp.frameworks.layer_attributes import layer_members
 from tfmot_sapp.frameworks.private.layers import all_layers
+from tfmot_sapp.frameworks.walking import held_layers
 from tfmot_sapp.frameworks.which_keras import host_value, keras_of
 
 
@@ -113,7 +113,7 @@ def variables_of(layer: Any) -> list[Any]:
 def _own(model: Any) -> list[Any]:
     inner = {
         id(variable)
-        for layer in layer_members(model)
+        for _, layer in held_layers(model)
         for variable in variables_of(layer)
     }
     return [v for v in variables_of(model) if id(v) not in inner]
