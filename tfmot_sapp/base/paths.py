@@ -17,6 +17,7 @@
 import contextlib
 import os
 import pathlib
+import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,13 +86,37 @@ def check_replaceable(
             f"`{name}` must name a directory of its own, which is replaced as "
             f"a whole; this one is {place}. Received: {name}={str(target)!r}."
         )
-    if final.is_dir() and os.listdir(final) and not is_ours(final):
+    if _holds_something_else(final, is_ours):
         raise ValueError(
             f"`{name}` must name a new or empty directory, or one that was "
             "written here before; this one holds something else, which would "
             "be lost. Remove it or choose another path. "
             f"Received: {name}={str(target)!r}."
         )
+
+
+def _holds_something_else(
+    folder: pathlib.Path, is_ours: Callable[[pathlib.Path], bool]
+) -> bool:
+    # Another process may be putting a new directory in its place meanwhile:
+    # what is refused must have been one and the same all the time.
+    while (before := _identity(folder)) is not None:
+        try:
+            found = bool(os.listdir(folder)) and not is_ours(folder)
+        except FileNotFoundError:
+            continue
+        if not found or _identity(folder) == before:
+            return found
+    return False
+
+
+def _identity(folder: pathlib.Path) -> tuple[int, int] | None:
+    """Returns which directory stands at a path, `None` if there is none."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
 def resolved(target: pathlib.Path) -> pathlib.Path:

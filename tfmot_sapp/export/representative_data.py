@@ -137,7 +137,7 @@ def check_data(data: Any) -> Any:
     Raises:
         TypeError: If they are no array and hold none.
     """
-    if data is None or _is_array(data) or isinstance(data, dict):
+    if _is_array(data) or isinstance(data, dict):
         return data
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
         return data

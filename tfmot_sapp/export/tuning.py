@@ -69,7 +69,8 @@ class Tuning:
         check_whole(self.threads, "threads", least=1)
         check_choice(self.quantize, "quantize", QUANTIZE)
         check_real(self.seconds, "seconds", above=0)
-        check_data(self.representative_data)
+        if self.representative_data is not None:
+            check_data(self.representative_data)
 
 
 def target_of(tuning: Tuning) -> Target:
