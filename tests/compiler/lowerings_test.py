@@ -18,9 +18,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmot_sapp.compiler.emit.tensorflow_operations import (
+    TensorFlowOperations,
+)
 from tfmot_sapp.compiler.lowerings.by_name import lowering_from_config
 from tfmot_sapp.compiler.lowerings.gathered import GatherMatmul, Group
-from tfmot_sapp.compiler.lowerings.products import Products, product
+from tfmot_sapp.compiler.lowerings.products import Products
 from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
 
@@ -47,7 +50,8 @@ def outputs(lowering, weights, pieces, operators):
     found = []
     for convert in (np.asarray, tf.constant):
         given = [convert(w) for w in weights]
-        made = lowering.outputs(given, pieces, operators)
+        write = TensorFlowOperations(operators)
+        made = lowering.outputs(given, pieces, write)
         found.append([y.numpy() for y in made])
     for left, right in zip(*found):
         assert np.allclose(left, right, atol=1e-5)
@@ -115,7 +119,8 @@ def test_transposed_convolutions_spread_every_input(padding):
         for tap in range(3):
             full[:, 2 * i + tap] += x[:, i] @ kernel[tap]
 
-    y = product(x, kernel, ((2,), padding, (1,), True)).numpy()
+    write = TensorFlowOperations(OPERATORS[0])
+    y = write.product(x, kernel, None, ((2,), padding, (1,), True)).numpy()
 
     # "same" cuts off what sticks out of two outputs for each input.
     wanted = full[:, :8] if padding == "same" else full

@@ -31,7 +31,7 @@ from packable_models import (
 )
 
 from tfmot_sapp.compiler.choose import search as choosing
-from tfmot_sapp.compiler.pipeline import packed_model
+from tfmot_sapp.compiler.pack_keras import packed_model
 from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.verbs.pack import pack_blocks, packing_of
 

@@ -18,7 +18,7 @@ import keras as keras3
 import pytest
 from packable_models import BOTH, assert_same, mlp, prune
 
-from tfmot_sapp.compiler.pipeline import dense_model
+from tfmot_sapp.compiler.pack_keras import dense_model
 from tfmot_sapp.export import tuning
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.targets.cpu_target import CpuTarget

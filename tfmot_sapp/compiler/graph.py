@@ -12,21 +12,21 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""The graph that packing works on: values, nodes, and what a node computes.
+"""A model as packing sees it: what happens to the channels of each value.
 
-A Keras model is read into a list of nodes in the order of execution. A node
-that packing understands is a `Packable`: a core that mixes or scales channels
-(`Linear`, `Depthwise`, `Scale`, or none at all), then steps that treat every
-channel alike (`Step`: an activation, an addition, a pooling). Steps are layers
-of the model's own Keras, so that their meaning is defined in one place only.
-Whatever packing does not understand is an `Opaque` call that passes through.
+A Keras model or a LiteRT graph is read into a list of nodes in the order of
+execution. A node that packing understands is a `Packable`: a core that mixes or
+scales channels (`Linear`, `Depthwise`, `Scale`, or none at all), then steps
+that treat every channel alike (`Step`: an activation, an addition, a pooling).
+Steps hold layers of the model's own Keras, or operations of the LiteRT graph,
+so that their meaning is defined in one place only. Whatever packing does not
+understand is an `Opaque` operation that passes through.
 
 Channels are the last axis of every value.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
 
 from tfmot_sapp.frameworks.channel_operations import (
@@ -50,15 +50,19 @@ class Value:
     @property
     def channels(self) -> int:
         """Extent of the last axis."""
-        return self.shape[-1] or 0
+        return (self.shape[-1] or 0) if self.shape else 0
 
-    def positions(self, unknown: int) -> int:
-        """Number of positions of one example: the axes but the channels.
+    def positions(self, batch: int, unknown: int) -> int:
+        """Number of positions: the extents of all axes but the channels.
 
         Args:
-            unknown: What to take for an axis of unknown extent.
+            batch: What to take for a first axis of unknown extent.
+            unknown: What to take for any other.
         """
-        return math.prod(n or unknown for n in self.shape[1:-1])
+        first = [n or batch for n in self.shape[:1] if len(self.shape) > 1]
+        return math.prod(first) * math.prod(
+            n or unknown for n in self.shape[1:-1]
+        )
 
 
 @dataclasses.dataclass(eq=False)
@@ -87,19 +91,26 @@ Core = Linear | Depthwise | Scale | Taps | None
 
 @dataclasses.dataclass(eq=False)
 class Step:
-    """A layer without weights that treats every channel alike.
+    """An operation without weights that treats every channel alike.
 
     Attributes:
-        layer: A Keras layer.
+        operation: A Keras layer, or the operation of a LiteRT graph. Called
+            on an array of shape (1, channels), or on a list of them where
+            there are operands, it computes constant channels.
         kind: "map" (each value by itself), "add", "merge" (another operation
-            on several values), "pool" (a constant channel stays what it is)
-            or "frame" (a constant channel that isn't zero does not).
-        operands: How many values it takes beside the one it continues.
+            on several values), "pool" (a constant channel stays what it is),
+            "frame" (a constant channel that isn't zero does not) or "vary"
+            (none stays constant).
+        operands: How many values it takes beside the one it continues. One
+            that has a single channel meets all channels alike.
+        keeps_zero: Whether a zero in one value makes the result zero,
+            whatever the others are.
     """
 
-    layer: Any
+    operation: Any
     kind: str
     operands: int = 0
+    keeps_zero: bool = False
 
 
 @dataclasses.dataclass(eq=False)
@@ -137,6 +148,17 @@ class Packable(Node):
     made_from: Any = None
     shared: int | None = None
 
+    def meets_all(self, operand: Value) -> bool:
+        """Whether an operand's only channel meets all channels of the rest."""
+        return operand.channels == 1 and self.output.channels != 1
+
+    @property
+    def alike(self) -> list[Value]:
+        """Inputs whose channels are those of the output."""
+        mixes = isinstance(self.core, Linear | Taps)
+        given = self.inputs[1:] if mixes else self.inputs
+        return [value for value in given if not self.meets_all(value)]
+
 
 @dataclasses.dataclass(eq=False)
 class Concat(Node):
@@ -144,16 +166,32 @@ class Concat(Node):
 
 
 @dataclasses.dataclass(eq=False)
-class Opaque(Node):
-    """A call that passes through as it is.
+class Part(Node):
+    """Some neighbouring channels of a value.
 
     Attributes:
-        call: Takes tensors for `inputs`, returns those of `outputs`.
-        layer: The layer called, or `None`.
+        begin: The first of them.
     """
 
-    call: Callable[[list[Any]], list[Any]]
+    begin: int
+
+
+@dataclasses.dataclass(eq=False)
+class Opaque(Node):
+    """An operation that passes through as it is.
+
+    Attributes:
+        operation: For a Keras model, a function that takes tensors for
+            `inputs` and returns those of `outputs`; else the operation of the
+            LiteRT graph.
+        layer: The layer called, or `None`.
+        kept: Whether it does more than to make its outputs, so that it stays
+            where nothing reads them.
+    """
+
+    operation: Any
     layer: Any = None
+    kept: bool = False
 
 
 @dataclasses.dataclass(eq=False)

@@ -14,7 +14,7 @@
 # ==============================================================================
 """`pack_blocks`: a model that stores and multiplies only the kept blocks.
 
-Packing is a small compiler (`compiler/pipeline.py`). It reads a Keras model
+Packing is a small compiler (`compiler/pack_keras.py`). It reads a Keras model
 into a graph (`readers/`), folds batch norms and appends activations and
 additions to the layers they follow (`passes/`), folds constant channels away
 and drops what nothing reads (`analysis/`); chooses for every layer how to
@@ -37,7 +37,7 @@ from typing import Any
 from tfmot_sapp.base.checks import check_instance, check_whole
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.compiler.emit.packing_report import packing_of
-from tfmot_sapp.compiler.pipeline import dense_model, packed_model
+from tfmot_sapp.compiler.pack_keras import dense_model, packed_model
 from tfmot_sapp.export.tuning import (
     Tuning,
     assumed_costs,

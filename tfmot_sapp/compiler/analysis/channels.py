@@ -33,6 +33,7 @@ from tfmot_sapp.compiler.graph import (
     Node,
     Opaque,
     Packable,
+    Part,
     Step,
     Taps,
     Value,
@@ -107,6 +108,8 @@ def analyse_channels(
                 np.concatenate([p.values for p in parts]),
                 np.zeros(len(edges[node.output]) - 1, bool),
             )
+        elif isinstance(node, Part):
+            channels[node.output] = _part_of(node, channels, edges)
         else:
             for value in node.outputs:
                 channels[value] = _given(edges[value], value)
@@ -114,7 +117,8 @@ def analyse_channels(
         channels[value].needed[:] = True
     used = set(graph.outputs)
     for node in reversed(list(graph.nodes)):
-        if not used.intersection(node.outputs):
+        kept = isinstance(node, Opaque) and node.kept
+        if not kept and not used.intersection(node.outputs):
             graph.nodes.remove(node)
             continue
         used.update(node.inputs)
@@ -177,15 +181,14 @@ def _edges(graph: Graph, narrowest_piece: int) -> dict[Value, np.ndarray]:
 def _corresponding(node: Node) -> Iterable[list[tuple[Value, int, Value]]]:
     """Values that share channels: (part, offset in the whole, whole)."""
     if isinstance(node, Packable):
-        same = node.inputs[1:]
         if isinstance(node.core, Taps):
             channels = node.inputs[0].channels
             for offset in range(0, node.output.channels, channels):
                 yield [(node.inputs[0], offset, node.output)]
-        elif not isinstance(node.core, Linear):
-            same = node.inputs
-        for value in same:
+        for value in node.alike:
             yield [(value, 0, node.output)]
+    elif isinstance(node, Part):
+        yield [(node.output, node.begin, node.inputs[0])]
     elif isinstance(node, Concat):
         offset = 0
         for value in node.inputs:
@@ -240,7 +243,10 @@ def _constants(
     elif isinstance(node.core, Scale):
         constant = constant | (node.core.factor == 0)
         values = values * node.core.factor + node.core.offset
-    operands = [channels[value] for value in node.inputs[1:]]
+    operands: list[Channels | None] = [
+        None if node.meets_all(value) else channels[value]
+        for value in node.inputs[1:]
+    ]
     own = edges[node.output]
     for step in node.steps:
         taken, operands = operands[: step.operands], operands[step.operands :]
@@ -287,20 +293,48 @@ def _step_constants(
     step: Step,
     constant: np.ndarray,
     values: np.ndarray,
-    operands: list[Channels],
+    operands: list[Channels | None],
 ) -> tuple[np.ndarray, np.ndarray]:
     if step.kind == "pool":
         return constant, values
     if step.kind == "frame":
         return constant & (values == 0), values
+    if step.kind == "vary":
+        return np.zeros_like(constant), values
     every = [values[np.newaxis].astype(np.float32)]
+    silent = constant & (values == 0)
     for operand in operands:
-        constant = constant & np.repeat(
-            operand.constant, np.diff(operand.edges)
-        )
+        if operand is None:
+            constant = np.zeros_like(constant)
+            continue
+        own = np.repeat(operand.constant, np.diff(operand.edges))
+        constant = constant & own
+        silent = silent | (own & (operand.values == 0))
         every.append(operand.values[np.newaxis].astype(np.float32))
-    given = every if operands else every[0]
-    return constant, np.asarray(step.layer(given))[0].astype(np.float64)
+    if not constant.any():
+        result = np.zeros(len(values))
+    else:
+        given = every if operands else every[0]
+        result = np.asarray(step.operation(given))[0].astype(np.float64)
+    if step.keeps_zero:
+        return constant | silent, np.where(silent, 0.0, result)
+    return constant, result
+
+
+def _part_of(
+    node: Part,
+    channels: dict[Value, Channels],
+    edges: dict[Value, np.ndarray],
+) -> Channels:
+    whole, own = channels[node.inputs[0]], edges[node.output]
+    first = int(np.searchsorted(whole.edges, node.begin))
+    runs = len(own) - 1
+    constant = whole.constant[first : first + runs].copy()
+    if constant.all():
+        # Something has to carry the shape.
+        constant[0] = False
+    span = slice(node.begin, node.begin + node.output.channels)
+    return Channels(own, constant, whole.values[span], np.zeros(runs, bool))
 
 
 def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
@@ -321,6 +355,11 @@ def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
             channels[value].needed |= after.needed[first : first + runs]
             first += runs
         return True
+    if isinstance(node, Part):
+        whole = channels[node.inputs[0]]
+        first = int(np.searchsorted(whole.edges, node.begin))
+        whole.needed[first : first + len(after.needed)] |= after.needed
+        return True
     assert isinstance(node, Packable)
     live = after.needed & ~after.constant
     before = channels[node.inputs[0]]
@@ -339,6 +378,9 @@ def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
     if not before.live:
         before.needed[np.flatnonzero(~before.constant)[0]] = True
     for value in node.inputs[1:]:
+        if node.meets_all(value):
+            channels[value].needed[:] = True
+            continue
         channels[value].needed |= live
         if not channels[value].live:
             channels[value].needed[

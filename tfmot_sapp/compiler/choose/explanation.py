@@ -66,7 +66,7 @@ def _row(node: Packable, plan: Plan, why: str) -> dict[str, Any]:
     before = core.kernel.size // core.groups
     is_transposed = core.window and core.window.transposed
     multiplied = node.inputs[0] if is_transposed else node.output
-    positions = multiplied.positions(1)
+    positions = multiplied.positions(1, 1)
     found = _found_blocks(node, plan)
     return {
         "layer": " + ".join(node.sources),

@@ -34,7 +34,8 @@ from tfmot_sapp.compiler.lowerings.gathered import (
     Group,
     equal_counts,
 )
-from tfmot_sapp.compiler.lowerings.lowering import Lowering, chunks
+from tfmot_sapp.compiler.lowerings.lowering import Lowering
+from tfmot_sapp.compiler.lowerings.operations import chunks
 from tfmot_sapp.compiler.lowerings.products import Products
 from tfmot_sapp.frameworks.channel_operations import (
     Linear,

@@ -46,6 +46,7 @@ from tfmot_sapp.compiler.graph import (
     Graph,
     Node,
     Packable,
+    Part,
     Taps,
     Value,
 )
@@ -132,7 +133,9 @@ class Chooser:
             and node.shared is None
             and (choice.lowering, choice.out_form) == ("dense", WHOLE)
             and all(step.operands == 0 for step in node.steps)
-            and not any(isinstance(n, Packable | Concat) for n in readers)
+            and not any(
+                isinstance(n, Packable | Concat | Part) for n in readers
+            )
         )
 
     def _compute_constants(self, node: Packable) -> None:
@@ -233,13 +236,13 @@ class Chooser:
                 seen.add(member)
                 group.append(member)
                 near: list[Node | None] = [
-                    self._producers.get(v) for v in _alike(member)
+                    self._producers.get(v) for v in member.alike
                 ]
                 near += [
                     reader
                     for reader in self._consumers.get(member.output, [])
                     if isinstance(reader, Packable)
-                    and member.output in _alike(reader)
+                    and member.output in reader.alike
                 ]
                 fresh += [n for n in near if isinstance(n, Packable)]
             yield group
@@ -252,7 +255,7 @@ class Chooser:
         return self._options[node][key]
 
     def _rows(self, value: Value) -> float:
-        return self.batch_size * value.positions(_UNKNOWN)
+        return value.positions(self.batch_size, _UNKNOWN)
 
     def _estimates(
         self, node: Packable
@@ -270,7 +273,7 @@ class Chooser:
                 (1 + step.operands)
                 * (costs.copy(rows, widths.sum(), 1) + costs.operation * n)
                 for step in node.steps
-                if step.layer is not None
+                if step.kind != "add"
             )
             for form, n in ((PIECES, len(widths)), (WHOLE, 1))
         }
@@ -323,6 +326,9 @@ class Chooser:
             min(block) >= self.costs.narrowest_gather
             and node.core.border is None
             and rank in (0, 2)
+            # Blocks are gathered from a tensor of one more axis, of whose
+            # extents a runtime can find out one.
+            and node.inputs[0].shape[:-1].count(None) < 2
             and not (node.core.window and node.core.window.transposed)
         )
 
@@ -366,19 +372,12 @@ class Chooser:
         producer = self._producers.get(value)
         if isinstance(producer, Packable):
             return self.plan.choices[producer].out_form
-        return PIECES if isinstance(producer, Concat) else WHOLE
+        return PIECES if isinstance(producer, Concat | Part) else WHOLE
 
     def _asked(self, node: Node, value: Value) -> str:
-        if isinstance(node, Concat):
+        if isinstance(node, Concat | Part):
             return PIECES
-        if not isinstance(node, Packable):
+        if not isinstance(node, Packable) or node.meets_all(value):
             return WHOLE
         choice = self.plan.choices[node]
         return choice.in_form if value is node.inputs[0] else choice.out_form
-
-
-def _alike(node: Packable) -> list[Value]:
-    """Inputs whose channels are those of the output."""
-    if isinstance(node.core, Linear | Taps):
-        return node.inputs[1:]
-    return node.inputs

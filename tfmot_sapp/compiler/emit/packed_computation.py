@@ -24,6 +24,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmot_sapp.compiler.emit.tensorflow_operations import (
+    TensorFlowOperations,
+)
 from tfmot_sapp.compiler.lowerings.by_name import lowering_from_config
 from tfmot_sapp.targets.operators import Operators
 from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
@@ -104,7 +107,8 @@ class PackedComputation:
         else:
             weights = [self._tensor(w) for w in self._weight_list]
         pieces = tensors[: self.core_inputs]
-        made = self.lowering.outputs(weights, pieces, operators)
+        write = TensorFlowOperations(operators)
+        made = self.lowering.outputs(weights, pieces, write)
         return [self._follow(j, y, tensors) for j, y in enumerate(made)]
 
     def _follow(self, j: int, y: Any, tensors: list[Any]) -> Any:

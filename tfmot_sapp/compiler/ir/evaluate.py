@@ -107,6 +107,23 @@ def evaluate(
     return found
 
 
+def compute_channels(
+    operation: Operation, arrays: Sequence[np.ndarray | None]
+) -> np.ndarray:
+    """Computes what an operation that treats channels alike makes of some.
+
+    Args:
+        operation: The operation, which has one output.
+        arrays: What it reads: of values (1, channels), and constants.
+
+    Returns:
+        Array of shape (1, channels), whatever shape the output has.
+    """
+    with np.errstate(all="ignore"):
+        (found,) = _compute(operation, arrays)
+    return found.reshape(1, -1)
+
+
 def run_subgraph(
     subgraph: Subgraph, inputs: Sequence[np.ndarray]
 ) -> list[np.ndarray]:

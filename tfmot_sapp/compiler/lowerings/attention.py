@@ -16,17 +16,13 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
-import tensorflow as tf
-
-from tfmot_sapp.compiler.lowerings.lowering import (
-    Lowering,
+from tfmot_sapp.compiler.lowerings.lowering import Lowering
+from tfmot_sapp.compiler.lowerings.operations import (
+    Operations,
+    Tensor,
     Tensors,
-    blocked,
-    unblocked,
 )
-from tfmot_sapp.targets.operators import Operators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +39,16 @@ class Attention(Lowering):
     kind = "attention"
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the heads' results, side by side."""
-        del weights, operators
-        query, key, value = (self._by_head(x) for x in pieces)
-        scores = tf.matmul(query * self.scale, key, transpose_b=True)
-        mixed = tf.matmul(tf.nn.softmax(scores), value)
-        mixed = tf.transpose(mixed, (0, 2, 1, 3))
-        yield unblocked(mixed)
+        del weights
+        query, key, value = (self._by_head(x, write) for x in pieces)
+        query = write.multiply(query, self.scale)
+        scores = write.matmul(query, key, transpose_y=True)
+        mixed = write.matmul(write.softmax(scores), value)
+        yield write.unblocked(write.transpose(mixed, (0, 2, 1, 3)))
 
-    def _by_head(self, x: Any) -> Any:
-        width = x.shape[-1] // self.heads
-        return tf.transpose(blocked(x, width), (0, 2, 1, 3))
+    def _by_head(self, x: Tensor, write: Operations) -> Tensor:
+        width = write.channels(x) // self.heads
+        return write.transpose(write.blocked(x, width), (0, 2, 1, 3))

@@ -19,21 +19,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tfmot_sapp.compiler.lowerings.lowering import (
-    Lowering,
+from tfmot_sapp.compiler.lowerings.lowering import Lowering, Weight
+from tfmot_sapp.compiler.lowerings.operations import (
+    Operations,
+    Tensor,
     Tensors,
-    Weight,
-    blocked,
-    flat_rows,
-    join,
-    like,
-    transposed,
-    unblocked,
 )
-from tfmot_sapp.compiler.lowerings.products import product
-from tfmot_sapp.targets.operators import Operators
 
 Reads = tuple[tuple[int, ...], ...]
 
@@ -47,7 +39,7 @@ class Group(Lowering):
 
     Attributes:
         taps: Spatial extents of the kernel; empty for a Dense.
-        window: As `product` takes it; empty for a Dense.
+        window: As `Operations.product` takes it; empty for a Dense.
         block: Channels of an input and of an output block.
         reads: For each output block, in the order of the computation, the
             input blocks that it reads. Neighbours of equal count share a
@@ -78,78 +70,79 @@ class Group(Lowering):
         return [*weights, ("bias", (columns * len(self.reads),))]
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the one output."""
         (x,), (*kernels, bias) = pieces, weights
         parts = list(zip(equal_counts(self.reads), kernels))
-        if self.window or operators.grouped_dense:
-            yield self._by_convolutions(
-                x, parts, bias, operators.widest_concatenation
-            )
+        if self.window or write.operators.grouped_dense:
+            yield self._by_convolutions(x, parts, bias, write)
         else:
-            yield self._by_batches(x, parts, bias)
+            yield self._by_batches(x, parts, bias, write)
 
     def _by_convolutions(
-        self, x: Any, parts: list[tuple[Reads, Any]], bias: Any, widest: int
-    ) -> Any:
-        given, columns = blocked(x, self.block[0]), self.block[1]
-        biases = transposed(bias, (0,), (len(self.reads), columns))
+        self,
+        x: Tensor,
+        parts: list[tuple[Reads, Any]],
+        bias: Any,
+        write: Operations,
+    ) -> Tensor:
+        given, columns = write.blocked(x, self.block[0]), self.block[1]
+        biases = write.weight_transposed(bias, (0,), (len(self.reads), columns))
         # The bias is in the order of the layer, the products are not.
         computed = np.argsort(self.order)
         made, first = [], 0
         for reads, kernel in parts:
             index = [block for read in reads for block in read]
-            taken = unblocked(tf.gather(given, index, axis=-2))
-            grouped = self._grouped(kernel)
-            if self.window:
-                y = product(taken, grouped, self.window)
-            else:
-                flat = tf.reshape(taken, (-1, 1, 1, taken.shape[-1]))
-                y = like(tf.nn.conv2d(flat, grouped, 1, "VALID"), x)
+            taken = write.unblocked(write.gather(given, index, -2))
             places = computed[first : first + len(reads)]
             first += len(reads)
-            offset = flat_rows(biases, places)
-            # TensorFlow on a CPU would fuse a bias that follows immediately
-            # with the convolution, and then refuse it for being grouped.
-            flat = tf.reshape(y, (-1, y.shape[-1]))
-            made.append(like(tf.nn.bias_add(flat, offset), y))
+            made.append(
+                write.grouped(
+                    taken,
+                    self._side_by_side(kernel, write),
+                    write.weight_rows(biases, places),
+                    self.window,
+                )
+            )
         if self._in_order:
-            return join(made, widest)
+            return write.joined(made)
         # Beside a gather, outside of the delegate, one copy is enough.
-        whole = tf.concat(made, -1) if len(made) > 1 else made[0]
-        return unblocked(
-            tf.gather(blocked(whole, columns), self.order, axis=-2)
+        whole = write.concatenate(made) if len(made) > 1 else made[0]
+        return write.unblocked(
+            write.gather(write.blocked(whole, columns), self.order, -2)
         )
 
-    def _grouped(self, kernel: Any) -> Any:
+    def _side_by_side(self, kernel: Any, write: Operations) -> Any:
         """A kernel as a convolution with one group for each block takes it."""
         rank = len(self.taps)
         last = (*range(1, rank + 2), 0, rank + 2)
-        taps = self.taps or (1, 1)
-        depth, columns = kernel.shape[-2:]
-        return transposed(
-            kernel, last, (*taps, depth, columns * kernel.shape[0])
+        count, *_, depth, columns = kernel.shape
+        return write.weight_transposed(
+            kernel, last, (*self.taps, depth, columns * count)
         )
 
     def _by_batches(
-        self, x: Any, parts: list[tuple[Reads, Any]], bias: Any
-    ) -> Any:
+        self,
+        x: Tensor,
+        parts: list[tuple[Reads, Any]],
+        bias: Any,
+        write: Operations,
+    ) -> Tensor:
         rows, columns = self.block
-        given = tf.reshape(x, (-1, x.shape[-1] // rows, rows))
+        given = write.rows(x, write.channels(x) // rows, rows)
         made = []
         for reads, kernel in parts:
             index = [block for read in reads for block in read]
-            taken = tf.gather(given, index, axis=1)
-            taken = tf.reshape(taken, (-1, *kernel.shape[:2]))
-            made.append(tf.matmul(tf.transpose(taken, (1, 0, 2)), kernel))
-        whole = tf.concat(made, 0) if len(made) > 1 else made[0]
-        whole = tf.transpose(whole, (1, 0, 2))
+            taken = write.gather(given, index, 1)
+            taken = write.rows(taken, *kernel.shape[:2])
+            made.append(write.matmul(write.transpose(taken, (1, 0, 2)), kernel))
+        whole = write.concatenate(made, 0) if len(made) > 1 else made[0]
+        whole = write.transpose(whole, (1, 0, 2))
         if not self._in_order:
-            whole = tf.gather(whole, self.order, axis=1)
+            whole = write.gather(whole, self.order, 1)
         width = columns * len(self.reads)
-        y = tf.nn.bias_add(tf.reshape(whole, (-1, width)), bias)
-        return like(y, x)
+        return write.like(write.add(write.rows(whole, width), bias), x)
 
     @property
     def _in_order(self) -> bool:
@@ -191,25 +184,23 @@ class GatherMatmul(Lowering):
         ]
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the one output."""
-        del operators
         (x,), (kernel, bias) = pieces, weights
         rows, columns = self.block
-        given = tf.reshape(x, (-1, x.shape[-1] // rows, rows))
+        given = write.rows(x, write.channels(x) // rows, rows)
         index = [block for read in self.reads for block in read]
-        taken = tf.gather(given, index, axis=1)
-        taken = tf.reshape(taken, (-1, kernel.shape[0], kernel.shape[1]))
-        y = tf.matmul(tf.transpose(taken, (1, 0, 2)), kernel)
+        taken = write.gather(given, index, 1)
+        taken = write.rows(taken, *kernel.shape[:2])
+        y = write.matmul(write.transpose(taken, (1, 0, 2)), kernel)
         if not self.balanced:
             counts = [len(read) for read in self.reads]
             ids = np.repeat(np.arange(len(counts)), counts)
-            # The sorted variant can't be compiled by XLA.
-            y = tf.math.unsorted_segment_sum(y, ids, len(counts))
+            y = write.segment_sum(y, ids, len(counts))
         width = columns * len(self.reads)
-        y = tf.reshape(tf.transpose(y, (1, 0, 2)), (-1, width))
-        yield like(tf.nn.bias_add(y, bias), x)
+        y = write.rows(write.transpose(y, (1, 0, 2)), width)
+        yield write.like(write.add(y, bias), x)
 
 
 def equal_counts(reads: Reads) -> list[Reads]:

@@ -16,12 +16,13 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
-import tensorflow as tf
-
-from tfmot_sapp.compiler.lowerings.lowering import Lowering, Tensors, Weight
-from tfmot_sapp.targets.operators import Operators
+from tfmot_sapp.compiler.lowerings.lowering import Lowering, Weight
+from tfmot_sapp.compiler.lowerings.operations import (
+    Operations,
+    Tensor,
+    Tensors,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Join(Lowering):
     kind = "join"
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the one tensor."""
-        del weights, operators
+        del weights
         # In one step, though that leaves the delegate: one copy, not several.
-        yield tf.concat(list(pieces), -1)
+        yield write.concatenate(list(pieces))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,17 +52,17 @@ class Cut(Lowering):
     kind = "cut"
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the pieces."""
-        del weights, operators
+        del weights
         (x,) = pieces
         widths = [end - begin for begin, end in self.spans]
-        if sum(widths) == x.shape[-1]:
-            yield from tf.split(x, widths, -1)
+        if sum(widths) == write.channels(x):
+            yield from write.split(x, widths)
             return
         for begin, end in self.spans:
-            yield x[..., begin:end]
+            yield write.cut(x, begin, end)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +81,7 @@ class Fill(Lowering):
         return [("values", (self.width,))]
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the one piece."""
-        del operators
-        yield tf.zeros_like(pieces[0][..., :1]) + weights[0]
+        yield write.filled(pieces[0], weights[0])

@@ -18,10 +18,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import tensorflow as tf
-
-from tfmot_sapp.compiler.lowerings.lowering import Lowering, Tensors, Weight
-from tfmot_sapp.targets.operators import Operators
+from tfmot_sapp.compiler.lowerings.lowering import Lowering, Weight
+from tfmot_sapp.compiler.lowerings.operations import (
+    Operations,
+    Tensor,
+    Tensors,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,37 +50,15 @@ class Channelwise(Lowering):
         return weights
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields a piece for each piece."""
-        del operators
         for i, x in enumerate(pieces):
             kernel, bias = weights[2 * i], weights[2 * i + 1]
             if not self.window:
-                yield x * kernel + bias
+                yield write.scale(x, kernel, bias)
             else:
-                yield tf.nn.bias_add(_depthwise(x, kernel, self.window), bias)
-
-
-def _depthwise(x: Any, kernel: Any, window: tuple[Any, ...]) -> Any:
-    strides, padding, dilation = window
-    kernel = kernel[..., tf.newaxis]
-    if len(strides) == 2:
-        return tf.nn.depthwise_conv2d(
-            x, kernel, [1, *strides, 1], padding.upper(), dilations=dilation
-        )
-    if padding == "causal":
-        reach = dilation[0] * (kernel.shape[0] - 1)
-        x = tf.pad(x, [[0, 0], [reach, 0], [0, 0]])
-        padding = "valid"
-    y = tf.nn.depthwise_conv2d(
-        x[:, tf.newaxis],
-        kernel[tf.newaxis],
-        [1, strides[0], strides[0], 1],
-        padding.upper(),
-        dilations=(1, *dilation),
-    )
-    return y[:, 0]
+                yield write.depthwise(x, kernel, bias, self.window)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,17 +83,17 @@ class Shifts(Lowering):
     kind = "shifts"
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the shifted pieces."""
-        del weights, operators
+        del weights
         frame = [(0, 0), *self.frame, (0, 0)]
         if any(sum(each) for each in frame):
-            pieces = [tf.pad(x, frame) for x in pieces]
+            pieces = [write.pad(x, frame) for x in pieces]
         for i, shift in self.pieces:
-            yield pieces[i][self._window(shift)]
+            yield write.window(pieces[i], self._window(shift))
 
-    def _window(self, shift: tuple[int, ...]) -> tuple[Any, ...]:
+    def _window(self, shift: tuple[int, ...]) -> tuple[slice, ...]:
         spans = [slice(None)]
         for begin, stride, count, reach in zip(
             shift, self.strides, self.extent, self.reach
@@ -134,8 +114,8 @@ class Through(Lowering):
     kind = "through"
 
     def outputs(
-        self, weights: Tensors, pieces: Tensors, operators: Operators
-    ) -> Iterator[Any]:
+        self, weights: Tensors, pieces: Tensors, write: Operations
+    ) -> Iterator[Tensor]:
         """Yields the pieces."""
-        del weights, operators
+        del weights, write
         yield from pieces

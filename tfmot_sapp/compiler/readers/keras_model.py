@@ -155,7 +155,12 @@ class _Reader:
                 return None
             if any(value.shape != inputs[0].shape for value in inputs):
                 return None
-            step = Step(self.clone(layer), _STEPS[kind.effect], len(inputs) - 1)
+            step = Step(
+                self.clone(layer),
+                _STEPS[kind.effect],
+                len(inputs) - 1,
+                keeps_zero=kind.effect == "multiply",
+            )
             return self._add(layer, inputs, None, [step], shape)
         if kind.effect == "activation":
             return self._read_activation(layer, inputs, shape)

@@ -12,23 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Packing from a Keras model to a Keras model, pass by pass."""
+"""Packing from a Keras model to a Keras model."""
 
 from typing import Any
 
-from tfmot_sapp.compiler.analysis.channels import (
-    analyse_channels,
-    whole_channels,
-)
-from tfmot_sapp.compiler.choose.explanation import Explanation, explanation_of
+from tfmot_sapp.compiler.choose.explanation import Explanation
 from tfmot_sapp.compiler.choose.plan import Plan
-from tfmot_sapp.compiler.choose.search import Chooser
+from tfmot_sapp.compiler.choose.planning import plan_dense, plan_packed
 from tfmot_sapp.compiler.emit.keras_model import emit
 from tfmot_sapp.compiler.graph import Graph
-from tfmot_sapp.compiler.passes.fold_scales import fold_scales
-from tfmot_sapp.compiler.passes.fuse_steps import fuse_steps
-from tfmot_sapp.compiler.passes.sort_blocks import sort_blocks
-from tfmot_sapp.compiler.passes.split_taps import split_taps
 from tfmot_sapp.compiler.readers.keras_model import read_graph
 from tfmot_sapp.frameworks.run_calls import functional_of, structured
 from tfmot_sapp.targets.costs import Costs
@@ -48,14 +40,7 @@ def dense_model(model: Any, keras: Any, target: Target) -> Any:
         batch norms.
     """
     graph = read_graph(model, take_apart=False)
-    fold_scales(graph)
-    fuse_steps(graph)
-    operators = target.operators()
-    plan = Plan(whole_channels(graph), operators.widest_concatenation)
-    Chooser(graph, plan, 1, target.costs(), pieces_allowed=False).run()
-    explanation = explanation_of(
-        graph, plan, lambda node: "the whole model is dense"
-    )
+    plan, explanation = plan_dense(graph, target.costs(), target.operators())
     return _written(model, keras, graph, plan, explanation)
 
 
@@ -82,15 +67,9 @@ def packed_model(
     """
     costs = target.costs() if costs is None else costs
     graph = read_graph(model)
-    fold_scales(graph)
-    fuse_steps(graph)
-    sort_blocks(graph, costs.narrowest_piece)
-    split_taps(graph, costs)
-    channels = analyse_channels(graph, costs.narrowest_piece)
-    plan = Plan(channels, target.operators().widest_concatenation)
-    chooser = Chooser(graph, plan, batch_size, costs, pieces_allowed)
-    chooser.run()
-    explanation = explanation_of(graph, plan, chooser.why)
+    plan, explanation = plan_packed(
+        graph, batch_size, costs, target.operators(), pieces_allowed
+    )
     return _written(model, keras, graph, plan, explanation)
 
 

@@ -1,0 +1,82 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""From a graph as it was read to a plan for it: all passes, then the choice."""
+
+from tfmot_sapp.compiler.analysis.channels import (
+    analyse_channels,
+    whole_channels,
+)
+from tfmot_sapp.compiler.choose.explanation import Explanation, explanation_of
+from tfmot_sapp.compiler.choose.plan import Plan
+from tfmot_sapp.compiler.choose.search import Chooser
+from tfmot_sapp.compiler.graph import Graph
+from tfmot_sapp.compiler.passes.fold_scales import fold_scales
+from tfmot_sapp.compiler.passes.fuse_steps import fuse_steps
+from tfmot_sapp.compiler.passes.sort_blocks import sort_blocks
+from tfmot_sapp.compiler.passes.split_taps import split_taps
+from tfmot_sapp.targets.costs import Costs
+from tfmot_sapp.targets.operators import Operators
+
+
+def plan_dense(
+    graph: Graph, costs: Costs, operators: Operators
+) -> tuple[Plan, Explanation]:
+    """Plans a graph that stays dense, but for folded scales.
+
+    Args:
+        graph: The graph; it is changed.
+        costs: Figures of the runtime.
+        operators: How the runtime wants it written.
+
+    Returns:
+        The plan, and the reasons of its choices.
+    """
+    fold_scales(graph)
+    fuse_steps(graph)
+    plan = Plan(whole_channels(graph), operators.widest_concatenation)
+    Chooser(graph, plan, 1, costs, pieces_allowed=False).run()
+    return plan, explanation_of(
+        graph, plan, lambda node: "the whole model is dense"
+    )
+
+
+def plan_packed(
+    graph: Graph,
+    batch_size: int,
+    costs: Costs,
+    operators: Operators,
+    pieces_allowed: bool = True,
+) -> tuple[Plan, Explanation]:
+    """Plans a graph that stores and multiplies only kept blocks.
+
+    Args:
+        graph: The graph; it is changed.
+        batch_size: Batch to choose for.
+        costs: Figures to choose by.
+        operators: How the runtime wants it written.
+        pieces_allowed: Whether anything but dense layers may be chosen.
+
+    Returns:
+        The plan, and the reasons of its choices.
+    """
+    fold_scales(graph)
+    fuse_steps(graph)
+    sort_blocks(graph, costs.narrowest_piece)
+    split_taps(graph, costs)
+    channels = analyse_channels(graph, costs.narrowest_piece)
+    plan = Plan(channels, operators.widest_concatenation)
+    chooser = Chooser(graph, plan, batch_size, costs, pieces_allowed)
+    chooser.run()
+    return plan, explanation_of(graph, plan, chooser.why)

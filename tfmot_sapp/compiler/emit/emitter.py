@@ -1,0 +1,360 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Writes a planned graph, node by node, whatever it is written for.
+
+Every value is available in up to three forms, each made when it is first asked
+for: its live runs as a list of pieces, one tensor of the live runs, and one
+tensor of all channels with the constant ones filled in.
+"""
+
+import abc
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.compiler.analysis.channels import Channels
+from tfmot_sapp.compiler.choose.plan import Plan, linear_arrays, linear_lowering
+from tfmot_sapp.compiler.emit.computation import (
+    Computation,
+    Forms,
+    Places,
+)
+from tfmot_sapp.compiler.graph import (
+    Concat,
+    Graph,
+    Opaque,
+    Packable,
+    Part,
+    Taps,
+    Value,
+)
+from tfmot_sapp.compiler.lowerings.join_cut_fill import Cut, Fill, Join
+from tfmot_sapp.compiler.lowerings.lowering import Lowering
+from tfmot_sapp.compiler.lowerings.piecewise import Channelwise, Shifts, Through
+from tfmot_sapp.frameworks.channel_operations import (
+    Depthwise,
+    Linear,
+    Scale,
+)
+
+
+class Emitter(abc.ABC):
+    """Writes the nodes of a graph in their order.
+
+    Args:
+        graph: The graph after all passes.
+        plan: How to compute each of its nodes.
+        inputs: Tensors of the graph's inputs.
+    """
+
+    def __init__(self, graph: Graph, plan: Plan, inputs: Sequence[Any]):
+        self.graph = graph
+        self.plan = plan
+        self.forms: dict[Value, Forms] = {}
+        for value, tensor in zip(graph.inputs, inputs):
+            self.forms[value] = Forms(full=tensor)
+
+    @abc.abstractmethod
+    def compute(self, computation: Computation) -> list[Any]:
+        """Writes a lowering and its steps; returns the output pieces."""
+
+    @abc.abstractmethod
+    def pass_through(self, node: Opaque, tensors: list[Any]) -> list[Any]:
+        """Writes what passes through as it is; returns its outputs."""
+
+    @abc.abstractmethod
+    def width(self, tensor: Any) -> int:
+        """Extent of a tensor's last axis."""
+
+    def run(self) -> list[Any]:
+        """Writes the whole graph; returns the tensors of its outputs."""
+        for node in self.graph.nodes:
+            if isinstance(node, Opaque):
+                tensors = [self.full(value) for value in node.inputs]
+                results = self.pass_through(node, tensors)
+                for value, tensor in zip(node.outputs, results):
+                    self.forms[value] = Forms(full=tensor)
+            elif isinstance(node, Concat):
+                self._emit_concat(node)
+            elif isinstance(node, Part):
+                self._emit_part(node)
+            elif isinstance(node, Packable):
+                self._emit_packable(node)
+        return [self.full(value) for value in self.graph.outputs]
+
+    # --- forms ----------------------------------------------------------------
+
+    def channels(self, value: Value) -> Channels:
+        """What is known of its channels."""
+        return self.plan.channels[value]
+
+    def full(self, value: Value) -> Any:
+        """One tensor of all channels."""
+        forms, channels = self.forms[value], self.channels(value)
+        if forms.full is None:
+            runs = range(len(channels.constant))
+            if channels.live == list(runs):
+                forms.full = self.whole(value)
+            else:
+                made = [self.run_of(value, run) for run in runs]
+                forms.full = self._copy("join", Join(), made)[0]
+        return forms.full
+
+    def whole(self, value: Value) -> Any:
+        """One tensor of the live runs."""
+        forms, channels = self.forms[value], self.channels(value)
+        if forms.whole is None:
+            live = channels.live
+            if forms.full is not None and len(live) == len(channels.constant):
+                forms.whole = forms.full
+            else:
+                pieces = self.pieces(value)
+                forms.whole = pieces[0]
+                if len(pieces) > 1:
+                    forms.whole = self._copy("join", Join(), pieces)[0]
+        return forms.whole
+
+    def pieces(self, value: Value) -> list[Any]:
+        """The live runs."""
+        forms, channels = self.forms[value], self.channels(value)
+        if forms.pieces is None:
+            live = channels.live
+            if forms.full is not None:
+                source = forms.full
+                spans = [channels.span(run) for run in live]
+                cuts = [(span.start, span.stop) for span in spans]
+            else:
+                source = forms.whole
+                ends = np.cumsum([0, *(channels.width(run) for run in live)])
+                cuts = list(zip(ends[:-1].tolist(), ends[1:].tolist()))
+            if len(cuts) == 1 and cuts[0] == (
+                0,
+                self.width(source),
+            ):
+                forms.pieces = [source]
+            else:
+                forms.pieces = self._copy("cut", Cut(tuple(cuts)), [source])
+        return forms.pieces
+
+    def run_of(self, value: Value, run: int) -> Any:
+        """One run, also where it's constant."""
+        forms, channels = self.forms[value], self.channels(value)
+        live = channels.live
+        if run in live:
+            return self.pieces(value)[live.index(run)]
+        if run not in forms.fills:
+            fill = channels.values[channels.span(run)]
+            forms.fills[run] = self._fill(value, fill)
+        return forms.fills[run]
+
+    def _fill(self, value: Value, fill: np.ndarray) -> Any:
+        forms = self.forms[value]
+        like = forms.pieces[0] if forms.pieces else forms.whole
+        like = forms.full if like is None else like
+        lowering = Fill(len(fill))
+        return self._copy("fill", lowering, [like], [fill])[0]
+
+    def ones(self, value: Value) -> Any:
+        """A channel of ones."""
+        forms = self.forms[value]
+        if forms.ones is None:
+            forms.ones = self._fill(value, np.ones(1))
+        return forms.ones
+
+    def _copy(
+        self,
+        name: str,
+        lowering: Lowering,
+        tensors: Sequence[Any],
+        arrays: Sequence[np.ndarray] = (),
+    ) -> list[Any]:
+        tensors = list(tensors)
+        return self.compute(
+            Computation(name, lowering, tensors, len(tensors), arrays)
+        )
+
+    # --- nodes ----------------------------------------------------------------
+
+    def _emit_part(self, node: Part) -> None:
+        whole = self.channels(node.inputs[0])
+        first = int(np.searchsorted(whole.edges, node.begin))
+        live = self.channels(node.output).live
+        runs = [self.run_of(node.inputs[0], first + run) for run in live]
+        self.forms[node.output] = Forms(pieces=runs)
+
+    def _emit_concat(self, node: Concat) -> None:
+        live = self.channels(node.output).live
+        pieces, first = [], 0
+        for value in node.inputs:
+            runs = len(self.channels(value).constant)
+            pieces += [
+                self.run_of(value, run)
+                for run in range(runs)
+                if first + run in live
+            ]
+            first += runs
+        self.forms[node.output] = Forms(pieces=pieces)
+
+    def _emit_packable(self, node: Packable) -> None:
+        choice = self.plan.choices[node]
+        value, after = node.inputs[0], node.output
+        live = self.channels(after).live
+        in_pieces = choice.in_form == "pieces"
+        out_pieces = choice.out_form == "pieces"
+        lowering: Lowering
+        arrays: list[np.ndarray] = []
+        if isinstance(node.core, Linear):
+            if node.shared is not None:
+                core = [self.full(value)]
+            else:
+                core = self.pieces(value) if in_pieces else [self.whole(value)]
+            lowering = linear_lowering(node, choice, self.plan)
+            arrays = linear_arrays(node, choice, self.plan, lowering)
+            if node.core.border is not None:
+                core = [*core, self.ones(value)]
+        elif isinstance(node.core, Taps):
+            core, lowering = self._shifts(node, live)
+        else:
+            if out_pieces:
+                core = [self.run_of(value, run) for run in live]
+                spans = [self.channels(value).span(run) for run in live]
+                index = [np.arange(s.start, s.stop) for s in spans]
+            elif self.channels(value).live == live:
+                core = [self.whole(value)]
+                index = [self.plan.live_channels(after)]
+            else:
+                runs = [self.run_of(value, run) for run in live]
+                core = self._copy("join", Join(), runs)
+                index = [self.plan.live_channels(after)]
+            lowering, arrays = _channelwise(node, index)
+        tensors = list(core)
+        steps = []
+        at = 1
+        for step in node.steps:
+            operands = node.inputs[at : at + step.operands]
+            at += step.operands
+            places = []
+            for operand in operands:
+                count = len(live) if out_pieces else 1
+                if node.meets_all(operand):
+                    given: list[Any] = [self.full(operand)]
+                    place: Places = [len(tensors)] * count
+                else:
+                    given, place = self._operand(
+                        operand, live, out_pieces, len(tensors), step.kind
+                    )
+                tensors += given
+                places.append(place)
+            steps.append((step, places))
+        outputs = self.compute(
+            Computation(
+                node.name,
+                lowering,
+                tensors,
+                len(core),
+                arrays,
+                steps,
+                self.plan.pieces(after, choice.out_form),
+                node,
+            )
+        )
+        forms = Forms()
+        if node.shared is not None:
+            forms.full = outputs[0]
+        elif out_pieces:
+            forms.pieces = outputs
+        else:
+            forms.whole = outputs[0]
+            if len(live) == len(self.channels(after).constant):
+                forms.full = outputs[0]
+        self.forms[after] = forms
+
+    def _shifts(
+        self, node: Packable, live: list[int]
+    ) -> tuple[list[Any], Lowering]:
+        core = node.core
+        assert isinstance(core, Taps)
+        value = node.inputs[0]
+        runs = len(self.channels(value).constant)
+        used = sorted({run % runs for run in live})
+        shifts = list(np.ndindex(*core.taps))
+        dilation = core.window.dilation
+        pieces = tuple(
+            (
+                used.index(run % runs),
+                tuple(
+                    int(step * d)
+                    for step, d in zip(shifts[run // runs], dilation)
+                ),
+            )
+            for run in live
+        )
+        reach = tuple((t - 1) * d for t, d in zip(core.taps, dilation))
+        lowering = Shifts(
+            core.frame, core.window.strides, core.extent, reach, pieces
+        )
+        return [self.run_of(value, run) for run in used], lowering
+
+    def _operand(
+        self,
+        value: Value,
+        live: list[int],
+        out_pieces: bool,
+        first: int,
+        kind: str,
+    ) -> tuple[list[Any], Places]:
+        channels = self.channels(value)
+        if not out_pieces:
+            if channels.live == live:
+                return [self.whole(value)], [first]
+            runs = [self.run_of(value, run) for run in live]
+            return self._copy("join", Join(), runs), [first]
+        given: list[Any] = []
+        places: Places = []
+        for run in live:
+            span = channels.span(run)
+            silent = channels.constant[run] and not channels.values[span].any()
+            if kind == "add" and silent:
+                places.append(None)
+                continue
+            places.append(first + len(given))
+            given.append(self.run_of(value, run))
+        return given, places
+
+
+def _channelwise(
+    node: Packable, index: list[np.ndarray]
+) -> tuple[Lowering, list[np.ndarray]]:
+    core = node.core
+    if core is None:
+        return Through(), []
+    assert isinstance(core, Scale | Depthwise)
+    widths = tuple(len(each) for each in index)
+    if isinstance(core, Scale):
+        kernel, bias = core.factor, core.offset
+        lowering = Channelwise((), (), widths)
+    else:
+        kernel, bias = core.kernel, core.bias
+        window = core.window
+        lowering = Channelwise(
+            core.taps,
+            (window.strides, window.padding, window.dilation),
+            widths,
+        )
+    arrays = []
+    for each in index:
+        arrays += [kernel[..., each], bias[each]]
+    return lowering, arrays

@@ -1,0 +1,296 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`LiteRtOperations`: lowerings written as operations of a LiteRT graph."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.compiler.emit.litert_layout import LiteRtLayout, size_of
+from tfmot_sapp.compiler.ir.values import Value
+
+# Constants of more bytes are computed, not stored.
+_LARGEST_FILL = 1 << 12
+
+
+class LiteRtOperations(LiteRtLayout):
+    """Appends operations to a list, in the order of execution."""
+
+    # --- arithmetic -----------------------------------------------------------
+
+    def filled(self, x: Value, values: np.ndarray) -> Value:
+        """See `Operations`."""
+        values = np.asarray(values, np.float32)
+        shape = (*x.shape[:-1], len(values))
+        size = size_of(shape)
+        if size is not None and 4 * size <= _LARGEST_FILL:
+            full = np.broadcast_to(values, [n or 0 for n in shape])
+            return self.constant(np.ascontiguousarray(full), "constants")
+        zeros = self.multiply(self.cut(x, 0, 1), 0.0)
+        return self.elementwise(
+            "ADD", zeros, self.weight(values, "constants"), shape
+        )
+
+    def add(self, x: Value, y: Any) -> Value:
+        """See `Operations`."""
+        other = y if isinstance(y, Value) else self.weight(y, "offset")
+        shape = _broadcast(x.shape, other.shape)
+        return self.elementwise("ADD", x, other, shape)
+
+    def scale(self, x: Value, factor: np.ndarray, offset: np.ndarray) -> Value:
+        """See `Operations`."""
+        if np.any(np.asarray(factor) != 1):
+            given = self.weight(factor, "factor")
+            x = self.elementwise("MUL", x, given, x.shape)
+        if np.any(np.asarray(offset) != 0):
+            x = self.add(x, offset)
+        return x
+
+    def multiply(self, x: Value, factor: float) -> Value:
+        """See `Operations`."""
+        given = self.constant(np.array(factor, np.float32), "factor")
+        return self.elementwise("MUL", x, given, x.shape)
+
+    def product(
+        self,
+        x: Value,
+        kernel: np.ndarray,
+        bias: np.ndarray | None,
+        window: tuple[Any, ...],
+    ) -> Value:
+        """See `Operations`."""
+        width = kernel.shape[-1]
+        offset = np.zeros(width, np.float32) if bias is None else bias
+        given_bias = self.weight(offset, "bias")
+        if not window:
+            weights = self.weight(np.transpose(kernel), "kernel")
+            return self.write(
+                "FULLY_CONNECTED",
+                [x, weights, given_bias],
+                self.value((*x.shape[:-1], width)),
+                # Since version 5 positions may be more than one axis.
+                version=1 if len(x.shape) == 2 else 5,
+                fused_activation_function="NONE",
+                weights_format="DEFAULT",
+                keep_num_dims=len(x.shape) != 2,
+            )
+        strides, padding, dilation, is_transposed = window
+        if is_transposed:
+            return self._spread(x, kernel, given_bias, strides, padding)
+        return self._convolution(x, kernel, given_bias, window, version=1)
+
+    def grouped(
+        self,
+        x: Value,
+        kernel: np.ndarray,
+        bias: np.ndarray,
+        window: tuple[Any, ...],
+    ) -> Value:
+        """See `Operations`."""
+        given_bias = self.weight(bias, "bias")
+        if window:
+            return self._convolution(x, kernel, given_bias, window, version=6)
+        flat = self.rows(x, 1, 1, self.channels(x))
+        point = kernel.reshape(1, 1, *kernel.shape)
+        plain = ((1, 1), "valid", (1, 1), False)
+        made = self._convolution(flat, point, given_bias, plain, version=6)
+        return self.like(made, x)
+
+    def _convolution(
+        self,
+        x: Value,
+        kernel: np.ndarray,
+        bias: Value,
+        window: tuple[Any, ...],
+        version: int,
+    ) -> Value:
+        strides, padding, dilation, _ = window
+        weights = self.weight(np.transpose(kernel, (3, 0, 1, 2)), "kernel")
+        extents = _extents(x, kernel.shape[:2], strides, padding, dilation)
+        return self.write(
+            "CONV_2D",
+            [x, weights, bias],
+            self.value((x.shape[0], *extents, kernel.shape[-1])),
+            version=version,
+            padding=padding.upper(),
+            stride_h=strides[0],
+            stride_w=strides[1],
+            dilation_h_factor=dilation[0],
+            dilation_w_factor=dilation[1],
+            fused_activation_function="NONE",
+        )
+
+    def _spread(
+        self,
+        x: Value,
+        kernel: np.ndarray,
+        bias: Value,
+        strides: tuple[int, ...],
+        padding: str,
+    ) -> Value:
+        extents = [
+            None
+            if n is None
+            else n * stride + (max(t - stride, 0) if padding == "valid" else 0)
+            for n, stride, t in zip(x.shape[1:-1], strides, kernel.shape)
+        ]
+        if None in extents:
+            raise ValueError(
+                "`x` must have known extents for a transposed convolution. "
+                f"Received: shape {x.shape}."
+            )
+        inner = [n or 0 for n in extents] + [kernel.shape[-1]]
+        weights = self.weight(np.transpose(kernel, (3, 0, 1, 2)), "kernel")
+        return self.write(
+            "TRANSPOSE_CONV",
+            [self._batch_and(x, inner), weights, x, bias],
+            self.value((x.shape[0], *inner)),
+            version=3,
+            padding=padding.upper(),
+            stride_h=strides[0],
+            stride_w=strides[1],
+            fused_activation_function="NONE",
+        )
+
+    def _batch_and(self, x: Value, inner: list[int]) -> Value:
+        """A shape vector: the batch of a tensor, then known extents."""
+        if x.shape[0] is not None:
+            return self.constant(
+                np.array([x.shape[0], *inner], np.int32), "shape"
+            )
+        shape = self.value((len(x.shape),), "int32")
+        self.write("SHAPE", [x], shape, out_type="int32")
+        batch = self.value((1,), "int32")
+        self.write(
+            "SLICE",
+            [
+                shape,
+                self.constant(np.array([0], np.int32), "begin"),
+                self.constant(np.array([1], np.int32), "size"),
+            ],
+            batch,
+            version=2,
+        )
+        rest = self.constant(np.array(inner, np.int32), "extents")
+        return self.write(
+            "CONCATENATION",
+            [batch, rest],
+            self.value((1 + len(inner),), "int32"),
+            axis=0,
+            fused_activation_function="NONE",
+        )
+
+    def depthwise(
+        self,
+        x: Value,
+        kernel: np.ndarray,
+        bias: np.ndarray,
+        window: tuple[Any, ...],
+    ) -> Value:
+        """See `Operations`."""
+        strides, padding, dilation = window
+        weights = self.weight(kernel[np.newaxis], "kernel")
+        extents = _extents(x, kernel.shape[:2], strides, padding, dilation)
+        return self.write(
+            "DEPTHWISE_CONV_2D",
+            [x, weights, self.weight(bias, "bias")],
+            self.value((x.shape[0], *extents, kernel.shape[-1])),
+            version=1 if tuple(dilation) == (1, 1) else 2,
+            padding=padding.upper(),
+            stride_h=strides[0],
+            stride_w=strides[1],
+            depth_multiplier=1,
+            dilation_h_factor=dilation[0],
+            dilation_w_factor=dilation[1],
+            fused_activation_function="NONE",
+        )
+
+    def matmul(self, x: Value, y: Any, transpose_y: bool = False) -> Value:
+        """See `Operations`."""
+        other = y if isinstance(y, Value) else self.weight(y, "kernel")
+        width = other.shape[-2 if transpose_y else -1]
+        return self.write(
+            "BATCH_MATMUL",
+            [x, other],
+            self.value((*x.shape[:-1], width)),
+            adj_x=False,
+            adj_y=transpose_y,
+            asymmetric_quantize_inputs=False,
+        )
+
+    def softmax(self, x: Value) -> Value:
+        """See `Operations`."""
+        return self.write("SOFTMAX", [x], self.value(x.shape), beta=1.0)
+
+    def segment_sum(self, x: Value, ids: np.ndarray, count: int) -> Value:
+        """See `Operations`."""
+        return self.write(
+            "UNSORTED_SEGMENT_SUM",
+            [
+                x,
+                self.constant(np.array(ids, np.int32), "ids"),
+                self.constant(np.array(count, np.int32), "count"),
+            ],
+            self.value((count, *x.shape[1:])),
+        )
+
+    # --- weights --------------------------------------------------------------
+
+    def weight_transposed(
+        self,
+        weight: np.ndarray,
+        axes: tuple[int, ...],
+        shape: tuple[int, ...] | None = None,
+    ) -> np.ndarray:
+        """See `Operations`."""
+        array = np.transpose(weight, axes)
+        return array if shape is None else np.reshape(array, shape)
+
+    def weights_concatenated(
+        self, weights: Sequence[np.ndarray], axis: int
+    ) -> np.ndarray:
+        """See `Operations`."""
+        return np.concatenate(list(weights), axis)
+
+    def weight_rows(self, weight: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """See `Operations`."""
+        return np.reshape(weight[index], -1)
+
+
+def _broadcast(
+    x: Sequence[int | None], y: Sequence[int | None]
+) -> tuple[int | None, ...]:
+    rank = max(len(x), len(y))
+    left = [1] * (rank - len(x)) + list(x)
+    right = [1] * (rank - len(y)) + list(y)
+    return tuple(b if a == 1 else a for a, b in zip(left, right))
+
+
+def _extents(
+    x: Value,
+    taps: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+    dilation: Sequence[int],
+) -> list[int | None]:
+    extents: list[int | None] = []
+    for n, tap, stride, gap in zip(x.shape[1:-1], taps, strides, dilation):
+        if n is None:
+            extents.append(None)
+            continue
+        reach = (tap - 1) * gap if padding == "valid" else 0
+        extents.append(-(-(n - reach) // stride))
+    return extents

@@ -1,0 +1,155 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""`LiteRtWriter`: a list of LiteRT operations that grows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.compiler.ir.graph import Operation
+from tfmot_sapp.compiler.ir.make import make_operation
+from tfmot_sapp.compiler.ir.values import Value
+
+# Larger constants are rarely the same; the file's writer finds those that are.
+_LARGEST_SHARED = 1 << 12
+# What takes a ReLU with it.
+_FUSING = (
+    "ADD",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "MUL",
+    "SUB",
+)
+
+
+class LiteRtWriter:
+    """Appends operations to a list, in the order of execution.
+
+    Attributes:
+        operations: What was written so far.
+        name: What new values are named after.
+        half_weights: Whether weights are stored in half precision.
+    """
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.name = "packed"
+        self.half_weights = False
+        self._counts: dict[str, int] = {}
+        self._constants: dict[tuple[Any, ...], Value] = {}
+
+    # --- values and constants -------------------------------------------------
+
+    def value(self, shape: Sequence[int | None], dtype: str = "float32") -> Any:
+        """A new value.
+
+        Args:
+            shape: Its shape, `None` where unknown.
+            dtype: Type of its elements.
+        """
+        number = self._counts.get(self.name, 0)
+        self._counts[self.name] = number + 1
+        return Value(f"{self.name}/{number}", tuple(shape), dtype)
+
+    def constant(self, array: np.ndarray | Sequence[int], what: str) -> Value:
+        """A constant, the same one for the same contents.
+
+        Args:
+            array: Its contents.
+            what: What it is, for its name.
+        """
+        array = np.asarray(array)
+        if array.dtype == np.int64:
+            array = array.astype(np.int32)
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if array.nbytes > _LARGEST_SHARED:
+            return Value.constant(f"{self.name}/{what}", array)
+        if key not in self._constants:
+            self._constants[key] = Value.constant(f"{self.name}/{what}", array)
+        return self._constants[key]
+
+    def weight(self, array: np.ndarray, what: str) -> Value:
+        """A weight in the precision that weights are stored in."""
+        array = np.asarray(array, np.float32)
+        if not self.half_weights:
+            return self.constant(array, what)
+        half = self.constant(array.astype(np.float16), what)
+        whole = self.value(array.shape)
+        self.write("DEQUANTIZE", [half], whole, version=3)
+        return whole
+
+    def write(
+        self,
+        kind: str,
+        inputs: Sequence[Value | None],
+        output: Value,
+        version: int | None = None,
+        **attributes: Any,
+    ) -> Value:
+        """Appends an operation; see `make_operation`."""
+        self.operations.append(
+            make_operation(
+                kind, list(inputs), [output], version=version, **attributes
+            )
+        )
+        return output
+
+    def elementwise(
+        self, kind: str, x: Value, y: Value, shape: Sequence[int | None]
+    ) -> Value:
+        """An operation on two values, element by element."""
+        return self.write(
+            kind,
+            [x, y],
+            self.value(shape),
+            fused_activation_function="NONE",
+        )
+
+    def operation(self, operation: Operation) -> None:
+        """Appends an operation as it is."""
+        self.operations.append(operation)
+
+    def copy(self, x: Value, shape: Value, output: Value) -> None:
+        """Lets a value hold what another one does.
+
+        Args:
+            x: The other one.
+            shape: A constant with the value's extents, -1 where unknown.
+            output: The value.
+        """
+        self.write("RESHAPE", [x, shape], output)
+
+    def activate(self, x: Value, kind: str, fuse: bool) -> Value:
+        """A ReLU, in one operation with what made its input where it can be.
+
+        Args:
+            x: Its input.
+            kind: "RELU", "RELU6" or "RELU_N1_TO_1".
+            fuse: Whether nothing else reads the input.
+        """
+        last = self.operations[-1] if self.operations else None
+        if (
+            fuse
+            and last is not None
+            and last.outputs == [x]
+            and last.kind in _FUSING
+            and last.attributes.get("fused_activation_function", "NONE")
+            == "NONE"
+        ):
+            last.attributes["fused_activation_function"] = kind
+            return x
+        return self.write(kind, [x], self.value(x.shape))

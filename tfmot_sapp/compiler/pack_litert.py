@@ -1,0 +1,85 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Packing of LiteRT graphs, from whatever framework they come."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfmot_sapp.compiler.analysis.block_structure import block_structure
+from tfmot_sapp.compiler.choose.planning import plan_packed
+from tfmot_sapp.compiler.emit.litert_subgraph import write_subgraph
+from tfmot_sapp.compiler.graph import Graph as ChannelGraph
+from tfmot_sapp.compiler.graph import Packable
+from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
+from tfmot_sapp.compiler.readers.subgraph import read_subgraph
+from tfmot_sapp.frameworks.channel_operations import Linear
+from tfmot_sapp.targets.target import Target
+
+# It names operations by their index.
+_BY_INDEX = ("model_control_dependencies",)
+
+
+def pack_litert(graph: Graph, target: Target) -> list[Mapping[str, Any]]:
+    """Lets a LiteRT graph store and multiply only the kept blocks.
+
+    Every subgraph is packed by itself, the bodies of loops too. One without
+    pruned blocks stays as it is.
+
+    Args:
+        graph: The graph; its subgraphs are changed.
+        target: What the result is for.
+
+    Returns:
+        What was chosen for each product, as `packing_of` describes it.
+    """
+    rows: list[Mapping[str, Any]] = []
+    changed = False
+    for subgraph in graph.subgraphs:
+        found = _pack_subgraph(subgraph, target)
+        changed = changed or found is not None
+        rows += found or []
+    if changed:
+        graph.metadata = [
+            each for each in graph.metadata if each.name not in _BY_INDEX
+        ]
+    return rows
+
+
+def _pack_subgraph(
+    subgraph: Subgraph, target: Target
+) -> list[Mapping[str, Any]] | None:
+    channels = read_subgraph(subgraph)
+    costs, operators = target.costs(), target.operators()
+    if not _has_blocks(channels, costs.narrowest_piece):
+        return None
+    plan, explanation = plan_packed(channels, 1, costs, operators)
+    write_subgraph(subgraph, channels, plan, operators)
+    return list(explanation.values())
+
+
+def _has_blocks(graph: ChannelGraph, narrowest_piece: int) -> bool:
+    """Whether any product has blocks of zeros."""
+    for node in graph.nodes:
+        if isinstance(node, Packable) and isinstance(node.core, Linear):
+            nonzero = np.asarray(node.core.by_tap() != 0)
+            if nonzero.all():
+                continue
+            structure = block_structure(nonzero)
+            edges = len(structure.in_edges) + len(structure.out_edges)
+            if edges > 4 and min(structure.block_shape) >= narrowest_piece:
+                return True
+    return False
