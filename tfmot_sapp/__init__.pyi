@@ -60,6 +60,7 @@ from .training.update_pruning_step import UpdatePruningStep
 from .units.groups import find_groups
 from .verbs.latency_block_size import latency_block_size
 from .verbs.pack import pack_blocks
+from .verbs.pack_tflite import pack_tflite
 from .verbs.plot_masks import plot_masks
 from .verbs.post_training import prune_post_training
 from .verbs.prune import prune_blocks, prune_scope
@@ -125,6 +126,7 @@ __all__ = [
     "find_groups",
     "latency_block_size",
     "pack_blocks",
+    "pack_tflite",
     "plot_masks",
     "prune_blocks",
     "prune_post_training",

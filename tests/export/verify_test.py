@@ -16,7 +16,7 @@
 
 import numpy as np
 
-from tfmot_sapp.export.verify import measure
+from tfmot_sapp.export.measure import measure
 
 
 def test_errors_are_relative_to_each_output():

@@ -199,10 +199,17 @@ ARGUMENTS = {
         "io_dtype": "choice",
         "max_samples": "whole",
         "tolerance": "optional finite",
+        "pack": "flag",
     },
     "find_groups": MODEL,
     "latency_block_size": {"layer": "layer"},
     "pack_blocks": {**MODEL, "batch_size": "whole", "tune": "object"},
+    "pack_tflite": {
+        "source": "path",
+        "destination": "path",
+        "target": "object",
+        "tolerance": "optional finite",
+    },
     "plot_masks": {**MODEL, "path": "optional path"},
     "prune_blocks": {
         "to_prune": "model",
@@ -303,6 +310,7 @@ def right():
         "count_flops": {"model": model},
         "export_saved_model": {"model": model, "path": "model"},
         "export_tflite": {"model": model, "path": "model.tflite"},
+        "pack_tflite": {"source": "in.tflite", "destination": "out.tflite"},
         "find_groups": {"model": model},
         "latency_block_size": {"layer": model.layers[0]},
         "pack_blocks": {"model": model},
@@ -359,7 +367,12 @@ def test_a_wrong_argument_is_named(
 
 def test_the_right_arguments_are_right(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    missing = {"benchmark", "export_saved_model", "export_tflite"}
+    missing = {
+        "benchmark",
+        "export_saved_model",
+        "export_tflite",
+        "pack_tflite",
+    }
     for name, given in right().items():
         if name not in missing:
             getattr(sapp, name)(**given)

@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
+from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.saved_model import export_saved_model
-from tfmot_sapp.export.tflite.file import ExportResult, export_tflite
+from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.options import QUANTIZE
 from tfmot_sapp.frameworks.loading import load_model
 from tfmot_sapp.verbs.pack import Tuning, pack_blocks, packing_of

@@ -105,12 +105,15 @@ class Step:
             that has a single channel meets all channels alike.
         keeps_zero: Whether a zero in one value makes the result zero,
             whatever the others are.
+        by_channel: Whether it holds a constant for each channel, so that the
+            channels can't change places.
     """
 
     operation: Any
     kind: str
     operands: int = 0
     keeps_zero: bool = False
+    by_channel: bool = False
 
 
 @dataclasses.dataclass(eq=False)

@@ -66,16 +66,30 @@ def load(content: bytes, threads: int = 1, **options: Any) -> Any:
         )
 
 
+def allocate(interpreter: Any) -> None:
+    """Allocates the tensors of an interpreter, and prints nothing.
+
+    Args:
+        interpreter: An `Interpreter`.
+    """
+    with quiet():
+        interpreter.allocate_tensors()
+
+
 def run(
-    content: bytes, inputs: list[dict[str, np.ndarray]], threads: int = 1
+    content: bytes,
+    inputs: list[dict[str, np.ndarray]],
+    threads: int = 1,
+    signature: str | None = None,
 ) -> list[dict[str, np.ndarray]]:
-    """Runs a file through its only signature.
+    """Runs a file through one of its signatures.
 
     Args:
         content: The file's bytes.
         inputs: One dictionary of arrays by input name for every call. Float
             arrays are quantized where the file takes integers.
         threads: Number of threads.
+        signature: Name of the signature, `None` for the only one.
 
     Returns:
         One dictionary of arrays by output name for every call, quantized
@@ -83,7 +97,7 @@ def run(
     """
     interpreter = load(content, threads)
     with quiet():
-        runner = interpreter.get_signature_runner()
+        runner = interpreter.get_signature_runner(signature)
     takes, gives = runner.get_input_details(), runner.get_output_details()
     results: list[dict[str, np.ndarray]] = []
     for arrays in inputs:

@@ -38,6 +38,8 @@ from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
+from tfmot_sapp.export.measure import worst
+from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.samples import checking_inputs
 from tfmot_sapp.export.serving import (
     SIGNATURE,
@@ -46,7 +48,6 @@ from tfmot_sapp.export.serving import (
     serving_of,
     write_saved_model,
 )
-from tfmot_sapp.export.tflite.file import ExportResult
 from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
 
 # Batch sizes that a SavedModel is compared with its source at.
@@ -129,7 +130,7 @@ def export_saved_model(
             jit_compile=jit_compile or None,
         )
         found, ops = _run(folder, groups)
-        difference = verify.worst(
+        difference = worst(
             verify.check_exact(serving, *pair) for pair in zip(expected, found)
         )
         size = directory_size(folder)

@@ -34,18 +34,20 @@ The inputs are the user's, or random ones on which every kernel matters
 (`export/samples.py`).
 """
 
-import dataclasses
-from collections.abc import Iterable
-
 import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export import runtime
+from tfmot_sapp.export.measure import (
+    EXACT,
+    Difference,
+    as_float,
+    measure,
+    root_mean_square,
+)
 from tfmot_sapp.export.serving import Serving
 from tfmot_sapp.export.tflite.noise import output_noise
 from tfmot_sapp.frameworks.private.layers import all_layers
-
-EXACT = 1e-5
 
 # Machine epsilons beside float32's.
 _COARSENESS = {"float16": 2.0**13, "bfloat16": 2.0**16}
@@ -53,23 +55,6 @@ MARGIN = 4.0
 _AT_MOST = 0.5
 
 Arrays = dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """How far an exported model is from its source, over all samples.
-
-    Attributes:
-        max_error: Largest absolute error, as a fraction of the largest
-            absolute value of the source's output; the worst output counts.
-        rms_error: Root mean square of the error, as a fraction of that of the
-            source's output; the worst output counts.
-        tolerance: What the checked one of the two had to stay under.
-    """
-
-    max_error: float
-    rms_error: float
-    tolerance: float
 
 
 def source_outputs(serving: Serving, inputs: list[Arrays]) -> list[Arrays]:
@@ -93,7 +78,7 @@ def source_outputs(serving: Serving, inputs: list[Arrays]) -> list[Arrays]:
             {k: np.asarray(v) for k, v in serving.call(tensors, None).items()}
         )
     values = [array for result in results for array in result.values()]
-    if not any(np.isfinite(_float(array)).any() for array in values):
+    if not any(np.isfinite(as_float(array)).any() for array in values):
         raise ValueError(
             "`model` gives no finite number for the inputs that the export is "
             "checked with. Check its weights, or pass `representative_data` "
@@ -122,16 +107,6 @@ def run_file(content: bytes, inputs: list[Arrays]) -> list[Arrays]:
             "The exported model doesn't run, so nothing was written. "
             f"Received from {runtime.runtime_name()}: {error}."
         ) from error
-
-
-def worst(differences: Iterable[Difference]) -> Difference:
-    """Returns what holds for all of several comparisons."""
-    found = list(differences)
-    return Difference(
-        max(each.max_error for each in found),
-        max(each.rms_error for each in found),
-        max(each.tolerance for each in found),
-    )
 
 
 def check_exact(
@@ -228,54 +203,11 @@ def derived_tolerance(
     """
     worst = 0.0
     for name, noise in output_noise(content, inputs).items():
-        values = _float(np.concatenate([e[name].ravel() for e in expected]))
-        scale = _rms(values[np.isfinite(values)]) or 1.0
+        values = as_float(np.concatenate([e[name].ravel() for e in expected]))
+        scale = root_mean_square(values[np.isfinite(values)]) or 1.0
         carried = min(MARGIN * noise.carried / scale, _AT_MOST)
         worst = max(worst, carried + noise.half_step / scale)
     return worst + EXACT
-
-
-def measure(expected: list[Arrays], found: list[Arrays]) -> tuple[float, float]:
-    """Measures the relative error of outputs.
-
-    Args:
-        expected: Arrays by output name for every call.
-        found: Likewise, to be compared with them.
-
-    Returns:
-        Largest and root mean square error, relative to the largest absolute
-        value and to the root mean square of what is expected; the worst
-        output counts. Infinite if shapes, names, or the places of
-        values that aren't finite differ.
-
-    Example:
-
-    >>> measure([{"y": np.array([1.0, 2.0])}], [{"y": np.array([1.0, 1.5])}])[0]
-    0.25
-    """
-    worst = (0.0, 0.0)
-    for name in expected[0]:
-        if not all(name in result for result in found):
-            return np.inf, np.inf
-        pairs = [(e[name], f[name]) for e, f in zip(expected, found)]
-        if any(e.shape != f.shape for e, f in pairs):
-            return np.inf, np.inf
-        left = _float(np.concatenate([e.ravel() for e, _ in pairs]))
-        right = _float(np.concatenate([f.ravel() for _, f in pairs]))
-        finite = np.isfinite(left)
-        if not np.array_equal(finite, np.isfinite(right)):
-            return np.inf, np.inf
-        left, right = left[finite], right[finite]
-        if not left.size:
-            continue
-        error = np.abs(left - right)
-        # An output of zeros has no scale; there the error counts as it is.
-        largest, typical = np.abs(left).max() or 1.0, _rms(left) or 1.0
-        worst = (
-            max(worst[0], float(error.max() / largest)),
-            max(worst[1], float(_rms(error) / typical)),
-        )
-    return worst
 
 
 def _coarseness(serving: Serving) -> float:
@@ -283,11 +215,3 @@ def _coarseness(serving: Serving) -> float:
     layers = all_layers(serving.model)
     dtypes = {getattr(layer, "compute_dtype", None) for layer in layers}
     return max([1.0, *(c for name, c in _COARSENESS.items() if name in dtypes)])
-
-
-def _float(array: np.ndarray) -> np.ndarray:
-    return np.asarray(array, np.float64)
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0

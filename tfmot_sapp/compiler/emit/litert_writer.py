@@ -83,14 +83,16 @@ class LiteRtWriter:
         return self._constants[key]
 
     def weight(self, array: np.ndarray, what: str) -> Value:
-        """A weight in the precision that weights are stored in."""
+        """A weight, in half precision where that is asked and loses nothing."""
         array = np.asarray(array, np.float32)
-        if not self.half_weights:
-            return self.constant(array, what)
-        half = self.constant(array.astype(np.float16), what)
-        whole = self.value(array.shape)
-        self.write("DEQUANTIZE", [half], whole, version=3)
-        return whole
+        if self.half_weights:
+            with np.errstate(over="ignore"):
+                half = array.astype(np.float16)
+            if np.array_equal(half.astype(np.float32), array):
+                stored = self.constant(half, what)
+                whole = self.value(array.shape)
+                return self.write("DEQUANTIZE", [stored], whole, version=3)
+        return self.constant(array, what)
 
     def write(
         self,

@@ -51,7 +51,10 @@ def sort_blocks(graph: Graph, narrowest_piece: int) -> None:
             core is None
             or reading is None
             or reader.inputs[0] is not node.output
-            or any(step.kind != "map" for step in getattr(node, "steps", []))
+            or any(
+                step.kind != "map" or step.by_channel
+                for step in getattr(node, "steps", [])
+            )
         ):
             continue
         order = _by_reads(core, reading, narrowest_piece)

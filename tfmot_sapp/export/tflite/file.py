@@ -28,7 +28,6 @@ in place.
 
 import dataclasses
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -38,13 +37,21 @@ from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
+from tfmot_sapp.export.measure import Difference, worst
+from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.samples import checking_inputs
 from tfmot_sapp.export.serving import Serving, check_model, serving_of
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.flatbuffer import count_ops, read_graph
 from tfmot_sapp.export.tflite.options import (
     check_options,
+    check_packing,
     check_tolerance,
+)
+from tfmot_sapp.export.tflite.packing import (
+    Rows,
+    compare_files,
+    packed_content,
 )
 from tfmot_sapp.export.tflite.weights import misrounded_weights
 from tfmot_sapp.targets.cpu_target import CpuTarget
@@ -54,30 +61,6 @@ _CHECKS = 8
 # Largest error of the float32 file that quantized weights are compared with:
 # the loss of some weights shows, the rounding of a deep network doesn't.
 _REFERENCE_TOLERANCE = 1e-3
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportResult:
-    """What an exporter wrote.
-
-    Attributes:
-        path: Where it is.
-        size: Size in bytes.
-        max_error: Largest absolute difference from the source model, as a
-            fraction of the output scale.
-        rms_error: Root mean square of the difference, as a fraction of that
-            of the outputs.
-        tolerance: What the checked error had to stay under: `max_error`
-            without quantization, `rms_error` with it.
-        ops: Number of operators of each kind.
-    """
-
-    path: pathlib.Path
-    size: int
-    max_error: float
-    rms_error: float
-    tolerance: float
-    ops: dict[str, int]
 
 
 def export_tflite(
@@ -91,6 +74,7 @@ def export_tflite(
     io_dtype: str = "float32",
     max_samples: int = 512,
     tolerance: float | None = None,
+    pack: bool = False,
 ) -> ExportResult:
     """Writes a model as a `.tflite` file, checked against the model itself.
 
@@ -126,6 +110,12 @@ def export_tflite(
             root mean square error, derived from the rounding of its tensors by
             default; of a float32 file the largest absolute error as a fraction
             of the output scale, 1e-5 by default.
+        pack: Whether the file is to store and multiply only the kept blocks
+            of a dense or stripped model. The whole file is packed as the
+            runtime sees it, so that kernels inside of any layer count:
+            attention, recurrent layers, layers of the user's own. With
+            `"dynamic_int8"` or `"int8"`, and with `encoding`, pack the model
+            by `pack_blocks` instead.
 
     Returns:
         An `ExportResult`.
@@ -152,6 +142,7 @@ def export_tflite(
     check_whole(1 if batch_size is None else batch_size, "batch_size", least=1)
     check_whole(max_samples, "max_samples", least=1)
     check_tolerance(tolerance)
+    check_packing(pack, quantize, encoding)
     target = check_path(path, "file")
     if quantize == "int8" and representative_data is None:
         raise ValueError(
@@ -170,6 +161,16 @@ def export_tflite(
     if encoding == "sparse":
         _check_encoding(content)
     difference = _compare(serving, content, quantize, data, tolerance)
+    packing: Rows = ()
+    if pack:
+        dense = content
+        content, packing = packed_content(dense, CpuTarget())
+        kept = compare_files(dense, content, tolerance)
+        difference = dataclasses.replace(
+            difference,
+            max_error=difference.max_error + kept.max_error,
+            rms_error=difference.rms_error + kept.rms_error,
+        )
     write_file(target, content)
     return ExportResult(
         path=target,
@@ -178,6 +179,7 @@ def export_tflite(
         rms_error=difference.rms_error,
         tolerance=difference.tolerance,
         ops=count_ops(content),
+        packing=packing,
     )
 
 
@@ -215,11 +217,9 @@ class _Comparison:
     groups: list[list[dict[str, np.ndarray]]]
     tolerance: float | None
 
-    def exact(
-        self, content: bytes, tolerance: float | None
-    ) -> verify.Difference:
+    def exact(self, content: bytes, tolerance: float | None) -> Difference:
         """Compares a float32 file."""
-        return verify.worst(
+        return worst(
             verify.check_exact(
                 self.serving,
                 verify.source_outputs(self.serving, inputs),
@@ -229,9 +229,9 @@ class _Comparison:
             for inputs in self.groups
         )
 
-    def quantized(self, content: bytes) -> verify.Difference:
+    def quantized(self, content: bytes) -> Difference:
         """Compares a file that rounds."""
-        return verify.worst(
+        return worst(
             verify.check_quantized(
                 content,
                 inputs,
@@ -248,7 +248,7 @@ def _compare(
     quantize: str | None,
     data: list[dict[str, np.ndarray]] | None,
     tolerance: float | None,
-) -> verify.Difference:
+) -> Difference:
     if data is None:
         groups = checking_inputs(serving)
     else:

@@ -16,7 +16,7 @@
 
 from typing import Any
 
-from tfmot_sapp.base.checks import check_choice, check_real
+from tfmot_sapp.base.checks import check_choice, check_flag, check_real
 
 QUANTIZE = (None, "float16", "dynamic_int8", "int8")
 ENCODINGS = (None, "sparse")
@@ -65,3 +65,31 @@ def check_tolerance(tolerance: Any) -> None:
     """
     if tolerance is not None:
         check_real(tolerance, "tolerance", above=0)
+
+
+def check_packing(pack: Any, quantize: Any, encoding: Any) -> None:
+    """Checks whether a file of this format can be packed as it is written.
+
+    Args:
+        pack: As in `export_tflite`.
+        quantize: As in `export_tflite`.
+        encoding: As in `export_tflite`.
+
+    Raises:
+        TypeError: If `pack` is no bool.
+        ValueError: If it can't.
+    """
+    if not check_flag(pack, "pack"):
+        return
+    if encoding is not None:
+        raise ValueError(
+            "`pack` stores the kept blocks in place of the runtime's own "
+            "sparse encoding; leave one of the two out. Received: pack=True "
+            f"and encoding={encoding!r}."
+        )
+    if quantize not in (None, "float16"):
+        raise ValueError(
+            "`pack` is for float files: blocks that were rounded can't be told "
+            "from kept ones. Pack the model by `pack_blocks(model)` and export "
+            f"its result. Received: pack=True and quantize={quantize!r}."
+        )

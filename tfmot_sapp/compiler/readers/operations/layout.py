@@ -96,12 +96,15 @@ def _concatenation(reader: Reader, operation: Operation) -> bool:
     given: list[Value] = [v for v in values if v is not None]
     axis = operation.attributes.get("axis", 0) % rank
     fused = operation.attributes.get("fused_activation_function", "NONE")
+    if fused != "NONE":
+        # Runtimes are not of one mind whether to heed it.
+        return False
     if axis != rank - 1:
         if len({value.channels for value in given}) > 1:
             return False
         step = reader.step(operation, range(len(given)), "vary")
         return reader.add(operation, given, steps=[step])
-    if fused != "NONE" or sum(v.channels for v in given) != output.shape[-1]:
+    if sum(v.channels for v in given) != output.shape[-1]:
         return False
     made = reader.make(output)
     reader.nodes.append(Concat(node_name(operation), given, [made]))

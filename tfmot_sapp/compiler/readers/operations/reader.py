@@ -153,7 +153,7 @@ class Reader:
             if contents is not None:
                 constants[place] = contents
         held = OperationStep(operation, tuple(places), constants)
-        return Step(held, kind, len(places) - 1, keeps_zero)
+        return Step(held, kind, len(places) - 1, keeps_zero, held.is_by_channel)
 
 
 # Returns whether it read the operation; otherwise that passes through.

@@ -69,13 +69,19 @@ class OperationStep:
         Returns:
             Contents by place.
         """
-        count = self.operation.outputs[0].shape[-1]
         return {
-            place: array[..., channels]
-            if count != 1 and array.dtype.kind == "f" and _last(array) == count
-            else array
+            place: array[..., channels] if self._is_by_channel(array) else array
             for place, array in self.constants.items()
         }
+
+    @property
+    def is_by_channel(self) -> bool:
+        """Whether a constant has an entry for each channel."""
+        return any(map(self._is_by_channel, self.constants.values()))
+
+    def _is_by_channel(self, array: np.ndarray) -> bool:
+        count = self.operation.outputs[0].shape[-1]
+        return count != 1 and array.dtype.kind == "f" and _last(array) == count
 
 
 def _last(array: np.ndarray) -> int:
