@@ -14,6 +14,7 @@
 # ==============================================================================
 """Packing of LiteRT graphs, from whatever framework they come."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from tfmot_sapp.compiler.emit.litert_subgraph import write_subgraph
 from tfmot_sapp.compiler.graph import Graph as ChannelGraph
 from tfmot_sapp.compiler.graph import Packable
 from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
+from tfmot_sapp.compiler.passes.layer_norms import normalise_first
 from tfmot_sapp.compiler.readers.subgraph import read_subgraph
 from tfmot_sapp.frameworks.channel_operations import Linear
 from tfmot_sapp.targets.target import Target
@@ -62,7 +64,10 @@ def pack_litert(graph: Graph, target: Target) -> list[Mapping[str, Any]]:
 def _pack_subgraph(
     subgraph: Subgraph, target: Target
 ) -> list[Mapping[str, Any]] | None:
-    channels = read_subgraph(subgraph)
+    operations = normalise_first(subgraph)
+    channels = read_subgraph(
+        dataclasses.replace(subgraph, operations=operations)
+    )
     costs, operators = target.costs(), target.operators()
     if not _has_blocks(channels, costs.narrowest_piece):
         return None

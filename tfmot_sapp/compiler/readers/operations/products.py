@@ -32,6 +32,11 @@ def _convolution(reader: Reader, operation: Operation) -> bool:
     bias = _bias(reader, operation, 2, 0 if kernel is None else len(kernel))
     if x is None or kernel is None or bias is None:
         return False
+    half = operation.inputs[1] in reader.half
+    if kernel.shape[-1] == 1 and len(kernel) == x.channels > 1:
+        taps = np.ascontiguousarray(np.moveaxis(kernel[..., 0], 0, -1))
+        by_channel = Depthwise(taps, bias, _window(operation))
+        return reader.add(operation, [x], by_channel, half=half)
     if x.channels != kernel.shape[-1]:
         # A grouped one; few runtimes are faster with its parts.
         return False
@@ -40,7 +45,6 @@ def _convolution(reader: Reader, operation: Operation) -> bool:
         bias,
         _window(operation),
     )
-    half = operation.inputs[1] in reader.half
     return reader.add(operation, [x], core, half=half)
 
 
