@@ -143,6 +143,28 @@ def test_a_value_that_scales_all_channels_reaches_every_piece():
     compare_files(content, packed(content)[0], TOLERANCE)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize("rows", [1000, 1024])
+def test_tables_store_only_kept_blocks(dtype, rows):
+    b = GraphBuilder(5, (32, 32), 0.15)
+    numbers = b.input(2, 9, dtype=dtype)
+    h = b.look_up(numbers, rows, 128)
+    content = b.file([b.dense(b.unary("TANH", h), 64), h])
+
+    found, packing = packed(content)
+
+    assert weights_in(found) < 0.5 * weights_in(content)
+    assert packing[0]["lowering"] == "lookup"
+    compare_files(content, found, TOLERANCE)
+    # Every row, not only those that random numbers name.
+    everything = np.arange(rows // 18 * 18, dtype=dtype).reshape(-1, 2, 9)
+    for graphs in (read_tflite(content), read_tflite(found)):
+        outputs = [run_subgraph(graphs.main, [x])[1] for x in everything]
+        if graphs.main.operations[0].kind == "GATHER":
+            expected = outputs
+    np.testing.assert_array_equal(outputs, expected)
+
+
 def test_half_precision_weights_stay_in_half_precision():
     b = GraphBuilder(2, (32, 32), 0.2)
     x = b.input(1, 512)

@@ -29,6 +29,8 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+
 from tfmot_sapp.frameworks.channel_operations import (
     Depthwise,
     Linear,
@@ -86,7 +88,27 @@ class Taps:
     extent: tuple[int | None, ...]
 
 
-Core = Linear | Depthwise | Scale | Taps | None
+@dataclasses.dataclass(eq=False)
+class Table:
+    """Rows of a table, looked up by their numbers.
+
+    Attributes:
+        rows: Array of shape (rows, channels).
+        row_edges: Where blocks of rows begin, then the number of rows.
+        column_edges: Likewise for the channels.
+    """
+
+    rows: np.ndarray
+    row_edges: tuple[int, ...]
+    column_edges: tuple[int, ...]
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block; the last block may have fewer."""
+        return self.row_edges[1]
+
+
+Core = Linear | Depthwise | Scale | Taps | Table | None
 
 
 @dataclasses.dataclass(eq=False)
@@ -158,7 +180,7 @@ class Packable(Node):
     @property
     def alike(self) -> list[Value]:
         """Inputs whose channels are those of the output."""
-        mixes = isinstance(self.core, Linear | Taps)
+        mixes = isinstance(self.core, Linear | Table | Taps)
         given = self.inputs[1:] if mixes else self.inputs
         return [value for value in given if not self.meets_all(value)]
 

@@ -24,7 +24,7 @@ from tfmot_sapp.compiler.analysis.block_structure import block_structure
 from tfmot_sapp.compiler.choose.planning import plan_packed
 from tfmot_sapp.compiler.emit.litert_subgraph import write_subgraph
 from tfmot_sapp.compiler.graph import Graph as ChannelGraph
-from tfmot_sapp.compiler.graph import Packable
+from tfmot_sapp.compiler.graph import Packable, Table
 from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
 from tfmot_sapp.compiler.passes.layer_norms import normalise_first
 from tfmot_sapp.compiler.readers.subgraph import read_subgraph
@@ -79,7 +79,11 @@ def _pack_subgraph(
 def _has_blocks(graph: ChannelGraph, narrowest_piece: int) -> bool:
     """Whether any product has blocks of zeros."""
     for node in graph.nodes:
-        if isinstance(node, Packable) and isinstance(node.core, Linear):
+        if not isinstance(node, Packable):
+            continue
+        if isinstance(node.core, Table):
+            return True
+        if isinstance(node.core, Linear):
             nonzero = np.asarray(node.core.by_tap() != 0)
             if nonzero.all():
                 continue

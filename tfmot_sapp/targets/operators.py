@@ -32,9 +32,13 @@ class Operators:
             runtime may hand variables to every call, which takes longer than
             a small packed layer does; and what is done to constants before
             they are multiplied is done once, when the model is written.
+        most_depthwise_taps: Taps of a depthwise convolution that is fast; one
+            of more is taken apart. XNNPACK's kernels end at 25, and what is
+            larger is twelve times slower for each tap.
     """
 
     widest_concatenation: int
     grouped_dense: bool
     additions_round: bool
     constant_weights: bool
+    most_depthwise_taps: int = 25

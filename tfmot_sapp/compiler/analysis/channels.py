@@ -35,6 +35,7 @@ from tfmot_sapp.compiler.graph import (
     Packable,
     Part,
     Step,
+    Table,
     Taps,
     Value,
 )
@@ -161,6 +162,8 @@ def _edges(graph: Graph, narrowest_piece: int) -> dict[Value, np.ndarray]:
     for value in _values(graph):
         found[value] = {0, max(value.channels, 1)}
     for node in graph.nodes:
+        if isinstance(node, Packable) and isinstance(node.core, Table):
+            found[node.output] |= set(node.core.column_edges)
         if isinstance(node, Packable) and isinstance(node.core, Linear):
             if node.shared is not None:
                 continue
@@ -232,6 +235,9 @@ def _constants(
         return _varying(edges[node.output], node.output)
     if isinstance(node.core, Linear):
         constant, values = _fold_into(node.core, constant, values)
+    elif isinstance(node.core, Table):
+        constant = np.asarray(~node.core.rows.any(axis=0))
+        values = np.zeros(len(constant))
     elif isinstance(node.core, Depthwise):
         constant, values = _depthwise_constants(node.core, constant, values)
     elif isinstance(node.core, Taps):
@@ -371,6 +377,8 @@ def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
         kept = np.repeat(live, np.diff(after.edges))
         rows = (node.core.by_tap()[:, :, kept] != 0).any(axis=(0, 2))
         before.needed |= np.logical_or.reduceat(rows, before.edges[:-1])
+    elif isinstance(node.core, Table):
+        before.needed[:] = True
     elif isinstance(node.core, Taps):
         before.needed |= live.reshape(-1, len(before.constant)).any(axis=0)
     else:

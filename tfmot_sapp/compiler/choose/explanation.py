@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.choose.plan import Plan, linear_lowering, uniform_block
+from tfmot_sapp.compiler.choose.tables import table_lowering
 from tfmot_sapp.compiler.graph import (
     Graph,
     Packable,
+    Table,
 )
 from tfmot_sapp.frameworks.channel_operations import (
     Linear,
@@ -50,12 +52,14 @@ def explanation_of(
     return {
         node: _row(node, plan, why(node))
         for node in graph.nodes
-        if isinstance(node, Packable) and isinstance(node.core, Linear)
+        if isinstance(node, Packable) and isinstance(node.core, Linear | Table)
     }
 
 
 def _row(node: Packable, plan: Plan, why: str) -> dict[str, Any]:
     core, choice = node.core, plan.choices[node]
+    if isinstance(core, Table):
+        return _table_row(node, core, plan, why)
     assert isinstance(core, Linear)
     lowering = linear_lowering(node, choice, plan)
     stored = sum(
@@ -81,6 +85,30 @@ def _row(node: Packable, plan: Plan, why: str) -> dict[str, Any]:
         "macs_before": int(before * positions),
         "parameter_density": stored / before,
         "mac_density": stored / before,
+        "why": why,
+    }
+
+
+def _table_row(
+    node: Packable, core: Table, plan: Plan, why: str
+) -> dict[str, Any]:
+    lowering = table_lowering(node, plan.choices[node], plan)
+    stored = sum(math.prod(shape) for _, shape in lowering.weights())
+    filled = np.logical_or.reduceat(core.rows != 0, core.row_edges[:-1], axis=0)
+    kept = np.logical_or.reduceat(filled, core.column_edges[:-1], axis=1)
+    return {
+        "layer": " + ".join(node.sources),
+        "lowering": "lookup",
+        "shape": [int(n) for n in core.rows.shape],
+        "block_size": [core.block_rows, core.column_edges[1]],
+        "kept_blocks": int(kept.sum()),
+        "blocks": int(kept.size),
+        "parameters": int(stored),
+        "parameters_before": int(core.rows.size),
+        "macs": 0,
+        "macs_before": 0,
+        "parameter_density": stored / core.rows.size,
+        "mac_density": 1.0,
         "why": why,
     }
 

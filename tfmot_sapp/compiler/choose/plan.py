@@ -49,7 +49,8 @@ class Choice:
     """How a node is computed.
 
     Attributes:
-        lowering: "list", "sum", "dense", "group" or "gather_matmul".
+        lowering: "list", "sum", "dense", "group", "gather_matmul" or, of a
+            table, "lookup".
         in_form: "pieces" or "whole".
         out_form: "pieces" or "whole".
     """

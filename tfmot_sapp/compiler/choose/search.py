@@ -41,12 +41,14 @@ from tfmot_sapp.compiler.choose.plan import (
     run_mask,
     uniform_block,
 )
+from tfmot_sapp.compiler.choose.tables import table_cost
 from tfmot_sapp.compiler.graph import (
     Concat,
     Graph,
     Node,
     Packable,
     Part,
+    Table,
     Taps,
     Value,
 )
@@ -115,6 +117,8 @@ class Chooser:
                 "the layer is called more than once: its weights stay one set"
             )
         choice = self.plan.choices[node]
+        if choice.lowering == "lookup":
+            return "only kept blocks of rows are stored"
         dense = self._options[node]["dense", choice.in_form, WHOLE]
         chosen = self._cost(node)
         return (
@@ -281,6 +285,12 @@ class Chooser:
             cost = len(widths) * costs.operation
             cost += 2 * costs.copy(rows, widths.sum(), len(widths))
             yield ("shifts", PIECES, PIECES), cost
+            return
+        if isinstance(node.core, Table):
+            for form in (PIECES, WHOLE):
+                choice = Choice("lookup", WHOLE, form)
+                cost = table_cost(node, choice, self.plan, rows, costs)
+                yield ("lookup", WHOLE, form), cost + extra[form]
             return
         if not isinstance(node.core, Linear):
             work = 0.0

@@ -27,6 +27,7 @@ import numpy as np
 
 from tfmot_sapp.compiler.analysis.channels import Channels
 from tfmot_sapp.compiler.choose.plan import Plan, linear_arrays, linear_lowering
+from tfmot_sapp.compiler.choose.tables import table_arrays, table_lowering
 from tfmot_sapp.compiler.emit.computation import (
     Computation,
     Forms,
@@ -38,6 +39,7 @@ from tfmot_sapp.compiler.graph import (
     Opaque,
     Packable,
     Part,
+    Table,
     Taps,
     Value,
 )
@@ -227,6 +229,11 @@ class Emitter(abc.ABC):
                 core = [*core, self.ones(value)]
         elif isinstance(node.core, Taps):
             core, lowering = self._shifts(node, live)
+        elif isinstance(node.core, Table):
+            core = [self.full(value)]
+            looked_up = table_lowering(node, choice, self.plan)
+            arrays = table_arrays(node, choice, self.plan, looked_up)
+            lowering = looked_up
         else:
             if out_pieces:
                 core = [self.run_of(value, run) for run in live]

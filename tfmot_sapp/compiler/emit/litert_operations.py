@@ -201,6 +201,19 @@ class LiteRtOperations(LiteRtLayout):
         window: tuple[Any, ...],
     ) -> Value:
         """See `Operations`."""
+        most = self.operators.most_depthwise_taps
+        is_large = kernel.shape[0] * kernel.shape[1] > most
+        if is_large and None not in x.shape[1:] and kernel.shape[1] <= most:
+            return self._depthwise_by_rows(x, kernel, bias, window)
+        return self._depthwise(x, kernel, bias, window)
+
+    def _depthwise(
+        self,
+        x: Value,
+        kernel: np.ndarray,
+        bias: np.ndarray,
+        window: tuple[Any, ...],
+    ) -> Value:
         strides, padding, dilation = window
         weights = self.weight(kernel[np.newaxis], "kernel")
         extents = _extents(x, kernel.shape[:2], strides, padding, dilation)
@@ -217,6 +230,37 @@ class LiteRtOperations(LiteRtLayout):
             dilation_w_factor=dilation[1],
             fused_activation_function="NONE",
         )
+
+    def _depthwise_by_rows(
+        self,
+        x: Value,
+        kernel: np.ndarray,
+        bias: np.ndarray,
+        window: tuple[Any, ...],
+    ) -> Value:
+        """A sum of convolutions of a few rows of the kernel each."""
+        strides, padding, dilation = window
+        if padding == "same":
+            x = self.pad(
+                x, [(0, 0), *_frame(x, kernel, strides, dilation), (0, 0)]
+            )
+        valid = (strides, "valid", dilation)
+        (height,) = _extents(x, kernel.shape[:1], *_first(valid))
+        count = self.operators.most_depthwise_taps // kernel.shape[1]
+        parts = -(-len(kernel) // count)
+        total = None
+        for rows in np.array_split(np.arange(len(kernel)), parts):
+            begin = int(rows[0]) * dilation[0]
+            reach = (len(rows) - 1) * dilation[0]
+            seen = ((height or 1) - 1) * strides[0] + reach + 1
+            given = self.window(
+                x, [slice(None), slice(begin, begin + seen), *2 * [slice(None)]]
+            )
+            offset = bias if total is None else np.zeros_like(bias)
+            part = self._depthwise(given, kernel[rows], offset, valid)
+            total = part if total is None else self.add(total, part)
+        assert total is not None
+        return total
 
     def matmul(self, x: Value, y: Any, transpose_y: bool = False) -> Value:
         """See `Operations`."""
@@ -245,6 +289,29 @@ class LiteRtOperations(LiteRtLayout):
                 self.constant(np.array(count, np.int32), "count"),
             ],
             self.value((count, *x.shape[1:])),
+        )
+
+    def divided(self, numbers: Value, divisor: int) -> tuple[Value, Value]:
+        """See `Operations`."""
+        if numbers.dtype != "int32":
+            made = self.value(numbers.shape, "int32")
+            numbers = self.write("CAST", [numbers], made)
+        by = self.constant(np.array(divisor, np.int32), "divisor")
+        results = [
+            self.write(kind, [numbers, by], self.value(numbers.shape, "int32"))
+            for kind in ("FLOOR_DIV", "FLOOR_MOD")
+        ]
+        return results[0], results[1]
+
+    def look_up(self, table: np.ndarray, numbers: Value) -> Value:
+        """See `Operations`."""
+        if table.dtype.kind == "f":
+            given, dtype = self.weight(table, "table"), "float32"
+        else:
+            given, dtype = self.constant(table, "places"), "int32"
+        made = self.value((*numbers.shape, *table.shape[1:]), dtype)
+        return self.write(
+            "GATHER", [given, numbers], made, axis=0, batch_dims=0
         )
 
     # --- weights --------------------------------------------------------------
@@ -294,3 +361,27 @@ def _extents(
         reach = (tap - 1) * gap if padding == "valid" else 0
         extents.append(-(-(n - reach) // stride))
     return extents
+
+
+def _first(window: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A window along the first spatial axis."""
+    strides, padding, dilation = window
+    return strides[:1], padding, dilation[:1]
+
+
+def _frame(
+    x: Value,
+    kernel: np.ndarray,
+    strides: Sequence[int],
+    dilation: Sequence[int],
+) -> list[tuple[int, int]]:
+    """What "same" pads, (before, after) along each spatial axis."""
+    frame = []
+    for n, taps, stride, gap in zip(
+        x.shape[1:-1], kernel.shape, strides, dilation
+    ):
+        extent = n or 1
+        made = -(-extent // stride)
+        total = max((made - 1) * stride + (taps - 1) * gap + 1 - extent, 0)
+        frame.append((total // 2, total - total // 2))
+    return frame

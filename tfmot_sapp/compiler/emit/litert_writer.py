@@ -117,7 +117,7 @@ class LiteRtWriter:
         return self.write(
             kind,
             [x, y],
-            self.value(shape),
+            self.value(shape, x.dtype),
             fused_activation_function="NONE",
         )
 

@@ -183,6 +183,15 @@ class TensorFlowOperations(Operations):
         # The sorted variant can't be compiled by XLA.
         return tf.math.unsorted_segment_sum(x, ids, count)
 
+    def divided(self, numbers: Tensor, divisor: int) -> tuple[Tensor, Tensor]:
+        """See `Operations`."""
+        numbers = tf.cast(numbers, tf.int32)
+        return numbers // divisor, numbers % divisor
+
+    def look_up(self, table: Tensor, numbers: Tensor) -> Tensor:
+        """See `Operations`."""
+        return tf.gather(table, numbers)
+
     # --- weights --------------------------------------------------------------
 
     def weight_transposed(

@@ -21,6 +21,7 @@
 - `GatherMatmul`: gather the blocks, then batched products, summed.
 - `Channelwise`: depthwise convolution or scale, piece by piece.
 - `Shifts`: pieces as the taps of a convolution see them.
+- `Lookup`: rows of tables of which only some blocks are stored.
 - `Attention`: between projected queries, keys and values.
 - `Through`: nothing but the steps that follow.
 - `Join`, `Cut`, `Fill`: pieces to one tensor, one tensor to pieces, constants.
@@ -31,6 +32,7 @@ from typing import Any
 from tfmot_sapp.compiler.lowerings.attention import Attention
 from tfmot_sapp.compiler.lowerings.gathered import GatherMatmul, Group
 from tfmot_sapp.compiler.lowerings.join_cut_fill import Cut, Fill, Join
+from tfmot_sapp.compiler.lowerings.lookup import Lookup
 from tfmot_sapp.compiler.lowerings.lowering import Lowering
 from tfmot_sapp.compiler.lowerings.piecewise import Channelwise, Shifts, Through
 from tfmot_sapp.compiler.lowerings.products import Products
@@ -44,6 +46,7 @@ _LOWERINGS: dict[str, type[Any]] = {
         Channelwise,
         Shifts,
         Attention,
+        Lookup,
         Through,
         Join,
         Cut,

@@ -173,6 +173,14 @@ class Operations(abc.ABC):
     def segment_sum(self, x: Tensor, ids: np.ndarray, count: int) -> Tensor:
         """Sums of the entries of the first axis that have the same number."""
 
+    @abc.abstractmethod
+    def divided(self, numbers: Tensor, divisor: int) -> tuple[Tensor, Tensor]:
+        """Whole quotients and remainders of integers."""
+
+    @abc.abstractmethod
+    def look_up(self, table: Tensor, numbers: Tensor) -> Tensor:
+        """Entries of the first axis of a table, by their numbers."""
+
     # --- weights --------------------------------------------------------------
     # What is done to constants is done here and now.
 

@@ -18,12 +18,16 @@ import math
 
 import numpy as np
 
-from tfmot_sapp.compiler.graph import Opaque, Value
+from tfmot_sapp.compiler.analysis.block_structure import block_structure
+from tfmot_sapp.compiler.graph import Opaque, Table, Value
 from tfmot_sapp.compiler.ir.graph import Operation
 from tfmot_sapp.compiler.ir.make import make_operation
 from tfmot_sapp.compiler.ir.values import Value as Tensor
 from tfmot_sapp.compiler.readers.operations.reader import Reader, reads
 from tfmot_sapp.frameworks.channel_operations import Depthwise, Linear, Window
+
+# Rows of a table that a block must have, for each block has a number.
+_LOWEST_BLOCK = 4
 
 
 @reads("CONV_2D")
@@ -127,6 +131,28 @@ def _batch_matmul(reader: Reader, operation: Operation) -> bool:
     core = Linear(np.ascontiguousarray(kernel), bias)
     half = operation.inputs[1] in reader.half
     return reader.add(operation, [x], core, half=half)
+
+
+@reads("GATHER")
+def _lookup(reader: Reader, operation: Operation) -> bool:
+    table, numbers = operation.inputs
+    rows = reader.constant(table)
+    if rows is None or numbers is None or rows.ndim != 2:
+        return False
+    given = reader.values.get(numbers)
+    attributes = operation.attributes
+    if given is None or attributes.get("axis", 0) or not given.shape:
+        return False
+    structure = block_structure(np.asarray(rows[np.newaxis] != 0))
+    if len(structure.in_edges) + len(structure.out_edges) < 5:
+        return False
+    # Neighbouring blocks of one pattern have no edge between them.
+    height = math.gcd(*structure.in_edges[:-1]) or len(rows)
+    if height < _LOWEST_BLOCK:
+        return False
+    edges = (*range(0, len(rows), height), len(rows))
+    core = Table(rows, edges, structure.out_edges)
+    return reader.add(operation, [given], core, half=table in reader.half)
 
 
 def _given(
