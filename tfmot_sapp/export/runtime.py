@@ -48,20 +48,29 @@ def interpreter_module() -> ModuleType:
     return interpreter
 
 
-def load(content: bytes, threads: int = 1, **options: Any) -> Any:
-    """Makes an interpreter with the default delegate.
+def load(
+    content: bytes, threads: int = 1, delegate: bool = True, **options: Any
+) -> Any:
+    """Makes an interpreter.
 
     Args:
         content: A `.tflite` file's bytes, which must stay alive as long as the
             interpreter does.
         threads: Number of threads, at least 1.
+        delegate: Whether with the default delegate.
         **options: Further arguments of the runtime's `Interpreter`.
 
     Returns:
         An `Interpreter`, its tensors not yet allocated.
     """
+    module = interpreter_module()
+    if not delegate:
+        kinds = module.OpResolverType
+        options["experimental_op_resolver_type"] = (
+            kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
     with quiet():
-        return interpreter_module().Interpreter(
+        return module.Interpreter(
             model_content=content, num_threads=threads, **options
         )
 
@@ -81,6 +90,7 @@ def run(
     inputs: list[dict[str, np.ndarray]],
     threads: int = 1,
     signature: str | None = None,
+    delegate: bool = True,
 ) -> list[dict[str, np.ndarray]]:
     """Runs a file through one of its signatures.
 
@@ -90,12 +100,13 @@ def run(
             arrays are quantized where the file takes integers.
         threads: Number of threads.
         signature: Name of the signature, `None` for the only one.
+        delegate: Whether under the default delegate.
 
     Returns:
         One dictionary of arrays by output name for every call, quantized
         outputs as the real numbers that they stand for.
     """
-    interpreter = load(content, threads)
+    interpreter = load(content, threads, delegate)
     with quiet():
         runner = interpreter.get_signature_runner(signature)
     takes, gives = runner.get_input_details(), runner.get_output_details()

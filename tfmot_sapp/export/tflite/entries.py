@@ -94,14 +94,15 @@ def draw_inputs(entry: Entry) -> Iterator[list[Arrays]]:
 
 
 def run_entry(
-    content: bytes, entry: Entry, calls: list[Arrays]
+    content: bytes, entry: Entry, calls: list[Arrays], delegate: bool = True
 ) -> list[Arrays]:
-    """Runs a file under the runtime's default delegate.
+    """Runs a file.
 
     Args:
         content: The file's bytes.
         entry: The entry to call.
         calls: Inputs by name for every call.
+        delegate: Whether under the runtime's default delegate.
 
     Returns:
         Outputs by name for every call, quantized ones as real numbers.
@@ -111,8 +112,10 @@ def run_entry(
         ValueError: Likewise.
     """
     if entry.key is not None:
-        return runtime.run(content, calls, signature=entry.key)
-    interpreter = runtime.load(content)
+        return runtime.run(
+            content, calls, signature=entry.key, delegate=delegate
+        )
+    interpreter = runtime.load(content, delegate=delegate)
     details = interpreter.get_input_details()
     results = []
     for arrays in calls:
