@@ -22,6 +22,7 @@ import dataclasses
 
 import numpy as np
 
+from tfmot_sapp.compiler.choose.bundles import bundles_of
 from tfmot_sapp.targets.costs import Costs
 
 
@@ -91,27 +92,51 @@ def list_cost(shape: Shape, most: int, pieces_in: bool, costs: Costs) -> float:
 
 
 def gathered_cost(shape: Shape, batched: bool, costs: Costs) -> float:
-    """Gathered blocks and one product for each count of blocks."""
-    counts = shape.mask.sum(axis=0)
-    kept = (shape.ins @ shape.mask * shape.outs).sum()
-    gathered = (shape.ins @ shape.mask).sum()
-    parts = len(np.unique(counts))
-    copies = costs.copy(shape.rows_in, gathered, int(counts.sum()))
+    """Gathered blocks and one product for each kind of bundle.
+
+    Args:
+        shape: The layer.
+        batched: Whether the product is a batched one, of single output
+            blocks.
+        costs: Figures of the runtime.
+    """
+    bundles = bundles_of(shape.mask)
+    if batched:
+        gathered = float((shape.ins @ shape.mask).sum())
+        pieces = int(shape.mask.sum())
+        is_in_place = False
+    else:
+        read = [block for each in bundles.reads for block in each]
+        gathered = float(shape.ins[read].sum())
+        pieces = len(read)
+        is_in_place = read == list(range(len(shape.ins)))
+    copies = costs.copy(shape.rows_in, gathered, pieces)
     if shape.rows_in > 1:
         copies *= costs.scattered
     reorder = costs.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
-    # As fast as one product of 32 outputs with as many weights.
-    narrow = costs.product(shape.rows_multiplied, shape.taps, kept / 32, 32)
-    cost = narrow + costs.gathered * copies
+    # As fast as one product of 32 outputs with as many weights, or of as many
+    # outputs as a bundle has.
+    kept = (shape.ins @ shape.mask * shape.outs).sum()
+    width = 32.0
+    if not batched and max(bundles.sizes) > 1:
+        width = max(width, shape.outs.sum() / len(bundles.reads))
+    cost = costs.product(shape.rows_multiplied, shape.taps, kept / width, width)
     if batched:
         # A transposition before and one after; a sum where counts differ; and
         # a product that is no match for a convolution.
+        cost += costs.gathered * copies
         cost += 3 * costs.outside + 3 * costs.operation
-        if parts > 1:
+        counts = shape.mask.sum(axis=0)
+        if len(np.unique(counts)) > 1:
             summed = (shape.outs * counts).sum()
             sums = costs.copy(shape.rows_out, summed, int(counts.sum()))
             cost += costs.outside + costs.summed * sums
         return cost
-    # All gathers are one excursion from the delegate.
-    cost += costs.outside + 3 * parts * costs.operation
-    return cost + (parts > 1) * (2 * reorder + costs.outside)
+    parts = bundles.products
+    cost += 3 * parts * costs.operation
+    if not is_in_place:
+        # All gathers are one excursion from the delegate.
+        cost += costs.gathered * copies + costs.outside
+    if bundles.order != tuple(range(len(bundles.order))):
+        cost += reorder + costs.outside
+    return cost + (parts > 1) * reorder

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.analysis.channels import Channels
+from tfmot_sapp.compiler.choose.bundles import bundles_of
 from tfmot_sapp.compiler.graph import (
     Packable,
     Value,
@@ -32,7 +33,6 @@ from tfmot_sapp.compiler.graph import (
 from tfmot_sapp.compiler.lowerings.gathered import (
     GatherMatmul,
     Group,
-    equal_counts,
 )
 from tfmot_sapp.compiler.lowerings.lowering import Lowering
 from tfmot_sapp.compiler.lowerings.operations import chunks
@@ -115,11 +115,21 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
         inputs, outputs = core.kernel.shape[-2:]
         return Products(core.taps, window, (inputs,), (outputs,), (((0,),),))
     if choice.lowering in ("group", "gather_matmul"):
-        block, reads, order = blocked_reads(node, plan)
+        block, mask = block_reads(node, plan)
         if choice.lowering == "group":
-            computed = np.argsort(order)
-            reads = tuple(reads[j] for j in computed)
-            return Group(core.taps, window, block, reads, order)
+            bundles = bundles_of(mask)
+            sizes = bundles.sizes
+            return Group(
+                core.taps,
+                window,
+                block,
+                bundles.reads,
+                bundles.order,
+                sizes if max(sizes) > 1 else (),
+            )
+        reads = tuple(
+            tuple(np.flatnonzero(column).tolist()) or (0,) for column in mask.T
+        )
         return GatherMatmul(block, reads)
     in_pieces = plan.pieces(node.inputs[0], choice.in_form)
     out_pieces = plan.pieces(node.output, choice.out_form)
@@ -172,12 +182,14 @@ def _uniform_pieces(
     return list(ins), list(outs)
 
 
-def blocked_reads(
+def block_reads(
     node: Packable, plan: Plan
-) -> tuple[tuple[int, int], tuple[tuple[int, ...], ...], tuple[int, ...]]:
-    """Block shape, reads of every output block, and a place for each.
+) -> tuple[tuple[int, int], np.ndarray]:
+    """The shape of a block, and which output block reads which input block.
 
-    Places are such that output blocks with equally many reads are neighbours.
+    Returns:
+        (inputs, outputs) of a block, and a boolean array of shape (input
+        blocks, output blocks).
     """
     assert isinstance(node.core, Linear)
     rows, columns = uniform_block(node, plan)
@@ -186,13 +198,7 @@ def blocked_reads(
     )
     nonzero = (node.core.by_tap() != 0).any(axis=0)[live]
     shape = (nonzero.shape[0] // rows, rows, nonzero.shape[1] // columns, -1)
-    mask = nonzero.reshape(shape).any(axis=(1, 3))
-    reads = [
-        tuple(np.flatnonzero(column).tolist()) or (0,) for column in mask.T
-    ]
-    computed = sorted(range(len(reads)), key=lambda j: (len(reads[j]), j))
-    order = np.argsort(computed).tolist()
-    return (rows, columns), tuple(reads), tuple(order)
+    return (rows, columns), nonzero.reshape(shape).any(axis=(1, 3))
 
 
 def linear_arrays(
@@ -207,16 +213,24 @@ def linear_arrays(
         return _products_arrays(core, node, choice, plan, lowering)
     assert isinstance(lowering, Group | GatherMatmul)
     ins, outs = _uniform_pieces(node, plan)
-    computed = list(range(len(outs)))
+    bias = core.bias[np.concatenate(outs)]
+    members = [(j,) for j in range(len(outs))]
     if isinstance(lowering, Group):
-        computed = np.argsort(lowering.order).tolist()
+        members = [
+            tuple(each)
+            for each in np.split(
+                np.argsort(lowering.order),
+                np.cumsum(lowering.sizes or [1] * len(lowering.reads))[:-1],
+            )
+        ]
     kernels = [
         core.kernel[
-            ..., np.concatenate([ins[i] for i in read])[:, None], outs[j]
+            ...,
+            np.concatenate([ins[i] for i in read])[:, None],
+            np.concatenate([outs[j] for j in bundle]),
         ]
-        for read, j in zip(lowering.reads, computed)
+        for read, bundle in zip(lowering.reads, members)
     ]
-    bias = core.bias[np.concatenate(outs)]
     if isinstance(lowering, GatherMatmul):
         columns = lowering.block[1]
         kernel = np.concatenate([k.reshape(-1, columns) for k in kernels])
@@ -225,7 +239,7 @@ def linear_arrays(
     return [
         *(
             np.stack([next(remaining) for _ in part])
-            for part in equal_counts(lowering.reads)
+            for part, _ in lowering.parts
         ),
         bias,
     ]

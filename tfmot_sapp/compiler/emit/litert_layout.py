@@ -31,6 +31,7 @@ class LiteRtLayout(LiteRtWriter, Operations):
     def __init__(self, operators: Operators):
         Operations.__init__(self, operators)
         LiteRtWriter.__init__(self)
+        self._before_reshape: dict[Value, Value] = {}
 
     # --- shapes ---------------------------------------------------------------
 
@@ -69,10 +70,16 @@ class LiteRtLayout(LiteRtWriter, Operations):
                 f"`shape` must have at most one unknown extent. Received: "
                 f"{shape}."
             )
+        # Not the shape of a shape; what nothing reads is dropped at the end.
+        x = self._before_reshape.get(x, x)
+        if tuple(shape) == tuple(x.shape) and None not in shape[1:]:
+            return x
+        made = self.value(shape, x.dtype)
+        self._before_reshape[made] = x
         return self.write(
             "RESHAPE",
             [x, self.constant(np.array(wanted, np.int32), "shape")],
-            self.value(shape),
+            made,
             new_shape=wanted,
         )
 

@@ -52,6 +52,7 @@ def write_subgraph(
     made = emitter.run()
     routed = [t for t in subgraph.outputs if t in emitter.routed]
     _name_outputs(write, subgraph, dict(zip(routed, made)))
+    write.drop_unread_shapes(subgraph.outputs)
     subgraph.operations = write.operations
 
 

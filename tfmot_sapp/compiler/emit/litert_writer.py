@@ -14,7 +14,7 @@
 # ==============================================================================
 """`LiteRtWriter`: a list of LiteRT operations that grows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,11 +143,9 @@ class LiteRtWriter:
             kind: "RELU", "RELU6" or "RELU_N1_TO_1".
             fuse: Whether nothing else reads the input.
         """
-        last = self.operations[-1] if self.operations else None
+        last = self._maker(x) if fuse else None
         if (
-            fuse
-            and last is not None
-            and last.outputs == [x]
+            last is not None
             and last.kind in _FUSING
             and last.attributes.get("fused_activation_function", "NONE")
             == "NONE"
@@ -155,3 +153,31 @@ class LiteRtWriter:
             last.attributes["fused_activation_function"] = kind
             return x
         return self.write(kind, [x], self.value(x.shape))
+
+    def _maker(self, x: Value) -> Operation | None:
+        """What was written last and made a value, but for its shape."""
+        for operation in reversed(self.operations):
+            if operation.outputs != [x]:
+                return None
+            if operation.kind != "RESHAPE":
+                return operation
+            (given, *_) = operation.inputs
+            assert given is not None
+            x = given
+        return None
+
+    def drop_unread_shapes(self, outputs: Iterable[Value]) -> None:
+        """Removes changes of shape that nothing reads.
+
+        Args:
+            outputs: What is read beside what operations read.
+        """
+        read = set(outputs)
+        kept = []
+        for operation in reversed(self.operations):
+            is_read = read.intersection(operation.outputs)
+            if operation.kind == "RESHAPE" and not is_read:
+                continue
+            kept.append(operation)
+            read.update(v for v in operation.inputs if v is not None)
+        self.operations = kept[::-1]

@@ -32,19 +32,23 @@ Reads = tuple[tuple[int, ...], ...]
 
 @dataclasses.dataclass(frozen=True)
 class Group(Lowering):
-    """Gathers the blocks; one product for each count of blocks.
+    """Gathers the blocks; one product for each kind of bundle.
 
-    The product is a grouped convolution, or for a Dense, where the runtime
-    has no fast one, a batched product.
+    A bundle is output blocks that read the same input blocks; what they read is
+    gathered once. The product is a grouped convolution, or for a Dense, where
+    the runtime has no fast one, a batched product. Bundles that share no inputs
+    with each other, and lie in their order, need no gathering at all.
 
     Attributes:
         taps: Spatial extents of the kernel; empty for a Dense.
         window: As `Operations.product` takes it; empty for a Dense.
         block: Channels of an input and of an output block.
-        reads: For each output block, in the order of the computation, the
-            input blocks that it reads. Neighbours of equal count share a
-            product.
-        order: Where in `reads` each output block of the layer is.
+        reads: For each bundle, in the order of the computation, the input
+            blocks that it reads. Neighbours that read equally many and have
+            equally many output blocks share a product.
+        order: Where, among all output blocks as they are computed, each output
+            block of the layer is.
+        sizes: Output blocks of each bundle; none: one each.
     """
 
     taps: tuple[int, ...]
@@ -52,54 +56,60 @@ class Group(Lowering):
     block: tuple[int, int]
     reads: Reads
     order: tuple[int, ...]
+    sizes: tuple[int, ...] = ()
     kind = "group"
 
-    def weights(self) -> list[Weight]:
-        """For each count of blocks, a kernel by output block; one bias.
+    def get_config(self) -> dict[str, Any]:
+        """The fields and the kind; sizes only where they say something."""
+        config = super().get_config()
+        if not self.sizes:
+            del config["sizes"]
+        return config
 
-        A kernel is (outputs' blocks, *taps, inputs, outputs of a block).
+    @property
+    def parts(self) -> list[tuple[Reads, int]]:
+        """For each product, what its bundles read and their output blocks."""
+        return equal_bundles(self.reads, self.sizes)
+
+    def weights(self) -> list[Weight]:
+        """For each product, a kernel by bundle; one bias.
+
+        A kernel is (bundles, *taps, inputs, outputs of a bundle).
         """
         rows, columns = self.block
         weights: list[Weight] = [
             (
                 f"kernel_{i}",
-                (len(part), *self.taps, rows * len(part[0]), columns),
+                (len(part), *self.taps, rows * len(part[0]), columns * size),
             )
-            for i, part in enumerate(equal_counts(self.reads))
+            for i, (part, size) in enumerate(self.parts)
         ]
-        return [*weights, ("bias", (columns * len(self.reads),))]
+        return [*weights, ("bias", (columns * len(self.order),))]
 
     def outputs(
         self, weights: Tensors, pieces: Tensors, write: Operations
     ) -> Iterator[Tensor]:
         """Yields the one output."""
         (x,), (*kernels, bias) = pieces, weights
-        parts = list(zip(equal_counts(self.reads), kernels))
         if self.window or write.operators.grouped_dense:
-            yield self._by_convolutions(x, parts, bias, write)
+            yield self._by_convolutions(x, kernels, bias, write)
         else:
-            yield self._by_batches(x, parts, bias, write)
+            yield self._by_batches(x, kernels, bias, write)
 
     def _by_convolutions(
-        self,
-        x: Tensor,
-        parts: list[tuple[Reads, Any]],
-        bias: Any,
-        write: Operations,
+        self, x: Tensor, kernels: Tensors, bias: Any, write: Operations
     ) -> Tensor:
-        given, columns = write.blocked(x, self.block[0]), self.block[1]
-        biases = write.weight_transposed(bias, (0,), (len(self.reads), columns))
+        columns = self.block[1]
+        biases = write.weight_transposed(bias, (0,), (len(self.order), columns))
         # The bias is in the order of the layer, the products are not.
         computed = np.argsort(self.order)
         made, first = [], 0
-        for reads, kernel in parts:
-            index = [block for read in reads for block in read]
-            taken = write.unblocked(write.gather(given, index, -2))
-            places = computed[first : first + len(reads)]
-            first += len(reads)
+        for (reads, size), kernel in zip(self.parts, kernels):
+            places = computed[first : first + size * len(reads)]
+            first += size * len(reads)
             made.append(
                 write.grouped(
-                    taken,
+                    self._taken(x, reads, write),
                     self._side_by_side(kernel, write),
                     write.weight_rows(biases, places),
                     self.window,
@@ -113,6 +123,13 @@ class Group(Lowering):
             write.gather(write.blocked(whole, columns), self.order, -2)
         )
 
+    def _taken(self, x: Tensor, reads: Reads, write: Operations) -> Tensor:
+        index = [block for read in reads for block in read]
+        if index == list(range(write.channels(x) // self.block[0])):
+            return x
+        given = write.blocked(x, self.block[0])
+        return write.unblocked(write.gather(given, index, -2))
+
     def _side_by_side(self, kernel: Any, write: Operations) -> Any:
         """A kernel as a convolution with one group for each block takes it."""
         rank = len(self.taps)
@@ -123,25 +140,22 @@ class Group(Lowering):
         )
 
     def _by_batches(
-        self,
-        x: Tensor,
-        parts: list[tuple[Reads, Any]],
-        bias: Any,
-        write: Operations,
+        self, x: Tensor, kernels: Tensors, bias: Any, write: Operations
     ) -> Tensor:
         rows, columns = self.block
         given = write.rows(x, write.channels(x) // rows, rows)
         made = []
-        for reads, kernel in parts:
+        for (reads, size), kernel in zip(self.parts, kernels):
             index = [block for read in reads for block in read]
             taken = write.gather(given, index, 1)
             taken = write.rows(taken, *kernel.shape[:2])
-            made.append(write.matmul(write.transpose(taken, (1, 0, 2)), kernel))
-        whole = write.concatenate(made, 0) if len(made) > 1 else made[0]
-        whole = write.transpose(whole, (1, 0, 2))
+            y = write.matmul(write.transpose(taken, (1, 0, 2)), kernel)
+            y = write.transpose(y, (1, 0, 2))
+            made.append(write.rows(y, size * len(reads), columns))
+        whole = write.concatenate(made, 1) if len(made) > 1 else made[0]
         if not self._in_order:
             whole = write.gather(whole, self.order, 1)
-        width = columns * len(self.reads)
+        width = columns * len(self.order)
         return write.like(write.add(write.rows(whole, width), bias), x)
 
     @property
@@ -168,7 +182,7 @@ class GatherMatmul(Lowering):
     @property
     def balanced(self) -> bool:
         """Whether all output blocks read equally many blocks."""
-        return len(equal_counts(self.reads)) == 1
+        return len(equal_bundles(self.reads)) == 1
 
     def weights(self) -> list[Weight]:
         """One kernel and one bias."""
@@ -203,24 +217,28 @@ class GatherMatmul(Lowering):
         yield write.like(write.add(y, bias), x)
 
 
-def equal_counts(reads: Reads) -> list[Reads]:
-    """Cuts the reads where their count changes.
+def equal_bundles(
+    reads: Reads, sizes: tuple[int, ...] = ()
+) -> list[tuple[Reads, int]]:
+    """Cuts bundles where the number of reads or of output blocks changes.
 
     Args:
-        reads: For each output block, the input blocks that it reads.
+        reads: For each bundle, the input blocks that it reads.
+        sizes: Output blocks of each bundle; none: one each.
 
     Returns:
-        The same in parts of equal count.
+        The same in parts of bundles that are alike, with their output blocks.
 
     Example:
 
-    >>> equal_counts(((0,), (2,), (0, 1)))
-    [((0,), (2,)), ((0, 1),)]
+    >>> equal_bundles(((0,), (2,), (0, 1)))
+    [(((0,), (2,)), 1), (((0, 1),), 1)]
     """
-    parts: list[Reads] = []
-    for read in reads:
-        if parts and len(parts[-1][0]) == len(read):
-            parts[-1] = (*parts[-1], read)
+    parts: list[tuple[Reads, int]] = []
+    for read, size in zip(reads, sizes or (1,) * len(reads)):
+        before, last = parts[-1] if parts else ((), 0)
+        if before and len(before[-1]) == len(read) and size == last:
+            parts[-1] = ((*before, read), size)
         else:
-            parts.append((read,))
+            parts.append(((read,), size))
     return parts

@@ -33,8 +33,8 @@ def sort_blocks(graph: Graph, narrowest_piece: int) -> None:
     """Puts the blocks between two layers in the order of what they read.
 
     Channels between a layer and the only layer that reads it may be put in any
-    order, if the weights of both follow. With blocks that read equally many
-    others side by side, a grouped product gives its output in place.
+    order, if the weights of both follow. With blocks that read the same others,
+    or equally many, side by side, a grouped product gives its output in place.
 
     Args:
         graph: The graph; its weights are changed.
@@ -80,5 +80,17 @@ def _by_reads(
     edges = sorted({*made.out_edges, *given.in_edges})
     read = np.asarray((core.by_tap() != 0).any(axis=0))
     runs = [np.arange(a, b) for a, b in itertools.pairwise(edges)]
-    counts = [int(read[:, run].any(axis=1).sum()) for run in runs]
-    return np.concatenate([runs[i] for i in np.argsort(counts, kind="stable")])
+    patterns = [read[:, run].any(axis=1).tobytes() for run in runs]
+    widths: dict[bytes, int] = {}
+    for pattern, run in zip(patterns, runs):
+        widths[pattern] = widths.get(pattern, 0) + len(run)
+
+    def place(i: int) -> tuple[int, int, int]:
+        """As `bundles_of` puts bundles in an order."""
+        count = int(read[:, runs[i]].any(axis=1).sum())
+        first = patterns.index(patterns[i])
+        return count, widths[patterns[i]], first
+
+    return np.concatenate(
+        [runs[i] for i in sorted(range(len(runs)), key=place)]
+    )
