@@ -22,10 +22,18 @@ from typing import Any
 import numpy as np
 import pytest
 from environment import fresh_environment
+from forks import forks
 from sparse_models import sparse_mlp
 from structured_models import criterion, models, topology
 
-__all__ = ["criterion", "fresh_environment", "models", "sparse_mlp", "topology"]
+__all__ = [
+    "criterion",
+    "forks",
+    "fresh_environment",
+    "models",
+    "sparse_mlp",
+    "topology",
+]
 
 
 @pytest.fixture(params=["keras", "tf_keras"])

@@ -22,7 +22,7 @@ import threading
 
 import pytest
 
-from tfmot_sapp.base import files, neighbours, paths
+from tfmot_sapp.base import files, paths, temporary_paths
 
 
 def mode_of(path):
@@ -127,14 +127,14 @@ def test_a_link_is_followed(tmp_path):
     assert os.listdir(tmp_path / "folder") == ["real"]
 
 
-def test_a_link_in_place_of_the_neighbour_is_not_followed(
+def test_a_link_in_place_of_the_temporary_file_is_not_followed(
     tmp_path, monkeypatch
 ):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     trap = tmp_path / ".file.trap"
     trap.symlink_to(victim)
-    monkeypatch.setattr(files, "neighbour", lambda *_: trap)
+    monkeypatch.setattr(files, "temporary_path", lambda *_: trap)
 
     with pytest.raises(ValueError, match="`path` can't be written"):
         files.write_file(tmp_path / "file", b"new")
@@ -314,7 +314,8 @@ def test_names_may_be_as_long_as_the_system_allows(tmp_path, name):
 
 def test_long_names_that_begin_alike_are_told_apart(tmp_path):
     one, other = (
-        neighbours.neighbour(tmp_path / f"{'x' * 200}{i}") for i in "ab"
+        temporary_paths.temporary_path(tmp_path / f"{'x' * 200}{i}")
+        for i in "ab"
     )
 
     assert one.name.rpartition(".")[0] != other.name.rpartition(".")[0]

@@ -16,16 +16,12 @@
 
 import collections
 import csv
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from benchmarks.accuracy import methods, report, tasks
 
-ROOT = pathlib.Path(__file__).parents[2]
 FIELDS = (
     "stage,dataset,model,optimizer,epochs,block,sparsity,method,rate,shape,"
     "seed,validation,test,kept,seconds"
@@ -35,32 +31,28 @@ STEPS = 3128
 Run = collections.namedtuple("Run", FIELDS.split(",")[:11])
 
 
-def compare(output, *options):
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.accuracy.accuracy",
-        "--dataset=digits",
-        "--epochs=2",
-        "--block=20",
-        "--sparsity=0.9",
-        "--method=early",
-        "--method=sa-early",
-        "--shape=late",
-        "--rate=2e-3",
-        "--rate=4e-3",
-        "--jobs=1",
-        f"--output={output}",
-        *options,
-    ]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def compare(forks):
+    def compare(output, *options):
+        done = forks.module(
+            "benchmarks.accuracy.accuracy",
+            "--dataset=digits",
+            "--epochs=2",
+            "--block=20",
+            "--sparsity=0.9",
+            "--method=early",
+            "--method=sa-early",
+            "--shape=late",
+            "--rate=2e-3",
+            "--rate=4e-3",
+            "--jobs=1",
+            f"--output={output}",
+            *options,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return compare
 
 
 def searched(method, rate, validation):
@@ -75,7 +67,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_tests_the_best_choice_and_goes_on_where_it_stopped(tmp_path):
+def test_tests_the_best_choice_and_goes_on_where_it_stopped(compare, tmp_path):
     path = tmp_path / "accuracy.csv"
     lines = [
         FIELDS,
@@ -104,7 +96,7 @@ def test_tests_the_best_choice_and_goes_on_where_it_stopped(tmp_path):
     assert "early - sa-early" in again
 
 
-def test_reports_before_anything_is_tested(tmp_path):
+def test_reports_before_anything_is_tested(compare, tmp_path):
     path = tmp_path / "accuracy.csv"
     path.write_text(f"{FIELDS}\n{searched('early', 0.004, 91.25)}\n")
     printed = compare(tmp_path / "accuracy", "--notrain")

@@ -14,10 +14,6 @@
 # ==============================================================================
 """The latency benchmarks: going on after a stop, masks, tables, pictures."""
 
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -27,18 +23,15 @@ from benchmarks.latency.layer_shapes import held_out
 from benchmarks.latency.layers_report import COLUMNS
 from benchmarks.shared.csv_rows import append_row, read_rows
 
-ROOT = pathlib.Path(__file__).parents[2]
 
+@pytest.fixture
+def run(forks):
+    def run(program, *options):
+        done = forks.module(f"benchmarks.latency.{program}", *options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
-def run(program, *options):
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.latency.{program}", *options],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run
 
 
 def test_rows_survive_half_a_line(tmp_path):
@@ -54,7 +47,7 @@ def test_rows_survive_half_a_line(tmp_path):
         read_rows(path, ("a", "c"))
 
 
-def test_a_layer_beside_dense_and_again_for_nothing(tmp_path):
+def test_a_layer_beside_dense_and_again_for_nothing(run, tmp_path):
     options = (
         f"--output_dir={tmp_path}",
         "--layers=criteo/hidden",

@@ -15,8 +15,6 @@
 """The command lines, from a saved model to a picture of its speed."""
 
 import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -37,13 +35,9 @@ def pruned(framework):
     return model
 
 
-def run(module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(os.fspath, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def run(forks):
+    return forks.module
 
 
 @pytest.mark.parametrize("framework", [keras, tf_keras])
@@ -68,7 +62,7 @@ def test_what_is_no_model_is_refused(tmp_path):
         load_model(tmp_path)
 
 
-def test_from_a_saved_model_to_a_picture(tmp_path):
+def test_from_a_saved_model_to_a_picture(run, tmp_path):
     pruned(keras).save(tmp_path / "model.keras")
 
     packed = run(
@@ -107,7 +101,7 @@ def test_from_a_saved_model_to_a_picture(tmp_path):
     ]
 
 
-def test_errors_are_one_line_and_not_a_traceback(tmp_path):
+def test_errors_are_one_line_and_not_a_traceback(run, tmp_path):
     pruned(keras).save(tmp_path / "model.keras")
 
     refused = run(

@@ -14,12 +14,6 @@
 # ==============================================================================
 """The encoder sees the words of a sentence and nothing else."""
 
-import pathlib
-import subprocess
-import sys
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
 # In a process of its own: the recipes define the same flags.
 PROGRAM = """
 import sys
@@ -64,12 +58,7 @@ assert np.abs(long.predict(other, verbose=0) - expected).max() > 1e-4
 """
 
 
-def test_padding_is_neither_attended_to_nor_pooled():
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+def test_padding_is_neither_attended_to_nor_pooled(forks):
+    done = forks.run(PROGRAM)
 
     assert done.returncode == 0, done.stderr[-3000:]

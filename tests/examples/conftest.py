@@ -12,7 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Runs recipes as their users do, in processes of their own."""
+"""Runs recipes as their users do, in processes of their own.
+
+`run` is the cheap way; those that run beside each other are started.
+"""
 
 import os
 import pathlib
@@ -37,9 +40,9 @@ with tfds.testing.mock_data(num_examples=16) if {mock} else (
 SMALL = ["--epochs=2", "--batch_size=8"]
 
 
-def _start(name, *flags, before="", mock=True, environment=None):
-    """Starts a recipe on mock data, or on its own, after some other code."""
-    program = before + PROGRAM.format(mock=mock)
+def _start(name, *flags, before="", environment=None):
+    """Starts a recipe on mock data, after some other code."""
+    program = before + PROGRAM.format(mock=True)
     return subprocess.Popen(
         [sys.executable, "-c", program, name, *SMALL, *flags],
         cwd=ROOT,
@@ -68,5 +71,13 @@ def finish():
 
 
 @pytest.fixture
-def run():
-    return lambda *args, **options: _finish(_start(*args, **options))
+def run(forks):
+    """Runs a recipe on mock data, or on its own; returns what it printed."""
+
+    def run(name, *flags, before="", mock=True):
+        program = before + PROGRAM.format(mock=mock)
+        done = forks.run(program, name, *SMALL, *flags)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run

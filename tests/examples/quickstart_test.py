@@ -15,15 +15,15 @@
 """The quickstart runs from end to end, and on TFDS data as well."""
 
 import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+DIGITS = """
+import runpy
+runpy.run_path("examples/quickstart.py", run_name="__main__")
+"""
 
-TFDS_MOCK = """
+FASHION_MNIST = """
 import runpy, sys
 import tensorflow_datasets as tfds
 sys.argv = ["quickstart.py", *sys.argv[1:]]
@@ -33,24 +33,19 @@ with tfds.testing.mock_data(num_examples=64):
 
 
 @pytest.mark.parametrize("dataset", ["digits", "fashion_mnist"])
-def test_it_prints_the_table_and_writes_the_models(dataset, tmp_path):
+def test_it_prints_the_table_and_writes_the_models(dataset, forks, tmp_path):
     flags = [
         f"--dataset={dataset}",
         f"--output_dir={tmp_path}",
         "--epochs=1",
         "--units=320",
     ]
-    start = ["examples/quickstart.py"]
+    program = DIGITS
     if dataset != "digits":
         pytest.importorskip("tensorflow_datasets")
-        start = ["-c", TFDS_MOCK]
+        program = FASHION_MNIST
 
-    done = subprocess.run(
-        [sys.executable, *start, *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = forks.run(program, *flags)
 
     assert done.returncode == 0, done.stderr[-3000:]
     for word in ("test accuracy", "parameters", "x smaller", "x faster"):

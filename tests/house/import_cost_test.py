@@ -54,7 +54,7 @@ import tfmot_sapp as sapp
 model = sapp.prune_blocks(
     model, sapp.SequentialAttentionSchedule(0.75, 6), (4, 4),
     pruning_policy=sapp.MinimumBlocks(4))
-model.compile("adam", "mse")
+model.compile("adam", "mse", run_eagerly=True)
 x = np.ones((1, 16))
 model.fit(x, x, epochs=6, verbose=0, callbacks=[sapp.UpdatePruningStep()])
 sapp.strip_pruning(model)

@@ -14,8 +14,6 @@
 # ==============================================================================
 """The user's optimizer during and after a training that prunes."""
 
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -136,9 +134,7 @@ RESUME = """
 """
 
 
-def test_a_new_process_goes_on_with_the_learning_rate(
-    keras, tmp_path, fresh_environment
-):
+def test_a_new_process_goes_on_with_the_learning_rate(keras, tmp_path, forks):
     whole = fit(make_model(keras, keras.optimizers.Adam(cosine(keras))))
     stopped = make_model(keras, keras.optimizers.Adam(cosine(keras)))
     fit(stopped, 0, 5).save(tmp_path / "model.keras")
@@ -150,12 +146,7 @@ def test_a_new_process_goes_on_with_the_learning_rate(
         result=str(tmp_path / "weights.npz"),
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=fresh_environment,
-        capture_output=True,
-        text=True,
-    )
+    done = forks.run(textwrap.dedent(program))
 
     assert done.returncode == 0, done.stderr[-2000:]
     with np.load(tmp_path / "weights.npz") as found:

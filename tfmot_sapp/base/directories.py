@@ -14,7 +14,7 @@
 # ==============================================================================
 """A directory appears whole or not at all, and never in another one's place.
 
-It is made in a temporary neighbour and exchanges names with what stood at the
+It is made beside it and exchanges names with what stood at the
 path. Only what is empty or recognised is replaced.
 """
 
@@ -24,17 +24,18 @@ import errno
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from tfmot_sapp.base.files import keep_owner, sync
-from tfmot_sapp.base.neighbours import leftovers, neighbour, remove
 from tfmot_sapp.base.paths import (
     as_value_error,
     check_path,
     check_replaceable,
     made_folders,
     resolved,
+    status,
 )
+from tfmot_sapp.base.temporary_paths import leftovers, remove, temporary_path
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux's fcntl.h and fs.h.
 _ASIDE = "-old"
@@ -45,7 +46,7 @@ _TRIES = 100
 
 @contextlib.contextmanager
 def placed_directory(
-    path: str | os.PathLike[str], is_ours: Callable[[pathlib.Path], bool]
+    path: str | os.PathLike[str], is_ours: Callable[[Collection[str]], bool]
 ) -> Iterator[pathlib.Path]:
     """Gives a temporary directory that takes its place when the block ends.
 
@@ -54,7 +55,7 @@ def placed_directory(
             is followed. A directory there is replaced if it is empty or
             recognised, and keeps its mode.
         is_ours: Recognises a directory that may be replaced with all that it
-            holds, such as by the file `saved_model.pb` in it.
+            holds by the names of the files in it, such as `saved_model.pb`.
 
     Yields:
         The temporary directory to write into.
@@ -75,9 +76,9 @@ def placed_directory(
     with as_value_error(target), made_folders(final.parent):
         _recover(final)
         check()
-        fresh, aside = neighbour(final), neighbour(final, _ASIDE)
+        fresh, aside = temporary_path(final), temporary_path(final, _ASIDE)
         try:
-            old = os.stat(final) if final.exists() else None
+            old = status(final)
             os.mkdir(fresh, 0o777 if old is None else 0o700)
             yield fresh
             for folder, _, files in os.walk(fresh):
@@ -90,8 +91,7 @@ def placed_directory(
             _place(fresh, final, aside, check)
         finally:
             remove(fresh)
-            if os.path.lexists(final):
-                remove(aside)
+            _settle(aside, final)
         sync(final.parent)
 
 
@@ -110,9 +110,9 @@ def _place(
         except OSError as error:
             if error.errno not in _OVERTAKEN or not tries_left:
                 raise
-            if os.path.lexists(final):
-                remove(aside)
+            _settle(aside, final)
         else:
+            remove(aside)
             return
 
 
@@ -146,6 +146,19 @@ def _replace_by_renames(
         if os.path.lexists(aside) and not os.path.lexists(final):
             os.rename(aside, final)
         raise
+
+
+def _settle(aside: pathlib.Path, final: pathlib.Path) -> None:
+    """Brings back what stepped aside, unless another one has come meanwhile."""
+    for _ in range(_TRIES):
+        if not os.path.lexists(aside):
+            return
+        if os.path.lexists(final):
+            remove(aside)
+        else:
+            # Another one may come at this moment.
+            with contextlib.suppress(OSError):
+                os.rename(aside, final)
 
 
 def _recover(final: pathlib.Path) -> None:

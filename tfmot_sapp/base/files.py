@@ -14,9 +14,9 @@
 # ==============================================================================
 """A file appears whole or not at all.
 
-What is written goes to a temporary neighbour on the same file system and takes
+What is written goes to a temporary file beside it and takes
 its name in one step at the end: a reader finds the old file or the new one. If
-anything fails before that, the neighbour is removed and what stood at the path
+anything fails before that, that one is removed and what stood at the path
 stays as it was. Directories are in `directories.py`.
 
 >>> import pathlib, tempfile
@@ -35,12 +35,18 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tfmot_sapp.base.neighbours import leftovers, neighbour, remove, suffix
 from tfmot_sapp.base.paths import (
     as_value_error,
     check_path,
     made_folders,
     resolved,
+    status,
+)
+from tfmot_sapp.base.temporary_paths import (
+    leftovers,
+    remove,
+    suffix,
+    temporary_path,
 )
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -70,9 +76,9 @@ def written_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     with as_value_error(target), made_folders(final.parent):
         for left in leftovers(final, ending):
             remove(left)
-        partial = neighbour(final, ending)
+        partial = temporary_path(final, ending)
         try:
-            old = os.stat(final) if final.exists() else None
+            old = status(final)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS
             # What replaces a private file is private from the start.
             os.close(os.open(partial, flags, 0o666 if old is None else 0o600))

@@ -18,7 +18,7 @@ import contextlib
 import os
 import pathlib
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from tfmot_sapp.base.checks import check_pathlike
@@ -28,7 +28,7 @@ def check_path(
     path: Any,
     what: str,
     name: str = "path",
-    is_ours: Callable[[pathlib.Path], bool] | None = None,
+    is_ours: Callable[[Collection[str]], bool] | None = None,
 ) -> pathlib.Path:
     """Checks, before any work is done, that a path can be written.
 
@@ -64,14 +64,15 @@ def check_path(
 
 def check_replaceable(
     target: pathlib.Path,
-    is_ours: Callable[[pathlib.Path], bool],
+    is_ours: Callable[[Collection[str]], bool],
     name: str = "path",
 ) -> None:
     """Checks that a directory may be replaced by another.
 
     Args:
         target: Where the directory stands, if it does.
-        is_ours: Recognises what this project wrote.
+        is_ours: Recognises what this project wrote by the names of the files
+            in it.
         name: Name of the argument, for the error.
 
     Raises:
@@ -96,27 +97,45 @@ def check_replaceable(
 
 
 def _holds_something_else(
-    folder: pathlib.Path, is_ours: Callable[[pathlib.Path], bool]
+    folder: pathlib.Path, is_ours: Callable[[Collection[str]], bool]
 ) -> bool:
-    # Another process may be putting a new directory in its place meanwhile:
-    # what is refused must have been one and the same all the time.
-    while (before := _identity(folder)) is not None:
-        try:
-            found = bool(os.listdir(folder)) and not is_ours(folder)
-        except FileNotFoundError:
-            continue
-        if not found or _identity(folder) == before:
-            return found
+    # Another process may be putting a new directory in its place meanwhile and
+    # removing this one: what is refused must still stand there after it was
+    # looked through.
+    while folder.is_dir():
+        with contextlib.suppress(FileNotFoundError), _opened(folder) as opened:
+            with os.scandir(opened) as entries:
+                files = {entry.name: entry.is_file() for entry in entries}
+            if not files or is_ours(
+                [n for n, is_file in files.items() if is_file]
+            ):
+                return False
+            # While it is open, its number is nobody else's.
+            if os.path.samestat(os.stat(opened), os.stat(folder)):
+                return True
     return False
 
 
-def _identity(folder: pathlib.Path) -> tuple[int, int] | None:
-    """Returns which directory stands at a path, `None` if there is none."""
+@contextlib.contextmanager
+def _opened(folder: pathlib.Path) -> Iterator[int | pathlib.Path]:
+    """Gives what stays the same directory, whatever happens to its name."""
+    if os.scandir not in os.supports_fd:
+        # Windows opens no directories, and so none is exchanged in use.
+        yield folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        found = os.stat(folder)
-    except OSError:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def status(path: pathlib.Path) -> os.stat_result | None:
+    """Returns what stands at a path; `None` if there is nothing."""
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
 def resolved(target: pathlib.Path) -> pathlib.Path:
@@ -167,14 +186,17 @@ def _fault(final: pathlib.Path, what: str) -> str:
     """Returns what is wrong with a path, or an empty string."""
     if final.is_symlink():
         return "can't be written: it is a link that leads to itself"
+    # Looked at once: what stands there may be exchanged at any moment.
+    there = status(final)
+    mode = 0 if there is None else there.st_mode
     if what == "file":
-        if final.is_dir():
+        if stat.S_ISDIR(mode):
             return "must name a file, but there is a directory"
-        if final.exists() and not final.is_file():
+        if mode and not stat.S_ISREG(mode):
             return "must name a file, but there is a device or a pipe"
-        if final.exists() and not os.access(final, os.W_OK):
+        if mode and not os.access(final, os.W_OK) and final.exists():
             return "can't be written: the file there is read-only"
-    elif final.exists() and not final.is_dir():
+    elif mode and not stat.S_ISDIR(mode):
         return "must name a directory, but there is a file"
     else:
         place = _protected(final)

@@ -20,6 +20,7 @@ that it keeps. Few of the places of a large picture are enough, so rows are
 taken out one by one: a convolution's windows are never all built.
 """
 
+import abc
 import dataclasses
 import itertools
 import math
@@ -32,7 +33,7 @@ from tfmot_sapp.frameworks.layers.axes import BATCH, IN, OUT
 from tfmot_sapp.frameworks.layers.table import computes_as_known, kind_of
 
 
-class Places:
+class Places(abc.ABC):
     """What is read and given at the places of a layer.
 
     Args:
@@ -42,6 +43,7 @@ class Places:
     count: int
     """Number of places of a sample."""
 
+    @abc.abstractmethod
     def rows(self, inputs: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Returns rows of inputs.
 
@@ -52,11 +54,10 @@ class Places:
         Returns:
             Array (samples * n, inputs of the kernel).
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def outputs(self, outputs: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Returns rows of what the layer gives, (samples * n, outputs)."""
-        raise NotImplementedError
 
 
 def places_of(kernel: Kernel, input_shape: tuple[int, ...]) -> Places:

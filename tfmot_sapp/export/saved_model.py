@@ -27,6 +27,7 @@ it runs, once for each batch size.
 import collections
 import os
 import pathlib
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -144,8 +145,8 @@ def export_saved_model(
     )
 
 
-def _is_saved_model(folder: pathlib.Path) -> bool:
-    return (folder / "saved_model.pb").is_file()
+def _is_saved_model(files: Collection[str]) -> bool:
+    return "saved_model.pb" in files
 
 
 def directory_size(folder: pathlib.Path) -> int:

@@ -33,9 +33,9 @@ from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.compiler.emit.call_packed import call_packed
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
+from tfmot_sapp.frameworks import which_keras
 from tfmot_sapp.frameworks.private.layers import all_layers
 from tfmot_sapp.frameworks.private.tensorflow import is_resource
-from tfmot_sapp.frameworks.which_keras import is_model, keras_of
 from tfmot_sapp.targets.operators import Operators
 
 SIGNATURE = "serving_default"
@@ -93,12 +93,8 @@ def check_model(model: Any) -> None:
         ValueError: If it has layers that are still wrapped for pruning, or
             its Keras runs on another backend than TensorFlow.
     """
-    if not is_model(model):
-        raise TypeError(
-            "`model` must be a Keras model (of `keras` or `tf_keras`). "
-            f"Received: model={model!r} of type {type(model).__name__}."
-        )
-    keras = keras_of(model)
+    which_keras.check_model(model)
+    keras = which_keras.keras_of(model)
     assert keras is not None
     if keras.__name__ == "keras" and keras.backend.backend() != "tensorflow":
         raise ValueError(

@@ -20,6 +20,7 @@ package is imported before somebody has handed over one of its objects.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -92,12 +93,7 @@ def check_model(model: Any, name: str = "model") -> Any:
     Raises:
         TypeError: If it is no model.
     """
-    if not is_model(model):
-        raise TypeError(
-            f"`{name}` must be a model of Keras 3 or tf_keras. "
-            f"{received(name, model)}"
-        )
-    return model
+    return _checked(model, name, "a model", is_model)
 
 
 def check_layer(layer: Any, name: str = "layer") -> Any:
@@ -110,9 +106,15 @@ def check_layer(layer: Any, name: str = "layer") -> Any:
     Raises:
         TypeError: If it is no layer.
     """
-    if not is_layer(layer):
+    return _checked(layer, name, "a layer", is_layer)
+
+
+def _checked(
+    value: Any, name: str, what: str, is_one: Callable[[Any], bool]
+) -> Any:
+    if not is_one(value):
         raise TypeError(
-            f"`{name}` must be a layer of Keras 3 or tf_keras. "
-            f"{received(name, layer)}"
+            f"`{name}` must be {what} of Keras 3 or tf_keras. "
+            f"{received(name, value)}"
         )
-    return layer
+    return value

@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Temporary neighbours, in which a file or directory is made before it is whole.
+"""Names of temporary files and directories, which become others when whole.
 
-A neighbour stands in the folder of what it becomes, so that it can take its
-name in one step, as `.name.host-process-random`. One whose process is gone is
-left over from a kill, and is removed when the same name is written next.
-"""  # noqa: E501
+Each stands in the folder of what it becomes, so that it can take its name in
+one step, as `.name.host-process-random`. One whose process is gone is left over
+from a kill, and is removed when the same name is written next.
+"""
 
 import functools
 import hashlib
@@ -28,12 +28,12 @@ import re
 import secrets
 import shutil
 
-_LONGEST = 160  # Bytes of a name that a neighbour keeps; systems allow 255.
+_LONGEST = 160  # Bytes of a name that are kept; systems allow 255.
 _LONGEST_SUFFIX = 16
 
 
-def neighbour(target: pathlib.Path, ending: str = "") -> pathlib.Path:
-    """Returns a name for a new neighbour that nobody can guess.
+def temporary_path(target: pathlib.Path, ending: str = "") -> pathlib.Path:
+    """Returns a new temporary path beside a target that nobody can guess.
 
     Args:
         target: What it is to become.
@@ -50,7 +50,7 @@ def suffix(target: pathlib.Path) -> str:
 
 
 def leftovers(target: pathlib.Path, ending: str = "") -> list[pathlib.Path]:
-    """Returns the neighbours of processes of this host that are gone.
+    """Returns the temporary paths of this host's processes that are gone.
 
     Args:
         target: What they were to become.
@@ -71,7 +71,7 @@ def leftovers(target: pathlib.Path, ending: str = "") -> list[pathlib.Path]:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes a neighbour, also when it is interrupted once."""
+    """Removes a temporary path, also when it is interrupted once."""
     try:
         _remove(path)
     except BaseException:
