@@ -21,12 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.calibration.block_obs import (
-    Removal,
-    removals,
-    removals_without_refit,
-)
+from tfmot_sapp.calibration.block_obs import Removal
 from tfmot_sapp.calibration.budgets import cheapest_first
+from tfmot_sapp.calibration.dual import RowProblem, RowStack, most_rows
 from tfmot_sapp.calibration.gram import GramSums, Problem
 from tfmot_sapp.calibration.layers import (
     Around,
@@ -36,8 +33,11 @@ from tfmot_sapp.calibration.layers import (
     shift,
 )
 from tfmot_sapp.calibration.places import places_of
-from tfmot_sapp.calibration.refit import refit
 from tfmot_sapp.calibration.sweep import Sweep, spread_places
+
+# The Gram matrix of more inputs, its inverse and their like take gigabytes and
+# minutes: beyond this the rows themselves are held, and fewer of them.
+MOST_INPUTS = 6144
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +143,7 @@ def problem_of(
     target: Target,
     weights: np.ndarray,
     settings: Settings,
-) -> Problem | None:
+) -> Problem | RowProblem | None:
     """Sums up what a kernel reads and is wanted to give.
 
     The sweep stands before the target's step. The last of its models is the one
@@ -166,13 +166,18 @@ def problem_of(
         -len(sweep.programs) :
     ]
     rng = np.random.default_rng([settings.seed, target.step])
-    sums = GramSums(*weights.shape)
+    most = settings.rows
+    if len(weights) > MOST_INPUTS:
+        most = min(most, most_rows(len(weights)))
+    sums: GramSums | RowStack | None = None
     for batch in range(sweep.batches):
         inputs = sweep.inputs_of(owners, batch)
         if inputs is None:
             return None
         places = places_of(target.blocks.kernel, inputs[0].shape)
-        each = -(-settings.rows // sweep.samples)
+        each = min(-(-most // sweep.samples), places.count)
+        if sums is None:
+            sums = _sums(*weights.shape, each * sweep.samples)
         at = spread_places(places.count, each, len(inputs[0]), rng)
         rows = [places.rows(value, at) for value in inputs]
         wanted = rows[0] @ weights
@@ -184,7 +189,14 @@ def problem_of(
                 f" NaN or infinity at the layer `{target.label}`."
             )
         sums.add(rows[-1], wanted)
+    assert sums is not None
     return sums.problem(settings.ridge, weights, target.has_free_bias)
+
+
+def _sums(inputs: int, outputs: int, rows: int) -> GramSums | RowStack:
+    if inputs > MOST_INPUTS:
+        return RowStack(inputs, rows)
+    return GramSums(inputs, outputs)
 
 
 def _lost(
@@ -204,17 +216,14 @@ def _lost(
 
 
 def orders(
-    problem: Problem, target: Target, weights: np.ndarray, settings: Settings
+    problem: Problem | RowProblem, target: Target, settings: Settings
 ) -> list[Removal]:
     """Returns the order of removal within each block of columns."""
     blocks = target.blocks
     groups = blocks.row_groups, blocks.column_groups
     if not settings.compensate:
-        return removals_without_refit(
-            problem.gram, weights, *groups, target.scale
-        )
-    best = np.linalg.solve(problem.gram, problem.target)
-    return removals(problem.gram, best, *groups, target.scale)
+        return problem.removals_without_refit(*groups, target.scale)
+    return problem.removals(*groups, target.scale)
 
 
 def kept_after(found: list[Removal], count: int) -> np.ndarray:
@@ -235,7 +244,7 @@ def kept_after(found: list[Removal], count: int) -> np.ndarray:
 
 
 def fitted(
-    problem: Problem,
+    problem: Problem | RowProblem,
     target: Target,
     weights: np.ndarray,
     kept: np.ndarray,
@@ -253,5 +262,5 @@ def fitted(
     rows, columns = target.blocks.row_groups, target.blocks.column_groups
     if not settings.compensate:
         return weights * kept[np.ix_(rows, columns)], None
-    solved = refit(problem.gram, problem.target, kept, rows, columns)
+    solved = problem.refit(kept, rows, columns)
     return solved, problem.bias(solved)

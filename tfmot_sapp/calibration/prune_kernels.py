@@ -168,7 +168,7 @@ def _fit(
     if problem is None:
         return False
     count = counts[target.name]
-    order = orders(problem, target, weights, settings)
+    order = orders(problem, target, settings)
     kept = kept_after(order, count)
     if wanted.allocation is not None and count:
         scores = {target.name: target.blocks.over_grid(block_scores(order))}

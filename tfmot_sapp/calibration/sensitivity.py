@@ -99,7 +99,7 @@ def sensitivities(
             unseen.append(target)
             done()
             continue
-        order = orders(problem, target, weights, settings)
+        order = orders(problem, target, settings)
         errors = error_curve(order)
         levels, changes = [], []
         for level in LEVELS if probes else ():
