@@ -240,7 +240,7 @@ def test_too_many_inputs_for_a_gram_matrix(keras, monkeypatch, compensate):
     (branch,) = find_kernels(result.get_layer("branch"))
     assert zero_blocks(branch, (2, 2)).mean() == 0.5
     by_gram, by_rows = (change(model, m, data) for m in (known, result))
-    assert by_rows == pytest.approx(by_gram, rel=0.3)
+    assert by_rows < 1.3 * by_gram
 
 
 def test_a_layer_called_twice_stays(keras):

@@ -17,7 +17,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -138,12 +138,24 @@ def in_order(sweep: Sweep, targets: Sequence[Target]) -> Iterator[Target]:
         yield from members
 
 
+class Seen(NamedTuple):
+    """What data show of a kernel.
+
+    Attributes:
+        problem: The least squares problem.
+        places: At how many places of a sample the kernel is multiplied.
+    """
+
+    problem: Problem | RowProblem
+    places: int
+
+
 def problem_of(
     sweep: Sweep,
     target: Target,
     weights: np.ndarray,
     settings: Settings,
-) -> Problem | RowProblem | None:
+) -> Seen | None:
     """Sums up what a kernel reads and is wanted to give.
 
     The sweep stands before the target's step. The last of its models is the one
@@ -157,7 +169,7 @@ def problem_of(
         settings: How many rows, and the ridge.
 
     Returns:
-        The least squares problem, `None` if the layer can't be seen.
+        The least squares problem; `None` if the layer can't be seen.
 
     Raises:
         ValueError: If a value isn't finite.
@@ -190,7 +202,10 @@ def problem_of(
             )
         sums.add(rows[-1], wanted)
     assert sums is not None
-    return sums.problem(settings.ridge, weights, target.has_free_bias)
+    # Weights that stay as they are lose what is in the means, too.
+    free_bias = settings.compensate and target.has_free_bias
+    problem = sums.problem(settings.ridge, weights, free_bias)
+    return Seen(problem, places.count)
 
 
 def _sums(inputs: int, outputs: int, rows: int) -> GramSums | RowStack:
