@@ -95,8 +95,8 @@ class RowStack:
         self._rows, self._wanted = [], []
         means: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         size = _mean_square(rows)
+        inputs = rows.mean(axis=0, dtype=np.float64)
         if free_bias:
-            inputs = rows.mean(axis=0, dtype=np.float64)
             outputs = wanted.mean(axis=0)
             rows -= inputs.astype(np.float32)
             wanted -= outputs
@@ -105,7 +105,7 @@ class RowStack:
         # Constant inputs leave nothing but rounding to measure the ridge by.
         mean = mean if mean > 1e-12 * size else size or 1.0
         strength = ridge * mean * rows.shape[1] / len(rows)
-        return RowProblem(rows, wanted, weights, strength, *means)
+        return RowProblem(rows, wanted, weights, strength, *means, inputs)
 
 
 @dataclasses.dataclass
@@ -120,6 +120,7 @@ class RowProblem:
         ridge: The ridge, as it is added to the diagonal.
         input_mean: Means of the inputs where there is a free bias, else `None`.
         target_mean: Means of the outputs wanted, likewise.
+        row_mean: Means of the inputs.
     """
 
     rows: np.ndarray
@@ -128,6 +129,7 @@ class RowProblem:
     ridge: float
     input_mean: np.ndarray | None
     target_mean: np.ndarray | None
+    row_mean: np.ndarray
 
     def bias(self, weights: np.ndarray) -> np.ndarray | None:
         """Returns the best bias beside `weights`, `None` if none is free."""

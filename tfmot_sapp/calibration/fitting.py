@@ -35,10 +35,6 @@ from tfmot_sapp.calibration.layers import (
 from tfmot_sapp.calibration.places import places_of
 from tfmot_sapp.calibration.sweep import Sweep, spread_places
 
-# The Gram matrix of more inputs, its inverse and their like take gigabytes and
-# minutes: beyond this the rows themselves are held, and fewer of them.
-MOST_INPUTS = 6144
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -49,12 +45,16 @@ class Settings:
         rows: About how many rows of a layer are read.
         compensate: Whether the weights that are left make up for the others.
         seed: Seed of the places that are read.
+        most_inputs: Kernels of more inputs are fitted in the dual.
     """
 
     ridge: float = 3e-2
     rows: int = 20_000
     compensate: bool = True
     seed: int = 0
+    # The Gram matrix of more inputs, its inverse and their like take gigabytes
+    # and minutes: beyond this the rows themselves are held, and fewer of them.
+    most_inputs: float = 6144
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +179,8 @@ def problem_of(
     ]
     rng = np.random.default_rng([settings.seed, target.step])
     most = settings.rows
-    if len(weights) > MOST_INPUTS:
+    is_wide = len(weights) > settings.most_inputs
+    if is_wide:
         most = min(most, most_rows(len(weights)))
     sums: GramSums | RowStack | None = None
     for batch in range(sweep.batches):
@@ -189,7 +190,11 @@ def problem_of(
         places = places_of(target.blocks.kernel, inputs[0].shape)
         each = min(-(-most // sweep.samples), places.count)
         if sums is None:
-            sums = _sums(*weights.shape, each * sweep.samples)
+            sums = (
+                RowStack(len(weights), each * sweep.samples)
+                if is_wide
+                else GramSums(*weights.shape)
+            )
         at = spread_places(places.count, each, len(inputs[0]), rng)
         rows = [places.rows(value, at) for value in inputs]
         wanted = rows[0] @ weights
@@ -206,12 +211,6 @@ def problem_of(
     free_bias = settings.compensate and target.has_free_bias
     problem = sums.problem(settings.ridge, weights, free_bias)
     return Seen(problem, places.count)
-
-
-def _sums(inputs: int, outputs: int, rows: int) -> GramSums | RowStack:
-    if inputs > MOST_INPUTS:
-        return RowStack(inputs, rows)
-    return GramSums(inputs, outputs)
 
 
 def _lost(

@@ -49,6 +49,7 @@ class Problem:
         target_mean: Means of the outputs wanted, likewise.
         power: Mean square of each output wanted, around its mean where there
             is a free bias: float64 array (outputs,).
+        row_mean: Means of the inputs.
         weights: Array (inputs, outputs): the old weights; `None` if they are
             not known.
     """
@@ -58,7 +59,12 @@ class Problem:
     input_mean: np.ndarray | None
     target_mean: np.ndarray | None
     power: np.ndarray
+    row_mean: np.ndarray
     weights: np.ndarray | None = None
+
+    def best(self) -> np.ndarray:
+        """Returns the best weights with all inputs there."""
+        return np.linalg.solve(self.gram, self.target)
 
     def removals(
         self,
@@ -74,9 +80,8 @@ class Problem:
             column_scale: What an error in each output is multiplied by before
                 it is squared. Defaults to ones.
         """
-        best = np.linalg.solve(self.gram, self.target)
         return block_obs.removals(
-            self.gram, best, row_groups, column_groups, column_scale
+            self.gram, self.best(), row_groups, column_groups, column_scale
         )
 
     def removals_without_refit(
@@ -189,8 +194,8 @@ class GramSums:
         power = self._power / self.count
         means: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         size = float(np.trace(gram)) / len(gram)
+        inputs = self._input_sum / self.count
         if free_bias:
-            inputs = self._input_sum / self.count
             outputs = self._target_sum / self.count
             gram -= np.outer(inputs, inputs)
             target -= np.outer(inputs, outputs)
@@ -203,4 +208,4 @@ class GramSums:
         gram[np.diag_indices(len(gram))] += strength
         if weights is not None:
             target += strength * weights
-        return Problem(gram, target, *means, power, weights)
+        return Problem(gram, target, *means, power, inputs, weights)

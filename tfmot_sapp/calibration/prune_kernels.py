@@ -194,7 +194,12 @@ def _saving_enough(
         else:
             low = middle
     if best is None:
-        raise ValueError("So much can't be saved by removing blocks.")
+        raise ValueError(
+            "So much can't be saved by removing blocks: ask for a smaller "
+            "speed-up, or let more layers be pruned. Received: "
+            f"{saving.remove:.4g} to be saved, where blocks may save up to "
+            f"{high:.4g}."
+        )
     return best
 
 
