@@ -14,6 +14,8 @@
 # ==============================================================================
 """Blocks of trained models removed without training."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -30,8 +32,9 @@ from trained_models import (
 
 import tfmot_sapp as sapp
 from tfmot_sapp.calibration import sweep as sweeps
-from tfmot_sapp.calibration import targets
+from tfmot_sapp.calibration.fitting import Settings
 from tfmot_sapp.frameworks.kernels import find_kernels
+from tfmot_sapp.verbs import post_training
 
 
 def test_nothing_removed_changes_nothing(keras):
@@ -228,15 +231,20 @@ def test_subclassed_models(keras):
     assert np.abs(gap.mean(axis=0)).max() < 1e-4
 
 
-def test_too_many_inputs_for_a_gram_matrix_stay(keras, monkeypatch):
-    monkeypatch.setattr(targets, "MOST_INPUTS", 50)
+@pytest.mark.parametrize("compensate", [True, False])
+def test_too_many_inputs_for_a_gram_matrix(keras, monkeypatch, compensate):
     model, data = network(keras), normal(12, 8, 8, 3)
+    share = {"stem": 0.5, "branch": 0.5}
+    known = pruned(model, data, share, compensate=compensate)
+    settings = functools.partial(Settings, most_inputs=50)
+    monkeypatch.setattr(post_training, "Settings", settings)
 
-    result = pruned(model, data, {"stem": 0.5, "branch": 0.5})
+    result = pruned(model, data, share, compensate=compensate)
 
-    assert np.all(np.asarray(result.get_layer("branch").kernel))
-    assert not np.all(np.asarray(result.get_layer("stem").kernel))
-    assert "72 inputs" in str(sapp.report(result))
+    (branch,) = find_kernels(result.get_layer("branch"))
+    assert zero_blocks(branch, (2, 2)).mean() == 0.5
+    by_gram, by_rows = (change(model, m, data) for m in (known, result))
+    assert by_rows < 1.3 * by_gram
 
 
 def test_a_layer_called_twice_stays(keras):
@@ -344,3 +352,38 @@ def test_layers_inside_a_layer_go_by_its_name(keras):
     one, two = find_kernels(result.layers[-1])
     assert zero_blocks(one, (2, 2)).mean() == 0.5
     assert not zero_blocks(two, (2, 2)).any()
+
+
+def test_a_family_equals_models_pruned_one_by_one(keras):
+    model, data = network(keras), normal(12, 8, 8, 3)
+
+    family = sapp.prune_family(
+        model, data, [0.25, 0.5], (2, 2), pruning_policy=ANY, verbose=False
+    )
+
+    assert_alike(family[0], pruned(model, data, 0.25))
+    assert_alike(family[1], pruned(model, data, 0.5))
+
+
+@pytest.mark.parametrize("kind", ["ParameterBudget", "FlopsBudget"])
+def test_budgets_are_met_by_what_is_kept(keras, kind):
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 4))
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    outputs = layers.Dense(64, use_bias=False, name="dense")(x)
+    model = randomized(keras.Model(inputs, outputs))
+    budget = getattr(sapp, kind)(0.6)
+
+    result = pruned(model, normal(12, 8, 8, 4), budget)
+
+    kept = {
+        name: np.count_nonzero(result.get_layer(name).get_weights()[0])
+        for name in ("conv", "dense")
+    }
+    places = {"conv": 64 if kind == "FlopsBudget" else 1, "dense": 1}
+    total = sum(places[name] * kept[name] for name in kept)
+    whole = budget.measure(model)
+    assert 0.57 * whole <= total <= 0.6 * whole
+    with pytest.raises(ValueError, match="budget"):
+        pruned(model, normal(12, 8, 8, 4), getattr(sapp, kind)(1e-6))

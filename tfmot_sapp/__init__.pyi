@@ -62,7 +62,7 @@ from .verbs.latency_block_size import latency_block_size
 from .verbs.pack import pack_blocks
 from .verbs.pack_tflite import pack_tflite
 from .verbs.plot_masks import plot_masks
-from .verbs.post_training import prune_post_training
+from .verbs.post_training import prune_family, prune_post_training
 from .verbs.prune import prune_blocks, prune_scope
 from .verbs.recommended import recommended
 from .verbs.report import report
@@ -129,6 +129,7 @@ __all__ = [
     "pack_tflite",
     "plot_masks",
     "prune_blocks",
+    "prune_family",
     "prune_post_training",
     "prune_scope",
     "prune_structured",

@@ -219,6 +219,13 @@ ARGUMENTS = {
         "allocation": "object",
         "pruning_policy": "object",
     },
+    "prune_family": {
+        **MODEL,
+        "data": "data",
+        "sparsities": "object",
+        "block_size": "optional block size",
+        "compensate": "flag",
+    },
     "prune_post_training": {
         **MODEL,
         "data": "data",
@@ -320,6 +327,14 @@ def right():
             "pruning_schedule": schedule,
             "block_size": (4, 4),
             "pruning_policy": sapp.MinimumBlocks(1),
+        },
+        "prune_family": {
+            "model": model,
+            "data": np.ones((4, 8), np.float32),
+            "sparsities": [0.5],
+            "block_size": (4, 4),
+            "pruning_policy": sapp.MinimumBlocks(1),
+            "verbose": False,
         },
         "prune_post_training": {
             "model": model,

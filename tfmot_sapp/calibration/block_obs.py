@@ -195,11 +195,17 @@ def removals_without_refit(
     for column in range(int(column_groups.max()) + 1):
         own = scaled[:, column_groups == column]
         shared = members @ (gram * (own @ own.T)) @ members.T
-        found.append(_copied(shared))
+        found.append(order_of_products(shared))
     return found
 
 
-def _copied(shared: np.ndarray) -> Removal:
+def order_of_products(shared: np.ndarray) -> Removal:
+    """Returns the order of removal where what groups add to outputs stays.
+
+    Args:
+        shared: Array (groups, groups): products of what they add. The sum over
+            the groups that are gone is what their loss costs.
+    """
     alive = np.arange(len(shared))
     order = np.empty(len(shared), int)
     cost = np.zeros(len(shared) + 1)

@@ -15,7 +15,7 @@
 """Calibration data in any form, as batches that are held."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ def held_batches(
                 _fitted(leaf, spec)
                 for leaf, spec in zip(_in_order(batch, model, specs), specs)
             ]
+        _check_finite(leaves)
         held = [Held(leaf) for leaf in leaves]
         for value in held:
             store.hold(value)
@@ -66,6 +67,12 @@ def held_batches(
             "`data` must hold at least one sample. Received: none."
         )
     return batches, structure
+
+
+def inputs_of(batch: Sequence[Held]) -> Any:
+    """Returns a held batch as a model takes it."""
+    values = [value.get() for value in batch]
+    return values if len(values) > 1 else values[0]
 
 
 def _batches(data: Any, size: int, inputs: int) -> Iterator[Any]:
@@ -131,6 +138,17 @@ def _in_order(batch: Any, model: Any, specs: list[Any]) -> list[Any]:
 
 def _is_list(batch: Any) -> bool:
     return isinstance(batch, (list, tuple))
+
+
+def _check_finite(leaves: Sequence[tf.Tensor]) -> None:
+    for leaf in leaves:
+        if leaf.dtype.is_floating and not bool(
+            tf.reduce_all(tf.math.is_finite(leaf))
+        ):
+            raise ValueError(
+                "`data` must hold finite values. Received: a batch of shape "
+                f"{tuple(leaf.shape)} with NaN or infinite ones."
+            )
 
 
 def _fitted(leaf: Any, spec: Any) -> tf.Tensor:

@@ -17,16 +17,13 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfmot_sapp.calibration.block_obs import (
-    Removal,
-    removals,
-    removals_without_refit,
-)
+from tfmot_sapp.calibration.block_obs import Removal
 from tfmot_sapp.calibration.budgets import cheapest_first
+from tfmot_sapp.calibration.dual import RowProblem, RowStack, most_rows
 from tfmot_sapp.calibration.gram import GramSums, Problem
 from tfmot_sapp.calibration.layers import (
     Around,
@@ -36,7 +33,6 @@ from tfmot_sapp.calibration.layers import (
     shift,
 )
 from tfmot_sapp.calibration.places import places_of
-from tfmot_sapp.calibration.refit import refit
 from tfmot_sapp.calibration.sweep import Sweep, spread_places
 
 
@@ -49,12 +45,16 @@ class Settings:
         rows: About how many rows of a layer are read.
         compensate: Whether the weights that are left make up for the others.
         seed: Seed of the places that are read.
+        most_inputs: Kernels of more inputs are fitted in the dual.
     """
 
     ridge: float = 3e-2
     rows: int = 20_000
     compensate: bool = True
     seed: int = 0
+    # The Gram matrix of more inputs, its inverse and their like take gigabytes
+    # and minutes: beyond this the rows themselves are held, and fewer of them.
+    most_inputs: float = 6144
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +138,24 @@ def in_order(sweep: Sweep, targets: Sequence[Target]) -> Iterator[Target]:
         yield from members
 
 
+class Seen(NamedTuple):
+    """What data show of a kernel.
+
+    Attributes:
+        problem: The least squares problem.
+        places: At how many places of a sample the kernel is multiplied.
+    """
+
+    problem: Problem | RowProblem
+    places: int
+
+
 def problem_of(
     sweep: Sweep,
     target: Target,
     weights: np.ndarray,
     settings: Settings,
-) -> Problem | None:
+) -> Seen | None:
     """Sums up what a kernel reads and is wanted to give.
 
     The sweep stands before the target's step. The last of its models is the one
@@ -157,7 +169,7 @@ def problem_of(
         settings: How many rows, and the ridge.
 
     Returns:
-        The least squares problem, `None` if the layer can't be seen.
+        The least squares problem; `None` if the layer can't be seen.
 
     Raises:
         ValueError: If a value isn't finite.
@@ -166,13 +178,23 @@ def problem_of(
         -len(sweep.programs) :
     ]
     rng = np.random.default_rng([settings.seed, target.step])
-    sums = GramSums(*weights.shape)
+    most = settings.rows
+    is_wide = len(weights) > settings.most_inputs
+    if is_wide:
+        most = min(most, most_rows(len(weights)))
+    sums: GramSums | RowStack | None = None
     for batch in range(sweep.batches):
         inputs = sweep.inputs_of(owners, batch)
         if inputs is None:
             return None
         places = places_of(target.blocks.kernel, inputs[0].shape)
-        each = -(-settings.rows // sweep.samples)
+        each = min(-(-most // sweep.samples), places.count)
+        if sums is None:
+            sums = (
+                RowStack(len(weights), each * sweep.samples)
+                if is_wide
+                else GramSums(*weights.shape)
+            )
         at = spread_places(places.count, each, len(inputs[0]), rng)
         rows = [places.rows(value, at) for value in inputs]
         wanted = rows[0] @ weights
@@ -184,7 +206,11 @@ def problem_of(
                 f" NaN or infinity at the layer `{target.label}`."
             )
         sums.add(rows[-1], wanted)
-    return sums.problem(settings.ridge, weights, target.has_free_bias)
+    assert sums is not None
+    # Weights that stay as they are lose what is in the means, too.
+    free_bias = settings.compensate and target.has_free_bias
+    problem = sums.problem(settings.ridge, weights, free_bias)
+    return Seen(problem, places.count)
 
 
 def _lost(
@@ -204,17 +230,14 @@ def _lost(
 
 
 def orders(
-    problem: Problem, target: Target, weights: np.ndarray, settings: Settings
+    problem: Problem | RowProblem, target: Target, settings: Settings
 ) -> list[Removal]:
     """Returns the order of removal within each block of columns."""
     blocks = target.blocks
     groups = blocks.row_groups, blocks.column_groups
     if not settings.compensate:
-        return removals_without_refit(
-            problem.gram, weights, *groups, target.scale
-        )
-    best = np.linalg.solve(problem.gram, problem.target)
-    return removals(problem.gram, best, *groups, target.scale)
+        return problem.removals_without_refit(*groups, target.scale)
+    return problem.removals(*groups, target.scale)
 
 
 def kept_after(found: list[Removal], count: int) -> np.ndarray:
@@ -235,7 +258,7 @@ def kept_after(found: list[Removal], count: int) -> np.ndarray:
 
 
 def fitted(
-    problem: Problem,
+    problem: Problem | RowProblem,
     target: Target,
     weights: np.ndarray,
     kept: np.ndarray,
@@ -253,5 +276,5 @@ def fitted(
     rows, columns = target.blocks.row_groups, target.blocks.column_groups
     if not settings.compensate:
         return weights * kept[np.ix_(rows, columns)], None
-    solved = refit(problem.gram, problem.target, kept, rows, columns)
+    solved = problem.refit(kept, rows, columns)
     return solved, problem.bias(solved)

@@ -29,6 +29,10 @@ import dataclasses
 
 import numpy as np
 
+from tfmot_sapp.calibration import block_obs
+from tfmot_sapp.calibration.block_obs import Removal
+from tfmot_sapp.calibration.refit import refit
+
 # A variance below this share of the mean square is rounding.
 _ROUNDING = 1e-12
 
@@ -45,6 +49,9 @@ class Problem:
         target_mean: Means of the outputs wanted, likewise.
         power: Mean square of each output wanted, around its mean where there
             is a free bias: float64 array (outputs,).
+        row_mean: Means of the inputs.
+        weights: Array (inputs, outputs): the old weights; `None` if they are
+            not known.
     """
 
     gram: np.ndarray
@@ -52,6 +59,63 @@ class Problem:
     input_mean: np.ndarray | None
     target_mean: np.ndarray | None
     power: np.ndarray
+    row_mean: np.ndarray
+    weights: np.ndarray | None = None
+
+    def best(self) -> np.ndarray:
+        """Returns the best weights with all inputs there."""
+        return np.linalg.solve(self.gram, self.target)
+
+    def removals(
+        self,
+        row_groups: np.ndarray,
+        column_groups: np.ndarray,
+        column_scale: np.ndarray | None = None,
+    ) -> list[Removal]:
+        """Returns the order of removal within every block of columns.
+
+        Args:
+            row_groups: Group of each input.
+            column_groups: Block of each output.
+            column_scale: What an error in each output is multiplied by before
+                it is squared. Defaults to ones.
+        """
+        return block_obs.removals(
+            self.gram, self.best(), row_groups, column_groups, column_scale
+        )
+
+    def removals_without_refit(
+        self,
+        row_groups: np.ndarray,
+        column_groups: np.ndarray,
+        column_scale: np.ndarray | None = None,
+    ) -> list[Removal]:
+        """Returns the order of removal where the old weights stay.
+
+        Args:
+            row_groups: As for `removals`.
+            column_groups: As for `removals`.
+            column_scale: As for `removals`.
+        """
+        assert self.weights is not None
+        return block_obs.removals_without_refit(
+            self.gram, self.weights, row_groups, column_groups, column_scale
+        )
+
+    def refit(
+        self,
+        kept: np.ndarray,
+        row_groups: np.ndarray,
+        column_groups: np.ndarray,
+    ) -> np.ndarray:
+        """Returns the best weights for the kept blocks, zero in the others.
+
+        Args:
+            kept: Boolean array (row groups, blocks of columns).
+            row_groups: Group of each input.
+            column_groups: Block of each output.
+        """
+        return refit(self.gram, self.target, kept, row_groups, column_groups)
 
     def bias(self, weights: np.ndarray) -> np.ndarray | None:
         """Returns the best bias beside `weights`, `None` if none is free."""
@@ -130,8 +194,8 @@ class GramSums:
         power = self._power / self.count
         means: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         size = float(np.trace(gram)) / len(gram)
+        inputs = self._input_sum / self.count
         if free_bias:
-            inputs = self._input_sum / self.count
             outputs = self._target_sum / self.count
             gram -= np.outer(inputs, inputs)
             target -= np.outer(inputs, outputs)
@@ -144,4 +208,4 @@ class GramSums:
         gram[np.diag_indices(len(gram))] += strength
         if weights is not None:
             target += strength * weights
-        return Problem(gram, target, *means, power)
+        return Problem(gram, target, *means, power, inputs, weights)

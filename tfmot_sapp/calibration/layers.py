@@ -234,10 +234,14 @@ class Blocks:
 
     def assign(self, weights: np.ndarray) -> None:
         """Puts a matrix into the kernel."""
-        value = from_matrix(weights, self.kernel)
+        value = self.shaped(weights)
         variable = self.kernel.variable
         dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
         variable.assign(value.astype(dtype))
+
+    def shaped(self, weights: np.ndarray) -> np.ndarray:
+        """Returns a matrix as an array shaped like the kernel."""
+        return from_matrix(weights, self.kernel)
 
     def over_grid(self, values: np.ndarray) -> np.ndarray:
         """Returns values by group and block of columns as the grid has them."""

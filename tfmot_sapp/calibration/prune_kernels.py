@@ -19,8 +19,9 @@ least squares on what the pruned copy gives it to read, so that it makes up for
 what was lost before it as well as for its own blocks.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -37,7 +38,9 @@ from tfmot_sapp.calibration.fitting import (
     problem_of,
 )
 from tfmot_sapp.calibration.programs import Program
+from tfmot_sapp.calibration.savings import Saving
 from tfmot_sapp.calibration.sensitivity import (
+    Sensitivity,
     block_scores,
     sensitivities,
     spread,
@@ -48,6 +51,8 @@ from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 
 # How many samples the rest of the network is run on to weigh the layers.
 _PROBED_SAMPLES = 64
+# Between how many the share of the blocks that saves enough is looked for.
+_TRIES = 8
 _UNSEEN = (
     "what it reads can't be seen: it is not called, more than once, or inside "
     "a compiled function"
@@ -77,11 +82,155 @@ class Calibration:
         return Sweep(programs, self.batches, self.store)
 
 
+@dataclasses.dataclass(frozen=True)
+class Weighed:
+    """What kernels' losses of blocks do to the network.
+
+    Attributes:
+        found: The sensitivities of kernels that can be seen.
+        unseen: Names of the others.
+    """
+
+    found: Sequence[Sensitivity]
+    unseen: frozenset[str]
+
+
+def weigh(
+    calibration: Calibration,
+    targets: Sequence[Target],
+    progress: Progress,
+    probed: bool = True,
+) -> Weighed:
+    """Measures what each kernel's loss of blocks does.
+
+    Args:
+        calibration: The models and the data. The copy is not changed.
+        targets: The kernels, in order of execution.
+        progress: Where progress is shown.
+        probed: Whether the rest of the network is run; otherwise a kernel's own
+            error stands for the change of the network's output.
+    """
+    samples = _PROBED_SAMPLES if probed else 0
+    found, unseen = sensitivities(
+        calibration.sweep(calibration.programs[1:]),
+        targets,
+        calibration.settings,
+        -(-samples // calibration.batches[0][0].samples),
+        calibration.logits,
+        progress.start("weighing layers", len(targets)),
+    )
+    return Weighed(found, frozenset(target.name for target in unseen))
+
+
+def counts_of(
+    targets: Sequence[Target], wanted: WantedSparsity, weighed: Weighed | None
+) -> dict[str, int]:
+    """Returns how many blocks of each kernel go.
+
+    Args:
+        targets: The kernels.
+        wanted: How many are to go.
+        weighed: What their loss does; may be `None` where sparsities are given
+            by name.
+
+    Raises:
+        ValueError: If what is wanted can't be saved.
+    """
+    if wanted.by_name is not None or weighed is None:
+        counts = {}
+        for target in targets:
+            own = wanted.own(target.label, target.layer_name) or 0.0
+            number = target.blocks.grid.num_blocks
+            counts[target.name] = number - kept_blocks(number, own)
+        return counts
+    found = weighed.found
+    named = {each.name: each for each in targets}
+    if wanted.saving is not None:
+        return _saving_enough(found, named, wanted.saving)
+    if wanted.allocation is None:
+        total = sum(each.num_blocks for each in found)
+        remove = total - kept_blocks(total, wanted.overall)
+        chosen = spread(found, remove) if found else []
+        return {each.name: n for each, n in zip(found, chosen)}
+    scores = {
+        each.name: named[each.name].blocks.over_grid(
+            block_scores(each.removals)
+        )
+        for each in found
+    }
+    masks = _allocated(
+        wanted.allocation, scores, wanted.overall, wanted.overall
+    )
+    return {name: int(np.sum(~mask)) for name, mask in masks.items()}
+
+
+def _saving_enough(
+    found: Sequence[Sensitivity],
+    named: Mapping[str, Target],
+    saving: Saving,
+) -> dict[str, int]:
+    """Returns the counts that save enough at the least change."""
+    saved = [saving.saved(named[each.name], each.places) for each in found]
+
+    def counts(remove: float) -> dict[str, int]:
+        chosen = spread(found, remove, saved)
+        return {each.name: n for each, n in zip(found, chosen)}
+
+    if saving.achieved is None:
+        return counts(saving.remove)
+    low, high = 0.0, float(sum(np.max(each) for each in saved))
+    best = None
+    for _ in range(_TRIES):
+        middle = (low + high) / 2
+        try:
+            trial = counts(middle)
+        except ValueError:
+            high = middle
+            continue
+        with _zeros(found, named, trial):
+            enough = saving.achieved() >= saving.remove
+        if enough:
+            best, high = trial, middle
+        else:
+            low = middle
+    if best is None:
+        raise ValueError(
+            "So much can't be saved by removing blocks: ask for a smaller "
+            "speed-up, or let more layers be pruned. Received: "
+            f"{saving.remove:.4g} to be saved, where blocks may save up to "
+            f"{high:.4g}."
+        )
+    return best
+
+
+@contextlib.contextmanager
+def _zeros(
+    found: Sequence[Sensitivity],
+    named: Mapping[str, Target],
+    counts: Mapping[str, int],
+) -> Iterator[None]:
+    """Puts zeros where blocks would go, without any refit."""
+    before = []
+    for each in found:
+        blocks = named[each.name].blocks
+        weights = blocks.weights()
+        before.append((blocks, weights))
+        kept = kept_after(each.removals, counts[each.name])
+        whole = kept[np.ix_(blocks.row_groups, blocks.column_groups)]
+        blocks.assign(weights * whole)
+    try:
+        yield
+    finally:
+        for blocks, weights in before:
+            blocks.assign(weights)
+
+
 def prune_kernels(
     calibration: Calibration,
     targets: Sequence[Target],
     wanted: WantedSparsity,
     progress: Progress,
+    weighed: Weighed | None = None,
 ) -> tuple[list[Target], dict[str, str]]:
     """Removes blocks of the copy's kernels and fits what is left of them.
 
@@ -90,6 +239,7 @@ def prune_kernels(
         targets: The kernels, in order of execution.
         wanted: How many blocks go.
         progress: Where progress is shown.
+        weighed: What the kernels' losses do, if it is known already.
 
     Returns:
         The kernels that were dealt with, and reasons why others were not by
@@ -98,7 +248,11 @@ def prune_kernels(
     Raises:
         ValueError: If there are none, or a value in the model isn't finite.
     """
-    counts, unseen = _counts(calibration, targets, wanted, progress)
+    if weighed is None and wanted.by_name is None:
+        probed = wanted.allocation is None
+        weighed = weigh(calibration, targets, progress, probed)
+    unseen = set() if weighed is None else set(weighed.unseen)
+    counts = counts_of(targets, wanted, weighed)
     done = []
     step = progress.start("fitting layers", len(counts))
     sweep = calibration.sweep(calibration.programs)
@@ -107,52 +261,12 @@ def prune_kernels(
             if _fit(calibration.settings, sweep, target, counts, wanted):
                 done.append(target)
             else:
-                unseen.append(target)
+                unseen.add(target.name)
             step()
-    reasons = {target.label: _UNSEEN for target in unseen}
+    reasons = {each.label: _UNSEEN for each in targets if each.name in unseen}
     if not done:
         raise ValueError(nothing_to_prune(reasons))
     return done, reasons
-
-
-def _counts(
-    calibration: Calibration,
-    targets: Sequence[Target],
-    wanted: WantedSparsity,
-    progress: Progress,
-) -> tuple[dict[str, int], list[Target]]:
-    """Returns how many blocks of each kernel go, and what can't be seen."""
-    blocks = {each.name: each.blocks.grid.num_blocks for each in targets}
-    if wanted.by_name is not None:
-        counts = {}
-        for target in targets:
-            own = wanted.own(target.label, target.layer_name) or 0.0
-            number = blocks[target.name]
-            counts[target.name] = number - kept_blocks(number, own)
-        return counts, []
-    probes = -(-_PROBED_SAMPLES // calibration.batches[0][0].samples)
-    found, unseen = sensitivities(
-        calibration.sweep(calibration.programs[1:]),
-        targets,
-        calibration.settings,
-        0 if wanted.allocation else probes,
-        calibration.logits,
-        progress.start("weighing layers", len(targets)),
-    )
-    if wanted.allocation is None:
-        total = sum(each.num_blocks for each in found)
-        remove = total - kept_blocks(total, wanted.overall)
-        chosen = spread(found, remove) if found else []
-        return {each.name: n for each, n in zip(found, chosen)}, unseen
-    named = {each.name: each.blocks for each in targets}
-    scores = {
-        each.name: named[each.name].over_grid(block_scores(each.removals))
-        for each in found
-    }
-    masks = _allocated(
-        wanted.allocation, scores, wanted.overall, wanted.overall
-    )
-    return {name: int(np.sum(~mask)) for name, mask in masks.items()}, unseen
 
 
 def _fit(
@@ -164,11 +278,12 @@ def _fit(
 ) -> bool:
     """Removes blocks of one kernel and fits the others, if it can be seen."""
     weights = target.blocks.weights()
-    problem = problem_of(sweep, target, weights, settings)
-    if problem is None:
+    seen = problem_of(sweep, target, weights, settings)
+    if seen is None:
         return False
+    problem = seen.problem
     count = counts[target.name]
-    order = orders(problem, target, weights, settings)
+    order = orders(problem, target, settings)
     kept = kept_after(order, count)
     if wanted.allocation is not None and count:
         scores = {target.name: target.blocks.over_grid(block_scores(order))}

@@ -54,11 +54,13 @@ class Sensitivity:
         removals: The order of removal within each block of columns.
         damage: Array: the change of the network's output when so many of the
             kernel's blocks are gone, from none to all.
+        places: At how many places of a sample the kernel is multiplied.
     """
 
     name: str
     removals: list[Removal]
     damage: np.ndarray
+    places: int = 1
 
     @property
     def num_blocks(self) -> int:
@@ -94,12 +96,13 @@ def sensitivities(
     found, unseen = [], []
     for target in in_order(sweep, targets):
         weights = target.blocks.weights()
-        problem = problem_of(sweep, target, weights, settings)
-        if problem is None:
+        seen = problem_of(sweep, target, weights, settings)
+        if seen is None:
             unseen.append(target)
             done()
             continue
-        order = orders(problem, target, weights, settings)
+        problem = seen.problem
+        order = orders(problem, target, settings)
         errors = error_curve(order)
         levels, changes = [], []
         for level in LEVELS if probes else ():
@@ -112,7 +115,7 @@ def sensitivities(
             levels.append(errors[count])
             changes.append(change_of_outputs(wanted, given, logits))
         change = damage(errors, levels, changes) if probes else errors
-        found.append(Sensitivity(target.name, order, change))
+        found.append(Sensitivity(target.name, order, change, seen.places))
         done()
     return found, unseen
 

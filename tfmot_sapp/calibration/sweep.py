@@ -14,6 +14,7 @@
 # ==============================================================================
 """Runs one or two models over held data, a stretch of calls at a time."""
 
+import copy
 import os
 import tempfile
 from collections.abc import Sequence
@@ -134,6 +135,24 @@ class Sweep:
     def batches(self) -> int:
         """Number of batches."""
         return len(self._values)
+
+    def fork(self) -> "Sweep":
+        """Returns another one that goes on from here by itself."""
+        other = copy.copy(self)
+        other.changed = set(self.changed)
+        other._values = [[dict(v) for v in sides] for sides in self._values]
+        return other
+
+    def replace(self, program: Program, first: int) -> None:
+        """Puts another model in the last one's place.
+
+        Args:
+            program: Its calls. Up to where the sweep stands they give what the
+                last model's give.
+            first: The first step that may differ from the first model's.
+        """
+        self.programs = [*self.programs[:-1], program]
+        self.changed.update(range(first, len(program.steps)))
 
     def advance(self, stop: int) -> None:
         """Runs all batches up to a step, which is not run yet."""

@@ -31,14 +31,10 @@ from tfmot_sapp.calibration.layers import (
     candidates,
     what_follows,
 )
-from tfmot_sapp.calibration.places import inputs_of
 from tfmot_sapp.calibration.programs import Program
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 from tfmot_sapp.frameworks.kernels import why_skip
 from tfmot_sapp.frameworks.private.attention import last_layer_of
-
-# The Gram matrix of so many inputs and its inverse take half a gigabyte each.
-MOST_INPUTS = 8192
 
 
 def find_targets(
@@ -112,12 +108,6 @@ def _why_left_alone(
         return f"not allowed by {type(policy).__name__}"
     if not wanted.is_given(candidate.label, candidate.layer.name):
         return "no sparsity given for it"
-    inputs = inputs_of(candidate.kernel)
-    if inputs > MOST_INPUTS:
-        return (
-            f"{inputs} inputs, more than the {MOST_INPUTS} whose products fit "
-            "in memory"
-        )
     return why_skip(candidate.kernel, size, getattr(policy, "min_blocks", 1))
 
 

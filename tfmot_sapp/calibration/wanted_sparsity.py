@@ -23,6 +23,7 @@ from tfmot_sapp.base.checks import check_real, check_sparsity
 from tfmot_sapp.base.container_checks import check_mapping
 from tfmot_sapp.base.patterns import check_patterns, match_name
 from tfmot_sapp.base.wording import received
+from tfmot_sapp.calibration.savings import Saving
 
 _WHAT = (
     "the fraction of blocks to remove, in [0, 1), or a dictionary of such "
@@ -41,12 +42,14 @@ class WantedSparsity:
         allocation: How many blocks each kernel keeps, and where; `None` if
             the kernels' sensitivities decide.
         argument: What `by_name` was passed as.
+        saving: What is to be saved, in place of `overall`; `None` if it holds.
     """
 
     overall: float
     by_name: Mapping[str, float] | None
     allocation: Allocation | None
     argument: str = "sparsity"
+    saving: Saving | None = None
 
     @classmethod
     def of(

@@ -14,8 +14,7 @@
 # ==============================================================================
 """Reads a group's statistics from calibration data, batch by batch."""
 
-import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -23,23 +22,9 @@ import tensorflow as tf
 
 from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value, keras_of
-from tfmot_sapp.structured.statistics import Part, Statistics, Target
+from tfmot_sapp.structured.statistics import Part, Statistics, producer_norm
 from tfmot_sapp.units.groups import Consumer, Group, slope_of
 from tfmot_sapp.units.heads import head_outputs
-
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """What a model shows of a group for a batch, consumer by consumer.
-
-    Attributes:
-        patches: Tensors (samples, places, features).
-        shortcuts: What is added to the consumer's branch of a residual block,
-            like its output; `None` where it is no such branch.
-    """
-
-    patches: list[tf.Tensor]
-    shortcuts: list[tf.Tensor | None]
 
 
 class Collector:
@@ -57,34 +42,14 @@ class Collector:
         count = len(group.results)
         self._summed: list[Any] = [0.0] * count
         self._grams: list[Any] = [0.0] * count
-        self._targets: list[Target | None] = [None] * count
         self._valid: list[np.ndarray | None] = [None] * count
 
     @property
     def tensors(self) -> list[Any]:
-        """Symbolic tensors whose values `read` wants, in order."""
-        sums = [
-            tensor
-            for one in self.group.results
-            if one.total is not None
-            for tensor in (one.total, one.result)
-        ]
-        return self._inputs() + sums
-
-    def _inputs(self) -> list[Any]:
+        """Symbolic tensors whose values `add` wants, in order."""
         if self.group.attention is not None:
             return self.group.attention.tensors
         return [consumer.tensor for consumer in self.group.consumers]
-
-    def read(self, values: list[tf.Tensor]) -> Reading:
-        """Returns what values of `tensors` show of the group."""
-        group, count = self.group, len(self._inputs())
-        sums = iter(values[count:])
-        shortcuts = [
-            None if one.total is None else next(sums) - next(sums)
-            for one in group.results
-        ]
-        return Reading(self._patches(values[:count]), shortcuts)
 
     def _patches(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
         group = self.group
@@ -96,30 +61,22 @@ class Collector:
             for value, consumer in zip(values, group.consumers)
         ]
 
-    def add(
-        self, values: list[tf.Tensor], wanted: Reading | None = None
-    ) -> None:
+    def add(self, values: list[tf.Tensor]) -> None:
         """Adds a batch.
 
         Args:
             values: The values of `tensors`.
-            wanted: What another model shows for the batch that the consumers'
-                outputs are to be kept like. Defaults to `None`.
         """
-        reading = self.read(values)
-        self._add_activation(values[0], reading.patches[0])
-        for index, patches in enumerate(reading.patches):
+        found = self._patches(values)
+        self._add_activation(values[0], found[0])
+        for index, patches in enumerate(found):
             if self._valid[index] is None:
                 self._valid[index] = self._places(index, values, patches)
             self._summed[index] += np.sum(
                 patches.numpy(), axis=0, dtype=np.float64
             )
             if self.with_gram:
-                self._grams[index] += _products(patches, patches)
-            if wanted is not None:
-                target = self._target(index, reading, wanted)
-                before = self._targets[index]
-                self._targets[index] = before + target if before else target
+                self._grams[index] += _products(patches)
 
     def _add_activation(self, value: tf.Tensor, patches: tf.Tensor) -> None:
         units = self.group.units
@@ -130,26 +87,6 @@ class Collector:
             value = tf.reduce_sum(value, axis=2)
         value = tf.reshape(tf.cast(value, tf.float32), (-1, units))
         self._activation += np.sum(value, axis=0, dtype=np.float64)
-
-    def _target(self, index: int, here: Reading, there: Reading) -> Target:
-        """Returns what a consumer must give for the other model's output."""
-        kernel, slope = self._matrix(index)
-        output = tf.matmul(there.patches[index], tf.constant(kernel))
-        shortcuts = here.shortcuts[index], there.shortcuts[index]
-        if shortcuts[0] is not None and shortcuts[1] is not None:
-            # The branch makes up for what the shortcut has lost. Where the
-            # batch norm lets nothing through, nothing can.
-            passing = np.abs(slope) > 1e-6
-            back = np.where(passing, 1 / np.where(passing, slope, 1), 0)
-            more = (shortcuts[1] - shortcuts[0]) * back.astype(np.float32)
-            output += tf.reshape(more, tf.shape(output))
-        patches = here.patches[index]
-        return Target(
-            int(patches.shape[0] * patches.shape[1]),
-            np.asarray(np.sum(patches, axis=(0, 1), dtype=np.float64)),
-            np.asarray(np.sum(output, axis=(0, 1), dtype=np.float64)),
-            _products(patches, output),
-        )
 
     def _places(
         self, index: int, values: list[tf.Tensor], patches: tf.Tensor
@@ -189,21 +126,20 @@ class Collector:
                     self._summed[index],
                     cast(np.ndarray, self._valid[index]),
                     self._grams[index] if self.with_gram else None,
-                    self._targets[index],
                 )
             )
         return Statistics(
             group.units,
             self._activation,
-            _producer_norm(group),
+            producer_norm(group),
             tuple(parts),
         )
 
 
-def _products(left: tf.Tensor, right: tf.Tensor) -> np.ndarray:
+def _products(patches: tf.Tensor) -> np.ndarray:
     """Returns the sum over samples and places of features' products."""
-    flat = [tf.reshape(x, (-1, x.shape[-1])) for x in (left, right)]
-    return tf.matmul(*flat, transpose_a=True).numpy().astype(np.float64)
+    flat = tf.reshape(patches, (-1, patches.shape[-1]))
+    return tf.matmul(flat, flat, transpose_a=True).numpy().astype(np.float64)
 
 
 def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
@@ -247,22 +183,8 @@ def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
     return tf.reshape(patches, (tf.shape(patches)[0], -1, patches.shape[-1]))
 
 
-def _producer_norm(group: Group) -> np.ndarray:
-    if group.has_heads:
-        kernel = host_value(projections_of(group.producer).value.kernel)
-        return np.sqrt(np.sum(np.square(kernel), axis=(0, 2)))
-    kernel = host_value(group.producer.kernel)
-    return np.sqrt(
-        np.sum(np.square(kernel), axis=tuple(range(kernel.ndim - 1)))
-    )
-
-
 def collect(
-    model: Any,
-    groups: Iterable[Group],
-    batches: Iterable[Any],
-    with_gram: bool,
-    like: tuple[Any, Mapping[str, Group]] | None = None,
+    model: Any, groups: Iterable[Group], batches: Iterable[Any], with_gram: bool
 ) -> dict[str, Statistics]:
     """Runs a model over data and returns each group's statistics.
 
@@ -271,8 +193,6 @@ def collect(
         groups: Its groups.
         batches: Batches of its inputs.
         with_gram: Whether the features' products are summed as well.
-        like: A model, with its groups by name, whose features are the ones to
-            be kept like. Defaults to `None`: the model itself.
 
     Returns:
         `Statistics` by the groups' names.
@@ -282,23 +202,11 @@ def collect(
     """
     collectors = [Collector(group, with_gram) for group in groups]
     runner = Runner(model, [collector.tensors for collector in collectors])
-    wanted: list[Reading | None] = [None] * len(collectors)
-    if like is not None:
-        original, known = like
-        others = [Collector(known[c.group.name], False) for c in collectors]
-        targets = Runner(original, [other.tensors for other in others])
     empty = True
     for batch in batches:
         empty = False
-        if like is not None:
-            wanted = [
-                other.read(values)
-                for other, values in zip(others, targets(batch))
-            ]
-        for collector, values, reading in zip(
-            collectors, runner(batch), wanted
-        ):
-            collector.add(values, reading)
+        for collector, values in zip(collectors, runner(batch)):
+            collector.add(values)
     if empty:
         raise ValueError("`data` must hold at least one batch. Received: none.")
     return {
@@ -316,9 +224,15 @@ class Runner:
         places = {key: index for index, key in enumerate(tensors)}
         self._places = [[places[id(t)] for t in group] for group in wanted]
         inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
-        self._hidden = keras_of(model).Model(inputs, list(tensors.values()))
+        keras = keras_of(model)
+        self._hidden = keras.Model(inputs, list(tensors.values()))
+        # In Keras 3 masks are tensors of the graph; where values carry them as
+        # well, the layers that they are given to warn.
+        self._carries_masks = keras.__name__ != "keras"
 
     def __call__(self, batch: Any) -> list[list[tf.Tensor]]:
         values = self._hidden(batch, training=False)
         values = values if isinstance(values, (list, tuple)) else [values]
+        if not self._carries_masks:
+            values = [tf.identity(value) for value in values]
         return [[values[place] for place in group] for group in self._places]

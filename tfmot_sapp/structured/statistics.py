@@ -26,32 +26,9 @@ from typing import cast
 
 import numpy as np
 
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """Sums of what a consumer is wanted to give, without its bias.
-
-    Attributes:
-        count: Number of samples times places.
-        features: Array (features,): sum of the features.
-        wanted: Array (outputs,): sum of the wanted outputs.
-        products: Array (features, outputs): sum of features times wanted
-            outputs.
-    """
-
-    count: int
-    features: np.ndarray
-    wanted: np.ndarray
-    products: np.ndarray
-
-    def __add__(self, other: "Target") -> "Target":
-        """Returns the sums over both's data."""
-        return Target(
-            self.count + other.count,
-            self.features + other.features,
-            self.wanted + other.wanted,
-            self.products + other.products,
-        )
+from tfmot_sapp.frameworks.private.attention import projections_of
+from tfmot_sapp.frameworks.which_keras import host_value
+from tfmot_sapp.units.groups import Group
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +45,6 @@ class Part:
             padding.
         gram: Array (features, features): sum over samples and places of the
             features' products; `None` if no criterion wants it.
-        target: What the outputs are to be kept like; `None` if no other model
-            is given for it.
     """
 
     weights: np.ndarray
@@ -77,7 +52,6 @@ class Part:
     summed: np.ndarray
     valid: np.ndarray
     gram: np.ndarray | None
-    target: Target | None = None
 
     @property
     def known_gram(self) -> np.ndarray:
@@ -132,3 +106,14 @@ class Statistics:
         whole = self.unit_gram.sum()
         lost = self.unit_gram[np.ix_(gone, gone)].sum()
         return float(np.sqrt(max(lost, 0.0) / max(whole, 1e-300)))
+
+
+def producer_norm(group: Group) -> np.ndarray:
+    """Returns the norm of the weights that make each unit of a group."""
+    if group.has_heads:
+        kernel = host_value(projections_of(group.producer).value.kernel)
+        return np.sqrt(np.sum(np.square(kernel), axis=(0, 2)))
+    kernel = host_value(group.producer.kernel)
+    return np.sqrt(
+        np.sum(np.square(kernel), axis=tuple(range(kernel.ndim - 1)))
+    )

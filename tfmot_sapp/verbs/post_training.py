@@ -15,24 +15,31 @@
 """`prune_post_training`: blocks of a trained model removed without labels."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfmot_sapp.allocations.allocation import Allocation, check_allocation
 from tfmot_sapp.base.checks import check_flag, check_instance, check_whole
+from tfmot_sapp.base.container_checks import check_tuple
 from tfmot_sapp.base.progress import Progress
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.blocks.block_size import BlockSizeLike, check_block_size
 from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.fitting import Settings
 from tfmot_sapp.calibration.programs import program_of
-from tfmot_sapp.calibration.prune_kernels import Calibration, prune_kernels
+from tfmot_sapp.calibration.prune_kernels import (
+    Calibration,
+    prune_kernels,
+    weigh,
+)
+from tfmot_sapp.calibration.savings import Saving, multiply_adds, parameters
 from tfmot_sapp.calibration.sweep import Store
 from tfmot_sapp.calibration.targets import find_targets
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 from tfmot_sapp.frameworks.copying import same_layer
 from tfmot_sapp.frameworks.pruning_record import record_rows
 from tfmot_sapp.frameworks.which_keras import check_model
+from tfmot_sapp.structured.keep import FlopsBudget, ParameterBudget
 from tfmot_sapp.training.distillation import Distillation, distill_to
 from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
@@ -42,7 +49,7 @@ from tfmot_sapp.training.pruning_rows import zero_rows
 def prune_post_training(
     model: Any,
     data: Any,
-    sparsity: float | Mapping[str, float] | None = None,
+    sparsity: Any = None,
     block_size: BlockSizeLike | None = None,
     compensate: bool = True,
     **plan: Any,
@@ -69,7 +76,9 @@ def prune_post_training(
             input, as `fit` does.
         sparsity: Fraction of the blocks to remove, over all kernels that are
             pruned; or fractions by layer name or pattern, other layers staying
-            whole. May be left out where `allocation` has `targets`.
+            whole; or a `FlopsBudget` or a `ParameterBudget` for the whole model
+            without its removed blocks, met by the best trade over layers. May
+            be left out where `allocation` has `targets`.
         block_size: As for `tfmot_sapp.prune_blocks`: one for all layers, or a
             dictionary by layer name or pattern. Defaults to `(32, 32)`.
         compensate: Whether the weights that are left make up for those that
@@ -117,38 +126,158 @@ def prune_post_training(
     >>> int(np.count_nonzero(kernel)), kernel.size
     (1024, 2048)
     """
-    _check_model(model)
     options = _options(plan)
-    wanted = WantedSparsity.of(sparsity, options.allocation)
+    wanted = _wanted(sparsity, options.allocation)
+    (pruned,) = pruned_models(
+        model, data, [wanted], block_size, compensate, options
+    )
+    return pruned
+
+
+def prune_family(
+    model: Any,
+    data: Any,
+    sparsities: Sequence[Any],
+    block_size: BlockSizeLike | None = None,
+    compensate: bool = True,
+    **plan: Any,
+) -> list[Any]:
+    """Removes more and more blocks of a trained model, from one calibration.
+
+    As `prune_post_training` for each of several sparsities, but the data are
+    read once and the layers weighed once, which takes most of the time.
+
+    Args:
+        model: As for `prune_post_training`.
+        data: As for `prune_post_training`.
+        sparsities: Fractions of the blocks to remove, or budgets, at least one.
+        block_size: As for `prune_post_training`.
+        compensate: As for `prune_post_training`.
+        **plan: As for `prune_post_training`.
+
+    Returns:
+        A model for each sparsity.
+
+    Raises:
+        TypeError: As `prune_post_training`; or if `sparsities` is no list.
+        ValueError: As `prune_post_training`; or if there is none.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential(
+    ...     [keras.Input((32,)), keras.layers.Dense(64), keras.layers.Dense(4)])
+    >>> data = np.random.default_rng(0).normal(size=(100, 32))
+    >>> family = prune_family(
+    ...     model, data, [0.5, 0.75], (4, 4), verbose=False)
+    >>> len(family)
+    2
+    """
+    options = _options(plan)
+    what = "a list of fractions of the blocks to remove, or of budgets"
+    wanted = check_tuple(
+        sparsities,
+        "sparsities",
+        lambda each, name: _wanted(each, options.allocation),
+        what,
+    )
+    if not wanted:
+        raise ValueError(
+            f"`sparsities` must be {what}, at least one. "
+            f"{received('sparsities', sparsities)}"
+        )
+    return pruned_models(model, data, wanted, block_size, compensate, options)
+
+
+# What a copy of the model is to lose, which may depend on the copy.
+Wanted = Callable[[Any], WantedSparsity]
+
+
+def pruned_models(
+    model: Any,
+    data: Any,
+    wanted: Sequence[Wanted],
+    block_size: BlockSizeLike | None,
+    compensate: bool,
+    options: "Options",
+) -> list[Any]:
+    """Returns a pruned copy of a model for each wanted sparsity.
+
+    Args:
+        model: As for `prune_post_training`.
+        data: As for `prune_post_training`.
+        wanted: What each copy is to lose.
+        block_size: As for `prune_post_training`.
+        compensate: As for `prune_post_training`.
+        options: The options.
+    """
+    _check_model(model)
     size = check_block_size((32, 32) if block_size is None else block_size)
     compensate = check_flag(compensate, "compensate")
     options.pruning_policy.ensure_model_supports_pruning(model)
-    copy = same_layer(model)
+    pruned, weighed = [], None
     with Store() as store, Progress(options.verbose) as progress:
         batches, structure = held_batches(
             model, data, options.batch_size, store
         )
-        calibration = Calibration(
-            [program_of(model, structure), program_of(copy, structure)],
-            batches,
-            store,
-            Settings(rows=options.rows, compensate=compensate),
-            options.logits,
+        original = program_of(model, structure)
+        for each in wanted:
+            copy = same_layer(model)
+            sparsity = each(copy)
+            calibration = Calibration(
+                [original, program_of(copy, structure)],
+                batches,
+                store,
+                Settings(rows=options.rows, compensate=compensate),
+                options.logits,
+            )
+            targets, reasons = find_targets(
+                calibration.programs, options.pruning_policy, size, sparsity
+            )
+            if weighed is None and sparsity.by_name is None:
+                probed = options.allocation is None
+                weighed = weigh(calibration, targets, progress, probed)
+            done, unseen = prune_kernels(
+                calibration, targets, sparsity, progress, weighed
+            )
+            if options.distill is not None:
+                inputs = [[value.get() for value in batch] for batch in batches]
+                distill_to(model, copy, inputs, options.distill, progress)
+            grids = {
+                id(one.blocks.kernel.variable): one.blocks.grid for one in done
+            }
+            rows = zero_rows(copy, {**reasons, **unseen}, grids)
+            record_rows(copy, tuple(rows))
+            pruned.append(copy)
+    return pruned
+
+
+def _wanted(sparsity: Any, allocation: Allocation | None) -> Wanted:
+    if not isinstance(sparsity, (FlopsBudget, ParameterBudget)):
+        found = WantedSparsity.of(sparsity, allocation)
+        return lambda copy: found
+    if allocation is not None:
+        raise ValueError(
+            "`allocation` must not be given with a budget, which is met by "
+            f"weighing layers. {received('allocation', allocation)}"
         )
-        targets, reasons = find_targets(
-            calibration.programs, options.pruning_policy, size, wanted
+    saved = parameters
+    if isinstance(sparsity, FlopsBudget):
+        saved = multiply_adds
+
+    def of(copy: Any) -> WantedSparsity:
+        whole = sparsity.measure(copy)
+        share = sparsity.budget
+        limit = share * whole if share <= 1 else share
+        return WantedSparsity(
+            0.0, None, None, saving=Saving(max(whole - limit, 0.0), saved)
         )
-        done, unseen = prune_kernels(calibration, targets, wanted, progress)
-        if options.distill is not None:
-            inputs = [[value.get() for value in batch] for batch in batches]
-            distill_to(model, copy, inputs, options.distill, progress)
-    grids = {id(each.blocks.kernel.variable): each.blocks.grid for each in done}
-    record_rows(copy, tuple(zero_rows(copy, {**reasons, **unseen}, grids)))
-    return copy
+
+    return of
 
 
 @dataclasses.dataclass(frozen=True)
-class _Options:
+class Options:
     """What `prune_post_training` takes by name."""
 
     allocation: Allocation | None = None
@@ -177,8 +306,8 @@ class _Options:
         check_flag(self.verbose, "verbose")
 
 
-def _options(plan: Mapping[str, Any]) -> _Options:
-    known = [field.name for field in dataclasses.fields(_Options)]
+def _options(plan: Mapping[str, Any]) -> Options:
+    known = [field.name for field in dataclasses.fields(Options)]
     for name, value in plan.items():
         if name not in known:
             raise TypeError(
@@ -192,7 +321,7 @@ def _options(plan: Mapping[str, Any]) -> _Options:
         for name, value in plan.items()
         if name != "pruning_policy" or value is not None
     }
-    return _Options(**given)
+    return Options(**given)
 
 
 def _check_model(model: Any) -> None:

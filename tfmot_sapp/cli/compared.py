@@ -1,0 +1,177 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Two models compared on data that neither was fitted to."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_BATCH = 32
+
+
+def load_arrays(
+    data: str, labels: str | None
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Reads inputs and labels.
+
+    Args:
+        data: A `.npy` or an `.npz` file.
+        labels: A `.npy` file, or the name of an array in `data`; `None` for
+            no labels.
+
+    Returns:
+        The inputs by name, `""` for an array without one; and the labels.
+
+    Raises:
+        ValueError: If a file can't be read, or numbers of samples differ.
+    """
+    arrays = _read(data, "data")
+    found = None
+    if labels is not None:
+        found = arrays.pop(labels, None)
+        if found is None:
+            (found,) = _read(labels, "labels").values()
+        found = np.ravel(found)
+    if not arrays:
+        raise ValueError(
+            f"`data` must hold inputs. Received: {data!r} without any."
+        )
+    counts = {name: len(array) for name, array in arrays.items()}
+    if found is not None:
+        counts["labels"] = len(found)
+    if len(set(counts.values())) > 1 or min(counts.values()) < 2:
+        raise ValueError(
+            "`data` must hold at least two samples, equally many for each "
+            f"input, with a label each. Received: {counts}."
+        )
+    return arrays, found
+
+
+def _read(path: str, name: str) -> dict[str, np.ndarray]:
+    try:
+        loaded = np.load(path)
+        if isinstance(loaded, np.ndarray):
+            return {"": np.atleast_1d(loaded)}
+        with loaded:
+            return {key: np.atleast_1d(loaded[key]) for key in loaded.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"`{name}` must be a `.npy` or `.npz` file of plain arrays. "
+            f"Received: {path!r}: {error}."
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """Data in two parts.
+
+    Attributes:
+        calibration: What a model is pruned on, as it takes it.
+        held_out: Inputs that are kept for the comparison, likewise.
+        labels: Their classes; `None` if they are not known.
+    """
+
+    calibration: Any
+    held_out: Any
+    labels: np.ndarray | None
+
+    @classmethod
+    def split(
+        cls,
+        model: Any,
+        arrays: Mapping[str, np.ndarray],
+        labels: np.ndarray | None,
+        share: float,
+    ) -> "Compared":
+        """Divides samples at random.
+
+        Args:
+            model: The model that they are for.
+            arrays: The inputs by name.
+            labels: The samples' classes, or `None`.
+            share: Share of the samples that is held out.
+        """
+        count = len(next(iter(arrays.values())))
+        order = np.random.default_rng(0).permutation(count)
+        number = min(max(round(share * count), 1), count - 1)
+        held, used = np.sort(order[:number]), np.sort(order[number:])
+
+        def part(at: np.ndarray) -> Any:
+            if len(arrays) == 1 and len(model.inputs) == 1:
+                (array,) = arrays.values()
+                return array[at]
+            return {name: array[at] for name, array in arrays.items()}
+
+        known = None if labels is None else labels[held]
+        return cls(part(used), part(held), known)
+
+
+def compared(data: Compared, dense: Any, other: Any) -> list[list[str]]:
+    """Returns rows of a table: a name and a value for each of two models.
+
+    Args:
+        data: The data.
+        dense: The model as it was.
+        other: What became of it.
+    """
+    outputs = [_outputs(model, data.held_out) for model in (dense, other)]
+    count = len(outputs[0])
+    if data.labels is not None:
+        right = [
+            np.mean(_classes(values, data.labels) == data.labels)
+            for values in outputs
+        ]
+        name = f"accuracy on {count} held out"
+        return [[name, *(f"{100 * share:.1f} %" for share in right)]]
+    wanted, given = outputs
+    if wanted.ndim == 2 and wanted.shape[1] > 1:
+        same = np.mean(wanted.argmax(axis=1) == given.argmax(axis=1))
+        name = f"agreement on {count} held out"
+        return [[name, "100.0 %", f"{100 * same:.1f} %"]]
+    gap = np.sqrt(np.mean(np.square(wanted - given)))
+    scale = max(float(np.std(wanted)), 1e-12)
+    name = f"rms change on {count} held out, of the deviation"
+    return [[name, "0.000", f"{gap / scale:.3f}"]]
+
+
+def _classes(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    if outputs.ndim != 2:
+        raise ValueError(
+            "`labels` must be given for a model that puts out a value for each "
+            f"class. Received: outputs of shape {outputs.shape}."
+        )
+    if outputs.shape[1] > 1:
+        return outputs.argmax(axis=1)
+    # One value: a probability, or else a logit.
+    inside = outputs.min() >= 0 and outputs.max() <= 1
+    return (outputs[:, 0] > (0.5 if inside else 0.0)).astype(labels.dtype)
+
+
+def _outputs(model: Any, inputs: Any) -> np.ndarray:
+    count = len(tf.nest.flatten(inputs)[0])
+    found = []
+    for start in range(0, count, _BATCH):
+        batch = tf.nest.map_structure(
+            lambda array, start=start: tf.convert_to_tensor(
+                array[start : start + _BATCH]
+            ),
+            inputs,
+        )
+        outputs = model(batch, training=False)
+        found.append(np.asarray(tf.nest.flatten(outputs)[0], np.float32))
+    return np.concatenate(found)
