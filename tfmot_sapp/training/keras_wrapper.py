@@ -201,7 +201,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        config, left_alone = cls._restored(config)
+        config, notes = cls._restored(config)
         layer = super().from_config(config, custom_objects)
-        layer.note_left_alone(left_alone)
+        layer._note(notes)
         return layer

@@ -161,7 +161,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        config, left_alone = cls._restored(config)
+        config, notes = cls._restored(config)
         # tf_keras's own `Wrapper` looks for the format in the wrong place, and
         # does not find registered layers then.
         inner = config.pop("layer")
@@ -171,7 +171,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
             use_legacy_format="module" not in inner,
         )
         wrapper = cls(layer, **config)
-        wrapper.note_left_alone(left_alone)
+        wrapper._note(notes)
         return wrapper
 
 
