@@ -86,7 +86,7 @@ def _small_mit() -> Any:
     return keras_hub.models.MiTBackbone(
         image_shape=(32, 32, 3),
         num_layers=4,
-        hidden_dims=[16, 16, 16, 16],
+        hidden_dims=[8, 16, 24, 32],
         layerwise_depths=[1, 1, 1, 1],
         layerwise_num_heads=[1, 1, 2, 2],
         layerwise_sr_ratios=[2, 2, 1, 1],
@@ -138,10 +138,10 @@ def _resnet(size: str, image_shape: tuple[Any, ...]) -> Any:
 
     full = size == "full"
     return keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64 if full else 8],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
         stackwise_num_filters=[64, 128, 256, 512] if full else [64] * 4,
-        stackwise_num_blocks=[3, 4, 6, 3] if full else [1, 1, 1, 1],
+        stackwise_num_blocks=[3, 4, 6, 3] if full else [2, 2, 2, 2],
         stackwise_num_strides=[1, 2, 2, 2],
         block_type="bottleneck_block" if full else "basic_block",
         image_shape=image_shape,

@@ -174,6 +174,21 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         wrapper._note(notes)
         return wrapper
 
+    def get_own_config(self) -> dict[str, Any]:
+        """Returns the arguments but for the layer, for `around`."""
+        return {**tf_keras.layers.Layer.get_config(self), **self._arguments()}
+
+    @classmethod
+    def around(cls, layer: Any, config: dict[str, Any]) -> "PruneBlocks":
+        """Wraps a layer, given what `get_own_config` returned."""
+        arguments, notes = cls._restored(config)
+        wrapper = cls(layer, **arguments)
+        wrapper._note(notes)
+        if layer.built:
+            wrapper.build()
+            wrapper.built = True
+        return wrapper
+
 
 @contextlib.contextmanager
 def _replaced(kernels: Sequence[tuple[Kernel, tf.Tensor]]) -> Iterator[None]:

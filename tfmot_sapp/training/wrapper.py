@@ -20,8 +20,9 @@ their Keras calls a layer with other weights than its own: `keras_wrapper.py`
 for Keras 3, `tf_keras_wrapper.py` for tf_keras.
 """
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,6 +77,7 @@ class PruneBlocksMixin:
     add_weight: Callable[..., Any]
     add_loss: Callable[[Any], None]
     _full_precision: Callable[[PrunedKernel], Any]
+    get_own_config: Callable[[], dict[str, Any]]
 
     def _configure(
         self,
@@ -361,6 +363,19 @@ class _Unpruned(Scorer):
         training: bool,
     ) -> tf.Tensor:
         return kernel
+
+
+@contextlib.contextmanager
+def without_factors(wrappers: Sequence[PruneBlocksMixin]) -> Iterator[None]:
+    """Makes wrappers call their layers with the plain weights for a while."""
+    kernels = [wrapper._kernels for wrapper in wrappers]
+    for wrapper in wrappers:
+        wrapper._kernels = ()
+    try:
+        yield
+    finally:
+        for wrapper, own in zip(wrappers, kernels):
+            wrapper._kernels = own
 
 
 def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:

@@ -16,7 +16,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -29,6 +28,7 @@ from tfmot_sapp.blocks.block_size import (
     check_block_size,
     resolve_block_size,
 )
+from tfmot_sapp.frameworks.comparing import check_same_outputs
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.kernels import (
     find_kernels,
@@ -51,7 +51,8 @@ from tfmot_sapp.scorers.scorer import Scorer, check_scorer
 from tfmot_sapp.training.block_regularizers import REGULARIZERS
 from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
-from tfmot_sapp.training.wrapper import refuse_to_quantize
+from tfmot_sapp.training.wrapped_models import finish_wrapped, plain_config
+from tfmot_sapp.training.wrapper import without_factors
 
 
 def prune_blocks(
@@ -72,9 +73,9 @@ def prune_blocks(
     Args:
         to_prune: A layer, a list of layers, or a Sequential, Functional or
             subclassed model, of Keras 3 or tf_keras. A subclassed model needs a
-            `get_config` that Keras can make it again from; while it is wrapped
-            it is saved by `save_weights`, since its class does not know of the
-            wrappers.
+            `get_config` that Keras can make it again from. A wrapped model of a
+            class of one's own is saved by its own `save`, to a `.keras` file,
+            or by `save_weights`.
         pruning_schedule: When masks change and to which sparsity: a
             `SequentialAttentionSchedule`, one of TF-MOT's, or any object that
             maps a step to `(should_prune, sparsity)`.
@@ -262,15 +263,18 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
     reasons: dict[str, str] = {}
     names: list[str] = []
 
+    parts: list[Any] = []
     sharing = find_sharing(model)
 
     def replace(layer: Any, copy: Copy) -> Any:
         plan = _plan(layer, settings, sharing)
         names.append(layer.name)
         reasons.update(plan.skipped)
-        if plan.block_size is None:
-            return copy(layer)
-        return _wrapped(copy(layer), plan, settings)
+        part = copy(layer)
+        if plan.block_size is not None:
+            part = _wrapped(part, plan, settings)
+        parts.append(part)
+        return part
 
     pruned = Cloner(replace).clone(model, sharing)
     wrappers = pruned_layers(pruned)
@@ -278,14 +282,14 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
     if not wrappers:
         raise ValueError(_nothing_to_prune(reasons))
     settings.check_kernels(wrappers, reasons)
+    with without_factors(wrappers):
+        check_same_outputs(model, pruned)
     for layer in wrappers:
         # The weights have been copied since the wrappers were built.
         for kernel in layer.pruned_kernels:
             kernel.prepare()
     wrappers[0].note_left_alone(reasons)
-    if hasattr(pruned, "quantize"):
-        # Before any of its layers are.
-        pruned.quantize = functools.partial(refuse_to_quantize, pruned.name)
+    finish_wrapped(pruned, plain_config(model), parts)
     return pruned
 
 
