@@ -33,7 +33,10 @@ from tfmot_sapp.base.registry import import_when_needed
 def _register_with_keras() -> None:
     from tfmot_sapp.compiler.emit import keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import keras_offset_schedule  # noqa: F401
-    from tfmot_sapp.training import keras_wrapper  # noqa: F401
+    from tfmot_sapp.training import (  # noqa: F401
+        keras_wrapped_model,
+        keras_wrapper,
+    )
 
     _register_regularizers()
 
@@ -41,7 +44,10 @@ def _register_with_keras() -> None:
 def _register_with_tf_keras() -> None:
     from tfmot_sapp.compiler.emit import tf_keras_packed_layer  # noqa: F401
     from tfmot_sapp.frameworks import tf_keras_offset_schedule  # noqa: F401
-    from tfmot_sapp.training import tf_keras_wrapper  # noqa: F401
+    from tfmot_sapp.training import (  # noqa: F401
+        tf_keras_wrapped_model,
+        tf_keras_wrapper,
+    )
 
     _register_regularizers()
 

@@ -16,24 +16,37 @@
 
 A copy computes what the original computes, or is refused. Every layer of it is
 new and holds what the original holds, so nothing that happens to one reaches
-the other. Models nested in it are copied too, and a function may replace layers
-on the way.
+the other; what parts of the original share, the copies share. Models nested in
+it are copied too, and a function may replace layers on the way.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from tfmot_sapp.frameworks.building import built_like, has_same_variables
+from tfmot_sapp.frameworks.building import built_like
 from tfmot_sapp.frameworks.calls import holds_graph
-from tfmot_sapp.frameworks.layer_attributes import replace_members
+from tfmot_sapp.frameworks.layer_attributes import (
+    replace_inside,
+    replace_members,
+)
 from tfmot_sapp.frameworks.layer_state import (
     copy_adapted_state,
     copy_own_weights,
     copy_state,
+    variables_of,
 )
 from tfmot_sapp.frameworks.model_class import restore_class
 from tfmot_sapp.frameworks.private import keras3
-from tfmot_sapp.frameworks.private.layers import layers_inside, nodes_of
+from tfmot_sapp.frameworks.private.layers import nodes_of
+from tfmot_sapp.frameworks.references import rebound
+from tfmot_sapp.frameworks.sharing import (
+    Sharing,
+    find_sharing,
+    is_lambda,
+    is_variable,
+)
+from tfmot_sapp.frameworks.twins import twins_of
+from tfmot_sapp.frameworks.walking import paired_layers, unwrapped
 from tfmot_sapp.frameworks.which_keras import is_layer, is_model, keras_of
 
 Copy = Callable[[Any], Any]
@@ -55,12 +68,16 @@ class Cloner:
         self._copied: list[tuple[Any, Any]] = []
         self._models: list[tuple[Any, Any]] = []
         self._twins: dict[int, Any] = {}
+        self._asked: set[int] = set()
+        self._sharing = Sharing()
 
-    def clone(self, model: Any) -> Any:
+    def clone(self, model: Any, sharing: Sharing | None = None) -> Any:
         """Copies a model of any kind.
 
         Args:
             model: A Sequential, Functional or subclassed model.
+            sharing: What `find_sharing` says of it. Defaults to `None`: it is
+                asked.
 
         Returns:
             A model of the same Keras and class, not compiled.
@@ -68,6 +85,7 @@ class Cloner:
         Raises:
             ValueError: If a layer cannot be made again from its config.
         """
+        self._sharing = find_sharing(model) if sharing is None else sharing
         clone = self._clone_model(model)
         self._copy_states()
         return clone
@@ -86,7 +104,7 @@ class Cloner:
             if copy.trainable != original.trainable:
                 copy.trainable = original.trainable
         for original, copy in self._copied:
-            copy_state(original, copy)
+            copy_state(original, copy, self._sharing.layers)
 
     def _clone_model(self, model: Any) -> Any:
         if not holds_graph(model):
@@ -95,14 +113,28 @@ class Cloner:
         if isinstance(model, keras.Sequential):
             clone = self._clone_sequential(model, keras)
         elif keras.__name__ == "tf_keras":
-            clone = keras.models.clone_model(
-                model, clone_function=self._layer_of_graph(model)
-            )
+            clone = self._clone_tf_keras_functional(model, keras)
         else:
             clone = self._clone_functional(model, keras)
         restore_class(model, clone, self._clone_member)
         self._models.append((model, clone))
         return clone
+
+    def _clone_tf_keras_functional(self, model: Any, keras: Any) -> Any:
+        try:
+            return keras.models.clone_model(
+                model, clone_function=self._layer_of_graph(model)
+            )
+        except (TypeError, ValueError) as error:
+            if "cannot be copied" in str(error):
+                raise
+            # Operations with several arguments, or with weights: tf_keras
+            # can't write them down.
+            raise ValueError(
+                f"The graph of the model `{model.name}` cannot be copied. Make "
+                "a layer of what computes with bare operations. Received the "
+                f"error: {error}"
+            ) from error
 
     def _clone_functional(self, model: Any, keras: Any) -> Any:
         # Left to itself Keras 3 renames the inputs, and compiles the copy as
@@ -116,9 +148,40 @@ class Cloner:
                 model,
                 input_tensors=inputs,
                 clone_function=self._layer_of(model),
+                call_function=self._call,
             )
         finally:
             model.compiled = compiled
+
+    def _call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._sharing.readers:
+            args, kwargs = keras3.map_structure(
+                self._counterpart, (args, kwargs)
+            )
+        return layer(*args, **kwargs)
+
+    def _counterpart(self, item: Any) -> Any:
+        """Returns what stands in the copy for a layer or a weight."""
+        if id(item) in self._sharing.layers:
+            return self._clone_layer(item, item)
+        if not is_variable(item):
+            return item
+        for part in self._sharing.parts:
+            if any(item is variable for variable in unwrapped(part).variables):
+                return self._same_variable(item, part)
+        return item
+
+    def _same_variable(self, variable: Any, part: Any) -> Any:
+        for old, new in paired_layers(part, self._clone_layer(part, part)):
+            theirs = variables_of(new)
+            for mine, copy in zip(variables_of(old), theirs):
+                if mine is variable and len(theirs) == len(variables_of(old)):
+                    return copy
+        raise ValueError(
+            f"The layer `{part.name}` cannot be copied, because its weights "
+            "are used outside of it and the copy has them only when it is "
+            "called. Give it a `build` that makes all of its weights."
+        )
 
     def _layer_of(self, model: Any) -> Copy:
         """Returns the function that copies a layer of a model."""
@@ -167,22 +230,40 @@ class Cloner:
         return self._replace(layer, lambda given: self._copy(given, model))
 
     def _copy(self, layer: Any, model: Any) -> Any:
+        copy = self._twins.get(id(layer))
         try:
-            copy = copy_layer(layer)
+            if copy is None:
+                copy = copy_layer(layer)
         except ValueError:
             # A model whose own config is good may hold layers whose is not.
             copy = self._twin(layer, model)
             if copy is None:
                 raise
+        self._share(layer, copy)
         # A lookup can't be called, as the graph is made, without its table.
-        copy_adapted_state(layer, copy)
+        copy_adapted_state(layer, copy, self._sharing.layers)
         self._copied.append((layer, copy))
         return copy
 
+    def _share(self, layer: Any, copy: Any) -> None:
+        """Puts the copies of what a layer shares with others into its copy."""
+        shared = self._sharing.layers
+
+        def make(inner: Any) -> Any | None:
+            if id(inner) not in shared or inner is layer:
+                return None
+            return self._clone_layer(inner, inner)
+
+        if shared:
+            replace_inside(layer, copy, make)
+        if is_lambda(layer):
+            copy.function = rebound(layer.function, self._counterpart)
+
     def _twin(self, layer: Any, model: Any) -> Any | None:
         """Returns the layer that stands in its place in a model made anew."""
-        if id(layer) not in self._twins and model is not layer:
-            self._twins.update(_twins(model))
+        if id(model) not in self._asked and model is not layer:
+            self._asked.add(id(model))
+            self._twins.update(twins_of(model, self._made))
         return self._twins.get(id(layer))
 
     def _clone_sequential(self, model: Any, keras: Any) -> Any:
@@ -197,31 +278,6 @@ class Cloner:
         copy_own_weights(model, copy)
         replace_members(model, copy, self._layer_of(model))
         return copy
-
-
-def _twins(model: Any) -> dict[int, Any]:
-    try:
-        again = type(model).from_config(model.get_config())
-    except Exception:
-        # What is wrong with the layer itself is what the user is told.
-        return {}
-    mine, theirs = _unwrapped_layers(model), _unwrapped_layers(again)
-    if [type(layer) for layer in mine] != [type(layer) for layer in theirs]:
-        return {}
-    return {
-        id(layer): twin
-        for layer, twin in zip(mine, theirs)
-        if has_same_variables(layer, twin)
-    }
-
-
-def _unwrapped_layers(model: Any) -> list[Any]:
-    """Returns the layers in a model, those in wrappers for the wrappers."""
-    return [
-        layer
-        for layer in layers_inside(model)
-        if not hasattr(layer, "pruned_kernels")
-    ]
 
 
 def _input_like(keras: Any, tensor: Any) -> Any:
@@ -261,6 +317,9 @@ def copy_layer(layer: Any) -> Any:
 
 
 def _again(layer: Any) -> Any:
+    if is_lambda(layer) and keras_of(layer).__name__ == "keras":
+        # From a config Keras 3 makes no function, since files hold configs.
+        return keras3.same_lambda(layer)
     return type(layer).from_config(layer.get_config())
 
 

@@ -36,7 +36,7 @@ from tfmot_sapp.frameworks.layers.axes import (
 )
 from tfmot_sapp.frameworks.layers.kind import KernelAxes
 from tfmot_sapp.frameworks.layers.table import kind_of
-from tfmot_sapp.frameworks.walking import held_layers
+from tfmot_sapp.frameworks.walking import held_layers, is_pruned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,8 @@ def find_kernels(layer: Any) -> list[Kernel]:
 
     Returns:
         List of `Kernel`, in the order of the layer's construction; empty when
-        it has none that can be cut in blocks.
+        it has none that can be cut in blocks. Those of layers inside it that
+        are pruned by a wrapper of their own are not among them.
     """
     return list(_walk(layer, "", set()))
 
@@ -139,9 +140,32 @@ def kernel_name(
 
 def has_matrices(layer: Any) -> bool:
     """Returns whether a built layer has weights that look like a kernel."""
-    shapes = [tuple(getattr(w, "shape", ())) for w in layer.weights]
+    return bool(matrices_of(layer))
+
+
+def matrices_of(layer: Any) -> list[Any]:
+    """Returns the weights of a built layer that look like kernels.
+
+    Args:
+        layer: A layer or model of either Keras.
+
+    Returns:
+        Its trainable or frozen weights with more than one axis, but for biases,
+        which attentions have one of for each head.
+    """
     # What a layer learns from data may have an extent that is not known.
-    return any(len(shape) > 1 and None not in shape for shape in shapes)
+    return [
+        weight
+        for weight in layer.weights
+        if len(shape := tuple(getattr(weight, "shape", ()))) > 1
+        and None not in shape
+        and not _is_bias(weight)
+    ]
+
+
+def _is_bias(weight: Any) -> bool:
+    name = weight.name.partition(":")[0]
+    return name.rpartition("/")[2].endswith("bias")
 
 
 def why_no_kernels(layer: Any) -> str:
@@ -173,7 +197,7 @@ def why_skip(
 
 
 def _walk(layer: Any, prefix: str, seen: set[int]) -> Iterator[Kernel]:
-    if id(layer) in seen:
+    if id(layer) in seen or is_pruned(layer):
         return
     seen.add(id(layer))
     own = list(_own_kernels(layer, prefix))

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Layers in the attributes of a subclassed model are replaced.
+"""Layers in the attributes of a model or layer are replaced.
 
 Both Keras keep a second list of a model's layers, from which they collect
 weights; a layer that is replaced in an attribute is replaced there too.
@@ -23,6 +23,7 @@ from typing import Any
 
 from tfmot_sapp.frameworks.private import keras3
 from tfmot_sapp.frameworks.private.layers import attributes_of
+from tfmot_sapp.frameworks.walking import held_layers, paired_layers
 from tfmot_sapp.frameworks.which_keras import is_layer, keras_of
 
 
@@ -35,7 +36,7 @@ def replace_members(
         original: A subclassed model.
         copy: A copy of it, whose attributes are changed.
         make: Function from a layer of the original to the one that the copy
-            gets in its place.
+            gets in its place; `None` leaves the one that is there.
     """
     # Keras 3 closes the list of a model's layers when the model is built.
     is_keras_3 = keras_of(copy).__name__ == "keras"
@@ -44,28 +45,68 @@ def replace_members(
         for name, value in attributes_of(original).items():
             if not any(map(is_layer, _flat(value))):
                 continue
-            for theirs, ours in zip(_flat(value), _flat(mine.get(name, ()))):
-                if is_layer(theirs) and is_keras_3:
-                    keras3.replace_tracked_layer(copy, ours, make(theirs))
+            ours = mine.get(name, ())
+            new = _map_layers(value, ours, make)
+            if list(map(id, _flat(new))) == list(map(id, _flat(ours))):
+                continue
+            for before, after in zip(_flat(ours), _flat(new)):
+                if is_layer(before) and before is not after and is_keras_3:
+                    keras3.replace_tracked_layer(copy, before, after)
             if hasattr(copy, name):
                 delattr(copy, name)
-            setattr(copy, name, _map_layers(value, make))
+            setattr(copy, name, new)
+
+
+def replace_inside(
+    original: Any, copy: Any, make: Callable[[Any], Any | None]
+) -> None:
+    """Puts new layers in the places of some that are deep inside a layer.
+
+    Args:
+        original: A layer.
+        copy: A copy of it, which is changed.
+        make: Function from a layer inside the original to the one that the copy
+            gets in its place, or `None` for one that stays as it was copied.
+    """
+    for old, new in paired_layers(original, copy):
+        replaced = {
+            id(inner): made
+            for _, inner in held_layers(old)
+            if (made := make(inner)) is not None
+        }
+        if replaced:
+            replace_members(
+                old, new, lambda inner, by=replaced: by.get(id(inner))
+            )
 
 
 def _flat(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
-        return list(value.values())
+        return [item for member in value.values() for item in _flat(member)]
     if isinstance(value, (list, tuple)):
-        return list(value)
+        return [item for member in value for item in _flat(member)]
     return [value]
 
 
-def _map_layers(value: Any, make: Callable[[Any], Any]) -> Any:
-    def one(member: Any) -> Any:
-        return make(member) if is_layer(member) else member
-
+def _map_layers(value: Any, mine: Any, make: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
-        return {key: one(member) for key, member in value.items()}
+        own = mine if isinstance(mine, Mapping) else {}
+        return {
+            key: _map_layers(member, own.get(key, member), make)
+            for key, member in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [one(member) for member in value]
-    return one(value)
+        own = mine if len(_sequence(mine)) == len(value) else value
+        items = [
+            _map_layers(member, theirs, make)
+            for member, theirs in zip(value, own)
+        ]
+        return tuple(items) if isinstance(value, tuple) else items
+    if not is_layer(value):
+        return value
+    made = make(value)
+    return mine if made is None else made
+
+
+def _sequence(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else ()

@@ -20,53 +20,74 @@ variables, and flags that its config doesn't tell.
 """
 
 import tempfile
+from collections.abc import Container
 from typing import Any
 
 import tensorflow as tf
 
-from tfmot_sapp.frameworks.private.layers import all_layers
-from tfmot_sapp.frameworks.walking import held_layers
+from tfmot_sapp.frameworks.private.layers import all_layers, layers_inside
+from tfmot_sapp.frameworks.walking import held_layers, paired_layers
 from tfmot_sapp.frameworks.which_keras import host_value, keras_of
 
 
-def copy_state(original: Any, copy: Any) -> None:
+def copy_state(original: Any, copy: Any, skip: Container[int] = ()) -> None:
     """Gives a layer's variables, adapted state and flags to its copy.
 
     Args:
         original: A layer.
         copy: A layer of the same structure.
+        skip: The `id`s of layers inside the original that are copied elsewhere.
 
     Raises:
         ValueError: If the two do not have the same structure.
     """
-    if original.built:
+    skip = _inside(original, skip)
+    if skip:
+        for old, new in paired_layers(original, copy, skip):
+            if old.built:
+                copy_own_weights(old, new)
+                _copy_trainability(_own(old), _own(new))
+    elif original.built:
         _assign_all(original, copy, variables_of(original), variables_of(copy))
+    if original.built:
         for source, target in zip(states_of(original), states_of(copy)):
             target.assign(host_value(source))
-    for old, new in _pairs(original, copy):
+    for old, new in _pairs(original, copy, skip):
         if new.trainable != old.trainable:
             new.trainable = old.trainable
-    if original.built:
-        _copy_trainability(original, copy)
-    copy_adapted_state(original, copy)
+    if original.built and not skip:
+        _copy_trainability(variables_of(original), variables_of(copy))
+    copy_adapted_state(original, copy, skip)
 
 
-def copy_adapted_state(original: Any, copy: Any) -> None:
+def copy_adapted_state(
+    original: Any, copy: Any, skip: Container[int] = ()
+) -> None:
     """Gives what a layer has learned by `adapt` to its copy.
 
     Args:
         original: A layer.
         copy: A layer made from its config.
+        skip: The `id`s of layers inside the original that are copied elsewhere.
 
     Raises:
         ValueError: If the two do not have the same layers inside.
     """
-    for old, new in _pairs(original, copy):
+    for old, new in _pairs(original, copy, _inside(original, skip)):
         _copy_one_adapted_state(old, new)
 
 
-def _pairs(original: Any, copy: Any) -> list[tuple[Any, Any]]:
+def _inside(layer: Any, skip: Container[int]) -> set[int]:
+    """Returns which layers deep inside a layer are left out."""
+    return {id(inner) for inner in layers_inside(layer) if id(inner) in skip}
+
+
+def _pairs(
+    original: Any, copy: Any, skip: Container[int]
+) -> list[tuple[Any, Any]]:
     """Returns a layer and those inside it, with their copies."""
+    if skip:
+        return paired_layers(original, copy, skip)
     inside, theirs = all_layers(original), all_layers(copy)
     if list(map(type, inside)) != list(map(type, theirs)):
         if any(map(_has_adapted_state, inside)):
@@ -76,10 +97,10 @@ def _pairs(original: Any, copy: Any) -> list[tuple[Any, Any]]:
 
 
 def copy_own_weights(original: Any, copy: Any) -> None:
-    """Copies the variables that a model holds outside of its layers.
+    """Copies the variables that a model or layer holds outside of its layers.
 
     Args:
-        original: A subclassed model.
+        original: A subclassed model or a layer.
         copy: A copy of it.
 
     Raises:
@@ -141,12 +162,14 @@ def _other_structure(original: Any, what: str) -> str:
     )
 
 
-def _copy_trainability(original: Any, copy: Any) -> None:
+def _copy_trainability(sources: list[Any], targets: list[Any]) -> None:
     """Copies the flags of single variables, which Keras 3 lets users set."""
-    if keras_of(original).__name__ != "keras":
-        return
-    for source, target in zip(variables_of(original), variables_of(copy)):
-        if source.trainable != target.trainable:
+    for source, target in zip(sources, targets):
+        if (
+            keras_of(source) is not None
+            and keras_of(source).__name__ == "keras"
+            and source.trainable != target.trainable
+        ):
             target.trainable = source.trainable
 
 

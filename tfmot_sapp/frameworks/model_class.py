@@ -35,7 +35,7 @@ from tfmot_sapp.frameworks.private.layers import (
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer, keras_of
 
 # What wrapping puts in the place of a model's method.
-_OF_PRUNING = ("quantize",)
+_OF_PRUNING = ("quantize", "save")
 
 
 def restore_class(

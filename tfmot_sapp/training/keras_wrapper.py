@@ -201,7 +201,22 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        config, left_alone = cls._restored(config)
+        config, notes = cls._restored(config)
         layer = super().from_config(config, custom_objects)
-        layer.note_left_alone(left_alone)
+        layer._note(notes)
         return layer
+
+    def get_own_config(self) -> dict[str, Any]:
+        """Returns the arguments but for the layer, for `around`."""
+        return {**keras.layers.Layer.get_config(self), **self._arguments()}
+
+    @classmethod
+    def around(cls, layer: Any, config: dict[str, Any]) -> "PruneBlocks":
+        """Wraps a layer, given what `get_own_config` returned."""
+        arguments, notes = cls._restored(config)
+        wrapper = cls(layer, **arguments)
+        wrapper._note(notes)
+        if layer.built:
+            wrapper.build()
+            wrapper.built = True
+        return wrapper

@@ -107,7 +107,7 @@ def pruning_rows(
         if id(layer) in inside:
             continue
         if isinstance(layer, PruneBlocksMixin):
-            inside.update(map(id, all_layers(layer)))
+            inside.update(map(id, _own_layers(layer)))
             rows += [
                 _masked_row(
                     kernel.name,
@@ -119,9 +119,20 @@ def pruning_rows(
             for name, why in layer.skipped_kernels:
                 reasons.setdefault(name, why)
         elif not is_model(layer) and layer.built:
-            inside.update(map(id, all_layers(layer)))
+            inside.update(map(id, _own_layers(layer)))
             rows += _skipped_rows(layer, reasons)
     return rows
+
+
+def _own_layers(layer: Any) -> list[Any]:
+    """Returns a layer and those inside it that no other wrapper prunes."""
+    others = {
+        id(inner)
+        for wrapper in pruned_layers(layer)
+        if wrapper is not layer
+        for inner in all_layers(wrapper)
+    }
+    return [inner for inner in all_layers(layer) if id(inner) not in others]
 
 
 def _masked_row(name: str, mask: np.ndarray, grid: BlockGrid) -> Row:

@@ -161,7 +161,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "PruneBlocks":
         """Makes a layer from what `get_config` returned."""
-        config, left_alone = cls._restored(config)
+        config, notes = cls._restored(config)
         # tf_keras's own `Wrapper` looks for the format in the wrong place, and
         # does not find registered layers then.
         inner = config.pop("layer")
@@ -171,7 +171,22 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
             use_legacy_format="module" not in inner,
         )
         wrapper = cls(layer, **config)
-        wrapper.note_left_alone(left_alone)
+        wrapper._note(notes)
+        return wrapper
+
+    def get_own_config(self) -> dict[str, Any]:
+        """Returns the arguments but for the layer, for `around`."""
+        return {**tf_keras.layers.Layer.get_config(self), **self._arguments()}
+
+    @classmethod
+    def around(cls, layer: Any, config: dict[str, Any]) -> "PruneBlocks":
+        """Wraps a layer, given what `get_own_config` returned."""
+        arguments, notes = cls._restored(config)
+        wrapper = cls(layer, **arguments)
+        wrapper._note(notes)
+        if layer.built:
+            wrapper.build()
+            wrapper.built = True
         return wrapper
 
 

@@ -20,8 +20,9 @@ their Keras calls a layer with other weights than its own: `keras_wrapper.py`
 for Keras 3, `tf_keras_wrapper.py` for tf_keras.
 """
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,6 +77,7 @@ class PruneBlocksMixin:
     add_weight: Callable[..., Any]
     add_loss: Callable[[Any], None]
     _full_precision: Callable[[PrunedKernel], Any]
+    get_own_config: Callable[[], dict[str, Any]]
 
     def _configure(
         self,
@@ -98,6 +100,7 @@ class PruneBlocksMixin:
         self._kernels: tuple[PrunedKernel, ...] = ()
         self._skipped: tuple[tuple[str, str], ...] = ()
         self._left_alone: tuple[tuple[str, str], ...] = ()
+        self._set_aside: tuple[tuple[str, str], ...] = ()
         self._driven = False
         self._released = False
 
@@ -127,6 +130,33 @@ class PruneBlocksMixin:
         """
         self._left_alone = tuple(reasons.items())
 
+    def set_aside(self, reasons: Mapping[str, str]) -> None:
+        """Notes which kernels of the layer are not this wrapper's to prune.
+
+        Args:
+            reasons: Why, by the kernels' paths; nothing for one that another
+                wrapper takes care of.
+        """
+        self._set_aside = tuple(reasons.items())
+
+    def __getattr__(self, name: str) -> Any:
+        """Gives what the wrapped layer has and a wrapper has not.
+
+        A kernel is given as the layer multiplies with it, for others that
+        compute with it beside the layer.
+        """
+        layer = self.__dict__.get("layer")
+        if layer is None or name.startswith("_"):
+            raise AttributeError(
+                f"'{type(self).__name__}' object has no attribute '{name}'"
+            )
+        for pruned in self.__dict__.get("_kernels", ()):
+            kernel = pruned.kernel
+            if kernel.owner is layer and kernel.attribute == name:
+                value = pruned.effective(self._full_precision(pruned), False)
+                return tf.cast(value, layer.compute_dtype)
+        return getattr(layer, name)
+
     @property
     def target_sparsity(self) -> float | None:
         """Sparsity the schedule ends at, if it tells."""
@@ -137,8 +167,13 @@ class PruneBlocksMixin:
         kernels = find_kernels(self.layer)
         pruned = []
         skipped = []
+        aside = dict(self._set_aside)
         for kernel in kernels:
             name = kernel_name(self.layer.name, kernel, kernels)
+            if kernel.path in aside:
+                if aside[kernel.path]:
+                    skipped.append((name, aside[kernel.path]))
+                continue
             reason = why_skip(kernel, self.block_size, self.min_blocks)
             if reason:
                 skipped.append((name, reason))
@@ -274,12 +309,18 @@ class PruneBlocksMixin:
             "allocation": serialize(self.allocation),
             "min_blocks": self.min_blocks,
             **({"left_alone": self.left_alone} if self._left_alone else {}),
+            **({"set_aside": dict(self._set_aside)} if self._set_aside else {}),
         }
+
+    def _note(self, notes: Mapping[str, Mapping[str, str]]) -> None:
+        """Notes what a config holds besides arguments."""
+        self.note_left_alone(notes["left_alone"])
+        self.set_aside(notes["set_aside"])
 
     @staticmethod
     def _restored(
-        config: dict[str, Any],
-    ) -> tuple[dict[str, Any], dict[str, str]]:
+        config: Mapping[str, Any],
+    ) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
         """Returns a constructor's arguments, and what else a config holds.
 
         Raises:
@@ -300,7 +341,10 @@ class PruneBlocksMixin:
                     raise ValueError(
                         f"The file of the pruned layer is damaged: {error}"
                     ) from error
-        return config, config.pop("left_alone", {})
+        notes = {
+            key: config.pop(key, {}) for key in ("left_alone", "set_aside")
+        }
+        return config, notes
 
 
 class _Unpruned(Scorer):
@@ -319,6 +363,19 @@ class _Unpruned(Scorer):
         training: bool,
     ) -> tf.Tensor:
         return kernel
+
+
+@contextlib.contextmanager
+def without_factors(wrappers: Sequence[PruneBlocksMixin]) -> Iterator[None]:
+    """Makes wrappers call their layers with the plain weights for a while."""
+    kernels = [wrapper._kernels for wrapper in wrappers]
+    for wrapper in wrappers:
+        wrapper._kernels = ()
+    try:
+        yield
+    finally:
+        for wrapper, own in zip(wrappers, kernels):
+            wrapper._kernels = own
 
 
 def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:

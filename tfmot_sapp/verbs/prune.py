@@ -16,7 +16,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -29,6 +28,7 @@ from tfmot_sapp.blocks.block_size import (
     check_block_size,
     resolve_block_size,
 )
+from tfmot_sapp.frameworks.comparing import check_same_outputs
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.kernels import (
     find_kernels,
@@ -38,6 +38,8 @@ from tfmot_sapp.frameworks.kernels import (
     why_skip,
 )
 from tfmot_sapp.frameworks.layers.table import may_have_kernels
+from tfmot_sapp.frameworks.private.layers import all_layers, layers_inside
+from tfmot_sapp.frameworks.sharing import Sharing, find_sharing
 from tfmot_sapp.frameworks.which_keras import (
     host_value,
     is_layer,
@@ -49,7 +51,8 @@ from tfmot_sapp.scorers.scorer import Scorer, check_scorer
 from tfmot_sapp.training.block_regularizers import REGULARIZERS
 from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
-from tfmot_sapp.training.wrapper import refuse_to_quantize
+from tfmot_sapp.training.wrapped_models import finish_wrapped, plain_config
+from tfmot_sapp.training.wrapper import without_factors
 
 
 def prune_blocks(
@@ -70,9 +73,9 @@ def prune_blocks(
     Args:
         to_prune: A layer, a list of layers, or a Sequential, Functional or
             subclassed model, of Keras 3 or tf_keras. A subclassed model needs a
-            `get_config` that Keras can make it again from; while it is wrapped
-            it is saved by `save_weights`, since its class does not know of the
-            wrappers.
+            `get_config` that Keras can make it again from. A wrapped model of a
+            class of one's own is saved by its own `save`, to a `.keras` file,
+            or by `save_weights`.
         pruning_schedule: When masks change and to which sparsity: a
             `SequentialAttentionSchedule`, one of TF-MOT's, or any object that
             maps a step to `(should_prune, sparsity)`.
@@ -211,10 +214,13 @@ class _Plan:
     Attributes:
         block_size: The block size to wrap it with; `None` leaves it alone.
         skipped: The kernels left alone, by name, each with the reason.
+        aside: The kernels that are not this layer's alone, by path, each with
+            the reason; nothing for one that is pruned elsewhere.
     """
 
     block_size: BlockSize | None = None
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    aside: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _prune_layers(layers: Sequence[Any], settings: _Settings) -> list[Any]:
@@ -257,32 +263,39 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
     reasons: dict[str, str] = {}
     names: list[str] = []
 
+    parts: list[Any] = []
+    sharing = find_sharing(model)
+
     def replace(layer: Any, copy: Copy) -> Any:
-        plan = _plan(layer, settings)
+        plan = _plan(layer, settings, sharing)
         names.append(layer.name)
         reasons.update(plan.skipped)
-        if plan.block_size is None:
-            return copy(layer)
-        return _wrapped(copy(layer), plan, settings)
+        part = copy(layer)
+        if plan.block_size is not None:
+            part = _wrapped(part, plan, settings)
+        parts.append(part)
+        return part
 
-    pruned = Cloner(replace).clone(model)
+    pruned = Cloner(replace).clone(model, sharing)
     wrappers = pruned_layers(pruned)
     settings.check_layers(names)
     if not wrappers:
         raise ValueError(_nothing_to_prune(reasons))
     settings.check_kernels(wrappers, reasons)
+    with without_factors(wrappers):
+        check_same_outputs(model, pruned)
     for layer in wrappers:
         # The weights have been copied since the wrappers were built.
         for kernel in layer.pruned_kernels:
             kernel.prepare()
     wrappers[0].note_left_alone(reasons)
-    if hasattr(pruned, "quantize"):
-        # Before any of its layers are.
-        pruned.quantize = functools.partial(refuse_to_quantize, pruned.name)
+    finish_wrapped(pruned, plain_config(model), parts)
     return pruned
 
 
-def _plan(layer: Any, settings: _Settings) -> _Plan:
+def _plan(
+    layer: Any, settings: _Settings, sharing: Sharing | None = None
+) -> _Plan:
     """Decides whether a layer is wrapped, and with which block size."""
     name = layer.name
     if isinstance(layer, keras_of(layer).layers.InputLayer):
@@ -300,18 +313,44 @@ def _plan(layer: Any, settings: _Settings) -> _Plan:
         if not has_matrices(layer):
             return _Plan()
         return _Plan(None, {name: why_no_kernels(layer)})
+    aside = _set_aside(layer, kernels, sharing or Sharing())
+    own = [kernel for kernel in kernels if aside.get(kernel.path) != ""]
+    if not own:
+        return _Plan()
     if block_size is None:
         return _Plan(None, {name: "no block size given for it"})
     if policy is not None and not policy.allow_pruning(layer):
         return _Plan(None, {name: _not_allowed(policy)})
     reasons = {}
-    for kernel in kernels:
-        why = why_skip(kernel, block_size, settings.min_blocks)
+    for kernel in own:
+        why = aside.get(kernel.path) or why_skip(
+            kernel, block_size, settings.min_blocks
+        )
         if why:
             reasons[kernel_name(name, kernel, kernels)] = why
-    if len(reasons) == len(kernels):
+    if len(reasons) == len(own):
         return _Plan(None, reasons)
-    return _Plan(block_size, reasons)
+    return _Plan(block_size, reasons, aside)
+
+
+def _set_aside(
+    layer: Any, kernels: Sequence[Any], sharing: Sharing
+) -> dict[str, str]:
+    """Returns the kernels of a layer that others compute with as well."""
+    elsewhere = {
+        id(inner)
+        for shared in layers_inside(layer)
+        if id(shared) in sharing.layers
+        for inner in all_layers(shared)
+    }
+    aside = {}
+    for kernel in kernels:
+        reader = sharing.readers.get(id(kernel.variable))
+        if id(kernel.owner) in elsewhere:
+            aside[kernel.path] = ""
+        elif reader:
+            aside[kernel.path] = f"{reader} reads it by itself"
+    return aside
 
 
 def _not_allowed(policy: Any) -> str:
@@ -327,6 +366,7 @@ def _wrapped(layer: Any, plan: _Plan, settings: _Settings) -> Any:
         allocation=settings.allocation,
         min_blocks=settings.min_blocks,
     )
+    wrapper.set_aside(plan.aside)
     if layer.built:
         try:
             wrapper.build(None)

@@ -15,12 +15,13 @@
 """Dense, EinsumDense and Embedding: products without taps."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tfmot_sapp.frameworks.channel_operations import ChannelOperation, Linear
-from tfmot_sapp.frameworks.layers.axes import IN, OUT, einsum_roles, merge_axes
+from tfmot_sapp.frameworks.layers.axes import BATCH, IN, OUT, einsum_roles
 from tfmot_sapp.frameworks.layers.kind import (
     KernelAxes,
     LayerKind,
@@ -37,10 +38,24 @@ def _read_dense(layer: Any) -> list[ChannelOperation] | None:
 
 
 def _einsum_kernels(layer: Any) -> list[KernelAxes]:
-    roles = einsum_roles(layer.equation)
-    _, merged = merge_axes((1,) * len(roles), roles)
-    one_of_each = merged.count(IN) == 1 and merged.count(OUT) == 1
-    return [("kernel", roles)] if one_of_each else []
+    roles = _innermost(einsum_roles(layer.equation))
+    return [("kernel", roles)] if {IN, OUT} <= set(roles) else []
+
+
+def _innermost(roles: Sequence[str]) -> list[str]:
+    """Leaves input and output one run of axes each, the last one.
+
+    In a kernel (heads, in, size) a block lies within one head.
+    """
+    kept = list(roles)
+    for role in (IN, OUT):
+        ended = False
+        for axis in range(len(kept) - 1, -1, -1):
+            if kept[axis] == role and ended:
+                kept[axis] = BATCH
+            elif kept[axis] != role:
+                ended = ended or role in kept[axis:]
+    return kept
 
 
 def einsum_product(layer: Any, rank: int) -> Linear | None:
@@ -93,6 +108,15 @@ PRODUCTS = (
     LayerKind(("EinsumDense",), kernels=_einsum_kernels, effect="product"),
     LayerKind(
         ("Embedding",), kernels=lambda layer: [("embeddings", (IN, OUT))]
+    ),
+    # keras-hub's, of positions and of distances.
+    LayerKind(
+        ("PositionEmbedding",),
+        kernels=lambda layer: [("position_embeddings", (IN, OUT))],
+    ),
+    LayerKind(
+        ("RelativeEmbedding",),
+        kernels=lambda layer: [("rel_embeddings", (IN, OUT))],
     ),
     LayerKind(
         ("ReversibleEmbedding",),

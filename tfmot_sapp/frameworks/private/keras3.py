@@ -15,7 +15,7 @@
 """What Keras 3 keeps private. Called with objects of Keras 3 only."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -109,6 +109,32 @@ def replace_tracked_layer(layer: Any, old: Any, new: Any) -> None:
     tracker = layer._tracker
     if tracker.is_in_store("layers", old):
         tracker.replace_tracked_value("layers", old, new)
+
+
+def same_lambda(layer: Any) -> Any:
+    """Returns a new `Lambda` that calls the same functions."""
+    import keras
+
+    return type(layer)(
+        layer.function,
+        output_shape=layer._output_shape,
+        mask=layer.mask,
+        arguments=layer.arguments,
+        **keras.layers.Layer.get_config(layer),
+    )
+
+
+def forget_calls(layer: Any) -> None:
+    """Takes the nodes off a layer that hold the graph it was called in."""
+    layer._inbound_nodes.clear()
+    layer._outbound_nodes.clear()
+
+
+def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
+    """Returns a call's arguments with a function applied to each value."""
+    import keras
+
+    return keras.tree.map_structure(function, structure)
 
 
 def stateless_scope() -> Any:

@@ -38,6 +38,17 @@ _LINKS = frozenset(
     }
 )
 
+# How TensorFlow's book-keeping begins. `_self_attention` is a layer of a user.
+_TRACKABLE = (
+    "_self_extra_variables",
+    "_self_name_based_restores",
+    "_self_saveable_object_factories",
+    "_self_setattr_tracking",
+    "_self_tracked_trackables",
+    "_self_unconditional_",
+    "_self_update_uid",
+)
+
 # Attributes that `compile`, `fit` and `evaluate` give to a model.
 _OF_TRAINING = frozenset(
     {
@@ -105,7 +116,7 @@ def attributes_of(obj: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(obj).items()
-        if name not in _LINKS and not name.startswith("_self_")
+        if name not in _LINKS and not name.startswith(_TRACKABLE)
     }
 
 

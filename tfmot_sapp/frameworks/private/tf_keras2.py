@@ -48,3 +48,9 @@ def is_saving() -> bool:
     from tf_keras.src.engine import base_layer_utils
 
     return bool(base_layer_utils.call_context().saving)
+
+
+def forget_calls(layer: Any) -> None:
+    """Takes the nodes off a layer that hold the graph it was called in."""
+    layer._inbound_nodes_value.clear()
+    layer._outbound_nodes_value.clear()
