@@ -15,9 +15,9 @@
 """Writes the files that `threads.py` measures."""
 
 import dataclasses
-import gzip
 import itertools
 import json
+import lzma
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -74,9 +74,9 @@ def write_groups(folder: pathlib.Path, kinds: Sequence[str]) -> None:
         for name, repeated, files in writers[kind]():
             forms = {}
             for form, content in files:
-                path = folder / name / f"{form}.tflite.gz"
+                path = folder / name / f"{form}.tflite.xz"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(gzip.compress(content, 6))
+                path.write_bytes(lzma.compress(content, preset=1))
                 forms[form] = repeated
             groups = [group for group in groups if group["name"] != name]
             groups.append({"name": name, "kind": kind, "forms": forms})

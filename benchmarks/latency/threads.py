@@ -35,8 +35,8 @@ the costs of a target are fitted on).
 
 import argparse
 import csv
-import gzip
 import json
+import lzma
 import os
 import pathlib
 import platform
@@ -187,8 +187,8 @@ def _measured(
     load = _load_on_gpu if accelerator == "gpu" else _load
     calls, operations = {}, {}
     for form in group["forms"]:
-        path = folder / group["name"] / f"{form}.tflite.gz"
-        content = gzip.decompress(path.read_bytes())
+        path = folder / group["name"] / f"{form}.tflite.xz"
+        content = lzma.decompress(path.read_bytes())
         try:
             calls[form], operations[form] = load(content, threads)
         except (ValueError, RuntimeError) as error:
