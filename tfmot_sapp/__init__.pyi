@@ -16,8 +16,10 @@
 
 from .allocations.allocation import Allocation
 from .allocations.balanced_allocation import BalancedAllocation
+from .allocations.bundled_allocation import BundledAllocation
 from .allocations.connected_allocation import ConnectedAllocation
 from .allocations.global_allocation import GlobalAllocation
+from .allocations.grouped_allocation import GroupedAllocation
 from .allocations.uniform_allocation import UniformAllocation
 from .export.benchmark.benchmark import benchmark
 from .export.saved_model import export_saved_model
@@ -50,6 +52,9 @@ from .structured.gram_criteria import OSSCAR, CoSaMP, GreedyForward, ThiNet
 from .structured.keep import FlopsBudget, ParameterBudget
 from .structured.prune_structured import prune_structured
 from .structured.reconstruct import Reconstruct
+from .targets.cpu_target import CpuTarget
+from .targets.gpu_target import GpuTarget
+from .targets.npu_target import NpuTarget
 from .training.block_regularizers import GroupLasso, GroupLog, GroupPower
 from .training.distillation import Distillation
 from .training.keep_zeros import KeepZeros
@@ -74,19 +79,23 @@ __all__ = [
     "Allocation",
     "BalancedAllocation",
     "BlockSwaps",
+    "BundledAllocation",
     "CoSaMP",
     "ConnectedAllocation",
     "ConstantSparsity",
+    "CpuTarget",
     "Criterion",
     "DiffPrune",
     "Distillation",
     "EarlyRamp",
     "FlopsBudget",
     "GlobalAllocation",
+    "GpuTarget",
     "GreedyForward",
     "GroupLasso",
     "GroupLog",
     "GroupPower",
+    "GroupedAllocation",
     "HardConcrete",
     "ISpaSP",
     "KeepZeros",
@@ -95,6 +104,7 @@ __all__ = [
     "Magnitude",
     "MinimumBlocks",
     "Movement",
+    "NpuTarget",
     "OSSCAR",
     "OneShot",
     "ParameterBudget",

@@ -89,8 +89,14 @@ ARGUMENTS = {
         "frequency": "whole",
         "last_swap": "optional whole",
     },
+    "BundledAllocation": {
+        "targets": "targets",
+        "keep_readers": "flag",
+        "bundle": "whole",
+    },
     "CoSaMP": {"iterations": "whole"},
     "ConnectedAllocation": {"allocation": "object"},
+    "CpuTarget": {"threads": "whole"},
     "DiffPrune": {
         "transformation": "choice",
         "stochastic": "flag",
@@ -113,6 +119,11 @@ ARGUMENTS = {
     },
     "FlopsBudget": {"budget": "budget"},
     "GlobalAllocation": {"min_density": "fraction"},
+    "GroupedAllocation": {
+        "targets": "targets",
+        "keep_readers": "flag",
+        "groups": "optional whole",
+    },
     "GroupLasso": {"strength": "finite", "block_size": "block size"},
     "GroupLog": {"strength": "finite", "block_size": "block size"},
     "GroupPower": {
@@ -125,6 +136,7 @@ ARGUMENTS = {
     "LearnedSparsity": {"end_step": "whole", "frequency": "whole"},
     "Magnitude": {"order": "real"},
     "MinimumBlocks": {"min_blocks": "whole"},
+    "NpuTarget": {"vendor": "choice"},
     "OSSCAR": {"swaps": "finite"},
     "OneShot": {
         **SCHEDULE,
@@ -170,6 +182,7 @@ ARGUMENTS = {
         "quantize": "choice",
         "representative_data": "optional data",
         "seconds": "finite",
+        "target": "object",
     },
     "UniformAllocation": {"targets": "targets", "keep_readers": "flag"},
     "UpdatePruningStep": {"optimizer": "object"},
@@ -179,6 +192,7 @@ ARGUMENTS = {
         "batch_size": "whole",
         "rounds": "whole",
         "seed": "whole",
+        "target": "object",
     },
     "count_flops": MODEL,
     "export_saved_model": {
@@ -201,8 +215,13 @@ ARGUMENTS = {
         "tolerance": "optional finite",
     },
     "find_groups": MODEL,
-    "latency_block_size": {"layer": "layer"},
-    "pack_blocks": {**MODEL, "batch_size": "whole", "tune": "object"},
+    "latency_block_size": {"layer": "layer", "target": "object"},
+    "pack_blocks": {
+        **MODEL,
+        "batch_size": "whole",
+        "tune": "object",
+        "target": "object",
+    },
     "plot_masks": {**MODEL, "path": "optional path"},
     "prune_blocks": {
         "to_prune": "model",

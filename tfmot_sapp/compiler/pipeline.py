@@ -14,6 +14,7 @@
 # ==============================================================================
 """Packing from a Keras model to a Keras model, pass by pass."""
 
+import dataclasses
 from typing import Any
 
 from tfmot_sapp.compiler.analysis.channels import (
@@ -35,13 +36,19 @@ from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.target import Target
 
 
-def dense_model(model: Any, keras: Any, target: Target) -> Any:
+def dense_model(
+    model: Any,
+    keras: Any,
+    target: Target,
+    why: str = "the whole model is dense",
+) -> Any:
     """Makes a model of packed layers that are all dense.
 
     Args:
         model: A Functional or Sequential model.
         keras: Its Keras, the module.
         target: What the result is for.
+        why: The reason, for the report.
 
     Returns:
         A Functional model with the operators of the source, but for folded
@@ -50,13 +57,9 @@ def dense_model(model: Any, keras: Any, target: Target) -> Any:
     graph = read_graph(model, take_apart=False)
     fold_scales(graph)
     fuse_steps(graph)
-    operators = target.operators()
-    plan = Plan(whole_channels(graph), operators.widest_concatenation)
-    Chooser(graph, plan, 1, target.costs(), pieces_allowed=False).run()
-    explanation = explanation_of(
-        graph, plan, lambda node: "the whole model is dense"
-    )
-    return _written(model, keras, graph, plan, explanation)
+    chooser = _dense_chooser(graph, 1, target, target.costs())
+    explanation = explanation_of(graph, chooser.plan, lambda node: why)
+    return _written(model, keras, graph, chooser.plan, explanation)
 
 
 def packed_model(
@@ -78,20 +81,79 @@ def packed_model(
         pieces_allowed: Whether anything but dense layers may be chosen.
 
     Returns:
-        A Functional model.
+        A Functional model; a dense one if that is estimated to be faster.
     """
     costs = target.costs() if costs is None else costs
+    choice = _choose(model, batch_size, target, costs, pieces_allowed)
+    chooser = choice.chooser
+    if choice.dense_cost < chooser.total():
+        return dense_model(
+            model,
+            keras,
+            target,
+            f"the whole model is estimated to take {chooser.total():.0f} "
+            f"packed and {choice.dense_cost:.0f} dense",
+        )
+    explanation = explanation_of(chooser.graph, chooser.plan, chooser.why)
+    return _written(model, keras, chooser.graph, chooser.plan, explanation)
+
+
+def estimated_costs(
+    model: Any, batch_size: int, target: Target
+) -> tuple[float, float]:
+    """Estimates how long a model takes, in the microseconds of a target.
+
+    Args:
+        model: A Functional or Sequential model.
+        batch_size: Batch to estimate for.
+        target: Where it runs.
+
+    Returns:
+        The costs of the dense model and of the packed one.
+    """
+    costs = target.costs()
+    choice = _choose(model, batch_size, target, costs, True)
+    packed = min(choice.dense_cost, choice.chooser.total())
+    return costs.call + choice.dense_cost, costs.call + packed
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    """What was chosen for a model, and what the dense one costs."""
+
+    chooser: Chooser
+    dense_cost: float
+
+
+def _choose(
+    model: Any,
+    batch_size: int,
+    target: Target,
+    costs: Costs,
+    pieces_allowed: bool,
+) -> _Choice:
     graph = read_graph(model)
     fold_scales(graph)
     fuse_steps(graph)
+    dense_cost = _dense_chooser(graph, batch_size, target, costs).total()
     sort_blocks(graph, costs.narrowest_piece)
     split_taps(graph, costs)
     channels = analyse_channels(graph, costs.narrowest_piece)
-    plan = Plan(channels, target.operators().widest_concatenation)
-    chooser = Chooser(graph, plan, batch_size, costs, pieces_allowed)
+    operators = target.operators()
+    plan = Plan(channels, operators.widest_concatenation)
+    chooser = Chooser(graph, plan, batch_size, costs, operators, pieces_allowed)
     chooser.run()
-    explanation = explanation_of(graph, plan, chooser.why)
-    return _written(model, keras, graph, plan, explanation)
+    return _Choice(chooser, dense_cost)
+
+
+def _dense_chooser(
+    graph: Graph, batch_size: int, target: Target, costs: Costs
+) -> Chooser:
+    operators = target.operators()
+    plan = Plan(whole_channels(graph), operators.widest_concatenation)
+    chooser = Chooser(graph, plan, batch_size, costs, operators, False)
+    chooser.run()
+    return chooser
 
 
 def _written(

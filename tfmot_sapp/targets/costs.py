@@ -12,14 +12,25 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""What work costs on a runtime: the figures that choices are made by."""
+"""What work costs on a runtime: the figures that choices are made by.
+
+An operation takes
+
+    operation + sharing + max(work / threads, bytes of weights),
+
+where `work` is its multiply-adds or the bytes that it copies, at the rate of
+one thread, and `sharing` is what it costs to hand it to the threads and to wait
+for the last of them. So with more threads an operation is worth sharing if it
+is long, and hundreds of short ones are slower than one dense layer. What leaves
+the delegate, such as a gather, runs on one thread while the others wait.
+"""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """Figures of a runtime, in microseconds. Only their ratios matter.
+    """Figures of a runtime, in microseconds.
 
     Attributes:
         mac: Per multiply-add of a product with very many outputs.
@@ -51,6 +62,12 @@ class Costs:
             channels is not cut in pieces.
         narrowest_gather: Blocks narrower than this many channels are not
             gathered.
+        grouped: How much longer a grouped product takes than a dense one of
+            as many multiply-adds.
+        call: Per call of the model, whatever is in it.
+        threads: Threads that share an operation.
+        sharing: Per operation that several threads share.
+        copy_threads: Threads' worth of copying that memory keeps up with.
     """
 
     mac: float
@@ -71,6 +88,16 @@ class Costs:
     tap_blocks: float
     narrowest_piece: int
     narrowest_gather: int
+    grouped: float = 1.0
+    call: float = 0.0
+    threads: float = 1.0
+    sharing: float = 0.0
+    copy_threads: float = 1.0
+
+    @property
+    def each(self) -> float:
+        """What an operation costs, however little it does."""
+        return self.operation + self.sharing
 
     def product(
         self, rows: float, taps: int, depth: float, width: float
@@ -86,21 +113,34 @@ class Costs:
         macs = rows * taps * depth * width
         slow = 1 + self.lanes / width
         size = 4 * taps * depth * width
-        work = max(macs * self.mac * slow, size * self.weight_byte)
-        return self.operation + size * self.stored_byte + work
+        work = max(
+            macs * self.mac * slow / self.threads, size * self.weight_byte
+        )
+        return self.each + size * self.stored_byte + work
+
+    def depthwise_product(self, rows: float, taps: int, width: float) -> float:
+        """The work of a depthwise convolution, without its operation."""
+        macs = rows * taps * width
+        return macs * self.depthwise * self.mac / self.threads
 
     def copy(self, rows: float, width: float, pieces: int) -> float:
-        """Copying pieces of this total width."""
+        """Copying pieces of this total width, on one thread."""
         copied = rows * (pieces * self.copied_row)
         return copied + 4 * rows * width * self.copied_byte
+
+    def shared_copy(self, rows: float, width: float, pieces: int) -> float:
+        """Copying pieces of this total width inside the delegate."""
+        threads = min(self.threads, self.copy_threads)
+        return self.copy(rows, width, pieces) / threads
 
     def join(self, rows: float, width: float, pieces: int) -> float:
         """One concatenation of pieces of this total width."""
         if pieces < 2:
             return 0.0
-        return self.operation + self.copy(rows, width, pieces)
+        return self.each + self.shared_copy(rows, width, pieces)
 
     def add(self, rows: float, width: float) -> float:
         """An addition of two pieces."""
         # Two are read and one is written, of which a copy does one each.
-        return self.operation + 6 * rows * width * self.copied_byte
+        threads = min(self.threads, self.copy_threads)
+        return self.each + 6 * rows * width * self.copied_byte / threads

@@ -14,9 +14,9 @@
 # ==============================================================================
 """`CpuTarget`: LiteRT on a CPU, with its default delegate XNNPACK.
 
-The figures were fitted on one x86 core with AVX-512. Packed models are the same
-on every machine for it: measuring on the machine itself is what
-`pack_blocks(model, tune=...)` is for.
+The figures were fitted on an x86 with AVX-512 (`benchmarks/latency/threads.py`
+measures them). Packed models are the same on every machine for it: measuring on
+the machine itself is what `pack_blocks(model, tune=...)` is for.
 
 The delegate takes CONCATENATION of up to 5 inputs, SPLIT into up to 4, and no
 GATHER; whatever it does not take cuts the graph in partitions and runs on one
@@ -24,10 +24,12 @@ thread.
 """
 
 import dataclasses
+from typing import Any
 
+from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
-from tfmot_sapp.targets.target import Target
+from tfmot_sapp.targets.target import Target, check_target, eighths
 
 # One thread, float32.
 _COSTS = Costs(
@@ -52,14 +54,24 @@ _COSTS = Costs(
 )
 # How many times faster products are in 8 bits; all else takes as long.
 _INT8_SPEED = 3.0
+# Of a product, what so many threads do in the time of one: the first two terms
+# of what is lost to the slowest of them.
+_LOST_PER_THREAD = 0.02
+# To wake a thread and to wait for it, for each operation.
+_SHARING, _SHARING_PER_THREAD = 1.0, 0.3
+_COPY_THREADS = 2.0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class CpuTarget(Target):
-    """LiteRT on a CPU.
+    """LiteRT on a CPU, with its default delegate XNNPACK.
 
-    Attributes:
+    Args:
         threads: Threads that the model runs on, at least 1.
+
+    Raises:
+        TypeError: If `threads` is no integer.
+        ValueError: If it is less than 1.
 
     Example:
 
@@ -69,26 +81,33 @@ class CpuTarget(Target):
 
     threads: int = 1
 
-    def costs(self, quantize: str | None = None) -> Costs:
-        """Returns what work costs, see `Target`.
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(threads=check_whole(self.threads, "threads", least=1))
 
-        Threads share the products; what leaves the delegate runs on one of
-        them while the others wait.
-        """
-        speed = self.threads * (_INT8_SPEED if quantize == "int8" else 1.0)
+    def costs(self, quantize: str | None = None) -> Costs:
+        """Returns what work costs, see `Target`."""
+        speed = _INT8_SPEED if quantize == "int8" else 1.0
+        others = self.threads - 1
+        shared = _SHARING + _SHARING_PER_THREAD * others if others else 0.0
         return dataclasses.replace(
             _COSTS,
             mac=_COSTS.mac / speed,
-            outside=_COSTS.outside * self.threads,
+            threads=self.threads / (1 + _LOST_PER_THREAD * others),
+            sharing=shared,
+            copy_threads=_COPY_THREADS,
+            # The others have to be called back from what they wait for.
+            outside=_COSTS.outside + shared,
         )
 
     def operators(self, quantize: str | None = None) -> Operators:
-        """Returns how packed layers are written, see `Target`."""
+        """Returns what operations may be, see `Target`."""
         return Operators(
             widest_concatenation=5,
             grouped_dense=True,
             additions_round=quantize in ("dynamic_int8", "int8"),
             constant_weights=True,
+            widest_split=4,
         )
 
     def block_size(self, inputs: int, outputs: int) -> tuple[int, int] | None:
@@ -99,8 +118,27 @@ class CpuTarget(Target):
         blocks. Blocks narrower than 16 are slower than they are sparse
         (`benchmarks/latency/layers.py`).
         """
-        block = (
-            min(32, 16 * (inputs // 128)),
-            min(128, 16 * (outputs // 128)),
+        return eighths(inputs, outputs, widest=(32, 128))
+
+
+def target_for(target: Any, threads: int) -> Target:
+    """Returns the target that is meant by a target and a number of threads.
+
+    Args:
+        target: A `Target`, or `None` for a CPU.
+        threads: Threads of a CPU, where `target` doesn't say.
+
+    Raises:
+        TypeError: If `target` is none.
+        ValueError: If the two say different things.
+    """
+    if target is None:
+        return CpuTarget(threads)
+    found = check_target(target)
+    if threads not in (1, getattr(found, "threads", 1)):
+        raise ValueError(
+            "`threads` must be left out where `target` is given: write "
+            f"`target=tfmot_sapp.CpuTarget(threads={threads})`. "
+            f"Received: threads={threads} and target={target!r}."
         )
-        return block if min(block) >= 16 else None
+    return found

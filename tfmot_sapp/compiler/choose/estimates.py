@@ -102,16 +102,16 @@ def gathered_cost(shape: Shape, batched: bool, costs: Costs) -> float:
     reorder = costs.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
     # As fast as one product of 32 outputs with as many weights.
     narrow = costs.product(shape.rows_multiplied, shape.taps, kept / 32, 32)
-    cost = narrow + costs.gathered * copies
+    cost = narrow * costs.grouped + costs.gathered * copies
     if batched:
         # A transposition before and one after; a sum where counts differ; and
         # a product that is no match for a convolution.
-        cost += 3 * costs.outside + 3 * costs.operation
+        cost += 3 * costs.outside + 3 * costs.each
         if parts > 1:
             summed = (shape.outs * counts).sum()
             sums = costs.copy(shape.rows_out, summed, int(counts.sum()))
             cost += costs.outside + costs.summed * sums
         return cost
     # All gathers are one excursion from the delegate.
-    cost += costs.outside + 3 * parts * costs.operation
+    cost += costs.outside + 3 * parts * costs.each
     return cost + (parts > 1) * (2 * reorder + costs.outside)

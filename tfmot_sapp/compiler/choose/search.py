@@ -54,6 +54,7 @@ from tfmot_sapp.frameworks.channel_operations import (
     Linear,
 )
 from tfmot_sapp.targets.costs import Costs
+from tfmot_sapp.targets.operators import Operators
 
 # An axis of unknown extent is taken to be this long.
 _UNKNOWN = 14
@@ -68,6 +69,7 @@ class Chooser:
         plan: The plan, with channels; choices are filled in.
         batch_size: Batch to plan for.
         costs: Figures of the runtime.
+        operators: What operations may be there.
         pieces_allowed: Whether anything but dense layers may be chosen.
     """
 
@@ -75,6 +77,7 @@ class Chooser:
     plan: Plan
     batch_size: int
     costs: Costs
+    operators: Operators
     pieces_allowed: bool = True
 
     def __post_init__(self) -> None:
@@ -268,24 +271,24 @@ class Chooser:
         extra = {
             form: sum(
                 (1 + step.operands)
-                * (costs.copy(rows, widths.sum(), 1) + costs.operation * n)
+                * (costs.shared_copy(rows, widths.sum(), 1) + costs.each * n)
                 for step in node.steps
                 if step.layer is not None
             )
             for form, n in ((PIECES, len(widths)), (WHOLE, 1))
         }
         if isinstance(node.core, Taps):
-            cost = len(widths) * costs.operation
-            cost += 2 * costs.copy(rows, widths.sum(), len(widths))
+            cost = len(widths) * costs.each
+            cost += 2 * costs.shared_copy(rows, widths.sum(), len(widths))
             yield ("shifts", PIECES, PIECES), cost
             return
         if not isinstance(node.core, Linear):
             work = 0.0
             if isinstance(node.core, Depthwise):
-                work = rows * widths.sum() * math.prod(node.core.taps)
-                work *= costs.depthwise * costs.mac
+                taps = math.prod(node.core.taps)
+                work = costs.depthwise_product(rows, taps, widths.sum())
             for form, n in ((WHOLE, 1), (PIECES, len(widths))):
-                cost = extra[form] + work + n * costs.operation
+                cost = extra[form] + work + n * costs.each
                 yield ("through", form, form), cost
                 if not self.pieces_allowed:
                     return
@@ -311,7 +314,8 @@ class Chooser:
         if self._gathers(node):
             cost = gathered_cost(shape, False, costs) * costs.margin
             yield ("group", WHOLE, WHOLE), cost + extra[WHOLE]
-            if not node.core.taps:
+            balanced = len(np.unique(shape.mask.sum(axis=0))) == 1
+            if not node.core.taps and (balanced or self.operators.sums):
                 cost = gathered_cost(shape, True, costs) * costs.margin
                 yield ("gather_matmul", WHOLE, WHOLE), cost + extra[WHOLE]
 
@@ -320,7 +324,8 @@ class Chooser:
         rank = len(node.core.taps)
         block = uniform_block(node, self.plan)
         return (
-            min(block) >= self.costs.narrowest_gather
+            self.operators.gathers
+            and min(block) >= self.costs.narrowest_gather
             and node.core.border is None
             and rank in (0, 2)
             and not (node.core.window and node.core.window.transposed)
