@@ -52,6 +52,7 @@ from .structured.gram_criteria import OSSCAR, CoSaMP, GreedyForward, ThiNet
 from .structured.keep import FlopsBudget, ParameterBudget
 from .structured.prune_structured import prune_structured
 from .structured.reconstruct import Reconstruct
+from .targets.budgets import LatencyBudget, SizeBudget
 from .targets.cpu_target import CpuTarget
 from .targets.gpu_target import GpuTarget
 from .targets.npu_target import NpuTarget
@@ -65,6 +66,7 @@ from .training.update_pruning_step import UpdatePruningStep
 from .units.groups import find_groups
 from .verbs.latency_block_size import latency_block_size
 from .verbs.pack import pack_blocks
+from .verbs.plan import plan_pruning
 from .verbs.plot_masks import plot_masks
 from .verbs.post_training import prune_post_training
 from .verbs.prune import prune_blocks, prune_scope
@@ -100,6 +102,7 @@ __all__ = [
     "ISpaSP",
     "KeepZeros",
     "KernelView",
+    "LatencyBudget",
     "LearnedSparsity",
     "Magnitude",
     "MinimumBlocks",
@@ -119,6 +122,7 @@ __all__ = [
     "SequentialAttention",
     "SequentialAttentionSchedule",
     "StateSpec",
+    "SizeBudget",
     "SteppedSchedule",
     "Taylor",
     "ThiNet",
@@ -135,6 +139,7 @@ __all__ = [
     "find_groups",
     "latency_block_size",
     "pack_blocks",
+    "plan_pruning",
     "plot_masks",
     "prune_blocks",
     "prune_post_training",

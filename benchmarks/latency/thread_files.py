@@ -14,7 +14,6 @@
 # ==============================================================================
 """Writes the files that `threads.py` measures."""
 
-import dataclasses
 import itertools
 import json
 import lzma
@@ -38,11 +37,11 @@ from tfmot_sapp.compiler.pipeline import dense_model, packed_model
 from tfmot_sapp.export.serving import serving_of
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.frameworks.which_keras import keras_of
-from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.cpu_target import CpuTarget
-from tfmot_sapp.targets.target import Target
 
 _REPEATED = 16
+# Networks are packed for so many threads each.
+_THREADS = (1, 2, 4, 8)
 # Networks by their names in `NETWORKS`.
 _NETWORKS = (
     "resnet50_32x32",
@@ -247,20 +246,11 @@ def _network(network: Network) -> Iterator[tuple[str, bytes]]:
     keras = keras_of(model)
     target = CpuTarget()
     yield "dense", _written(dense_model(model, keras, target), network)
-    for name, costs in _assumed(target):
+    for threads in _THREADS:
         packed = packed_model(
-            model, keras, network.batch_size, target, costs=costs
+            model, keras, network.batch_size, CpuTarget(threads)
         )
-        yield name, _written(packed, network)
-
-
-def _assumed(target: Target) -> Iterator[tuple[str, Costs]]:
-    """The target's costs, and others under which fewer operations are made."""
-    costs = target.costs()
-    yield "packed", costs
-    for operation in (4.0, 20.0):
-        dear = dataclasses.replace(costs, operation=operation)
-        yield f"operation-{operation:g}", dear
+        yield f"for-{threads}", _written(packed, network)
 
 
 def _written(model: Any, network: Network) -> bytes:

@@ -133,6 +133,10 @@ ARGUMENTS = {
     },
     "HardConcrete": {"penalty": "finite", "drop_rate": "fraction"},
     "ISpaSP": {"iterations": "whole"},
+    "LatencyBudget": {
+        "speedup": "optional finite",
+        "milliseconds": "optional finite",
+    },
     "LearnedSparsity": {"end_step": "whole", "frequency": "whole"},
     "Magnitude": {"order": "real"},
     "MinimumBlocks": {"min_blocks": "whole"},
@@ -176,6 +180,7 @@ ARGUMENTS = {
         "frequency": "optional whole",
         "reset_optimizer": "flag",
     },
+    "SizeBudget": {"megabytes": "budget"},
     "Taylor": {"decay": "fraction"},
     "Tuning": {
         "threads": "whole",
@@ -221,6 +226,16 @@ ARGUMENTS = {
         "batch_size": "whole",
         "tune": "object",
         "target": "object",
+    },
+    "plan_pruning": {
+        **MODEL,
+        "budget": "object",
+        "target": "object",
+        "batch_size": "whole",
+        "data": "optional data",
+        "most_sparsity": "sparsity",
+        "measure": "flag",
+        "cache": "optional path",
     },
     "plot_masks": {**MODEL, "path": "optional path"},
     "prune_blocks": {
@@ -309,6 +324,7 @@ def right():
         "GroupLasso": regularizer,
         "GroupLog": regularizer,
         "GroupPower": regularizer,
+        "LatencyBudget": {"speedup": 2.0},
         "LearnedSparsity": {"end_step": 100},
         "OneShot": stepped,
         "ParameterBudget": {"budget": 0.5},
@@ -318,6 +334,7 @@ def right():
         },
         "PruningSummaries": {"log_dir": "logs"},
         "SequentialAttentionSchedule": stepped,
+        "SizeBudget": {"megabytes": 1},
         "benchmark": {"models": {"dense": "missing.tflite"}},
         "count_flops": {"model": model},
         "export_saved_model": {"model": model, "path": "model"},
@@ -325,6 +342,12 @@ def right():
         "find_groups": {"model": model},
         "latency_block_size": {"layer": model.layers[0]},
         "pack_blocks": {"model": model},
+        "plan_pruning": {
+            "model": keras.Sequential(
+                [keras.Input((256,)), keras.layers.Dense(256, name="a")]
+            ),
+            "budget": sapp.LatencyBudget(speedup=2.0),
+        },
         "plot_masks": {"model": wrapped},
         "prune_blocks": {
             "to_prune": model,

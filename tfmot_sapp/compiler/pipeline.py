@@ -21,6 +21,7 @@ from tfmot_sapp.compiler.analysis.channels import (
     analyse_channels,
     whole_channels,
 )
+from tfmot_sapp.compiler.choose.estimates import LayerCost
 from tfmot_sapp.compiler.choose.explanation import Explanation, explanation_of
 from tfmot_sapp.compiler.choose.plan import Plan
 from tfmot_sapp.compiler.choose.search import Chooser
@@ -98,23 +99,39 @@ def packed_model(
     return _written(model, keras, chooser.graph, chooser.plan, explanation)
 
 
-def estimated_costs(
-    model: Any, batch_size: int, target: Target
-) -> tuple[float, float]:
-    """Estimates how long a model takes, in the microseconds of a target.
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """How long a model is estimated to take, in microseconds.
+
+    Attributes:
+        dense: The dense model.
+        packed: The packed one; never more.
+        layers: What each layer with a kernel costs, by its name; none where
+            the whole model stays dense.
+    """
+
+    dense: float
+    packed: float
+    layers: dict[str, LayerCost]
+
+
+def estimate(model: Any, batch_size: int, target: Target) -> Estimate:
+    """Estimates how long a model takes, without making another.
 
     Args:
         model: A Functional or Sequential model.
         batch_size: Batch to estimate for.
         target: Where it runs.
-
-    Returns:
-        The costs of the dense model and of the packed one.
     """
     costs = target.costs()
     choice = _choose(model, batch_size, target, costs, True)
-    packed = min(choice.dense_cost, choice.chooser.total())
-    return costs.call + choice.dense_cost, costs.call + packed
+    dense, packed = choice.dense_cost, choice.chooser.total()
+    layers = choice.chooser.layer_costs() if packed <= dense else {}
+    return Estimate(
+        float(costs.call + dense),
+        float(costs.call + min(dense, packed)),
+        layers,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,15 +14,17 @@
 # ==============================================================================
 """What work costs on a runtime: the figures that choices are made by.
 
-An operation takes
+On one thread an operation takes `operation + work`, where `work` is its
+multiply-adds, the weights that it reads or the bytes that it copies. Several
+threads share it if it is long enough, and then it takes
 
-    operation + sharing + max(work / threads, bytes of weights),
+    operation + sharing + uneven + (work - uneven) / threads:
 
-where `work` is its multiply-adds or the bytes that it copies, at the rate of
-one thread, and `sharing` is what it costs to hand it to the threads and to wait
-for the last of them. So with more threads an operation is worth sharing if it
-is long, and hundreds of short ones are slower than one dense layer. What leaves
-the delegate, such as a gather, runs on one thread while the others wait.
+`sharing` is what it costs to hand it to the threads and to wait for the last of
+them, `uneven` what the last has more to do than the others. A concatenation
+copies its inputs one after the other, each of them shared. So hundreds of short
+operations are slower on several threads than one dense layer. What leaves the
+delegate, such as a gather, runs on one thread while the others wait.
 """
 
 import dataclasses
@@ -52,6 +54,8 @@ class Costs:
         summed: Copies that a sum by output block amounts to.
         filled: Share of a concatenation's cost that cutting pieces or filling
             in constants amounts to.
+        switched: Copies that cutting a tensor in pieces, or putting it together
+            from them, amounts to: it is too large to stay near.
         cut: Per piece that is cut from a tensor.
         margin: How much worse than the dense layer another way to compute it
             is taken to be than its figures say.
@@ -67,7 +71,9 @@ class Costs:
         call: Per call of the model, whatever is in it.
         threads: Threads that share an operation.
         sharing: Per operation that several threads share.
-        copy_threads: Threads' worth of copying that memory keeps up with.
+        least_shared: Work that is shared at least.
+        uneven: Share of the work that the last thread has more to do.
+        most_uneven: At most so much.
     """
 
     mac: float
@@ -88,16 +94,21 @@ class Costs:
     tap_blocks: float
     narrowest_piece: int
     narrowest_gather: int
+    switched: float = 1.0
     grouped: float = 1.0
     call: float = 0.0
-    threads: float = 1.0
+    threads: int = 1
     sharing: float = 0.0
-    copy_threads: float = 1.0
+    least_shared: float = 0.0
+    uneven: float = 0.0
+    most_uneven: float = 0.0
 
-    @property
-    def each(self) -> float:
-        """What an operation costs, however little it does."""
-        return self.operation + self.sharing
+    def shared(self, work: float) -> float:
+        """How long work takes that threads may share."""
+        if self.threads == 1 or work < self.least_shared:
+            return work
+        uneven = min(self.uneven * work, self.most_uneven)
+        return self.sharing + uneven + (work - uneven) / self.threads
 
     def product(
         self, rows: float, taps: int, depth: float, width: float
@@ -113,15 +124,13 @@ class Costs:
         macs = rows * taps * depth * width
         slow = 1 + self.lanes / width
         size = 4 * taps * depth * width
-        work = max(
-            macs * self.mac * slow / self.threads, size * self.weight_byte
-        )
-        return self.each + size * self.stored_byte + work
+        work = self.shared(max(macs * self.mac * slow, size * self.weight_byte))
+        return self.operation + size * self.stored_byte + work
 
     def depthwise_product(self, rows: float, taps: int, width: float) -> float:
-        """The work of a depthwise convolution, without its operation."""
+        """One depthwise convolution."""
         macs = rows * taps * width
-        return macs * self.depthwise * self.mac / self.threads
+        return self.operation + self.shared(macs * self.depthwise * self.mac)
 
     def copy(self, rows: float, width: float, pieces: int) -> float:
         """Copying pieces of this total width, on one thread."""
@@ -129,18 +138,19 @@ class Costs:
         return copied + 4 * rows * width * self.copied_byte
 
     def shared_copy(self, rows: float, width: float, pieces: int) -> float:
-        """Copying pieces of this total width inside the delegate."""
-        threads = min(self.threads, self.copy_threads)
-        return self.copy(rows, width, pieces) / threads
+        """Copying pieces of this total width, one after the other."""
+        if pieces < 1:
+            return 0.0
+        return pieces * self.shared(self.copy(rows, width / pieces, 1))
 
     def join(self, rows: float, width: float, pieces: int) -> float:
         """One concatenation of pieces of this total width."""
         if pieces < 2:
             return 0.0
-        return self.each + self.shared_copy(rows, width, pieces)
+        return self.operation + self.shared_copy(rows, width, pieces)
 
     def add(self, rows: float, width: float) -> float:
         """An addition of two pieces."""
         # Two are read and one is written, of which a copy does one each.
-        threads = min(self.threads, self.copy_threads)
-        return self.each + 6 * rows * width * self.copied_byte / threads
+        work = 6 * rows * width * self.copied_byte
+        return self.operation + self.shared(work)

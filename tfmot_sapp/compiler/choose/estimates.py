@@ -49,6 +49,21 @@ class Shape:
     mask: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """What a layer costs.
+
+    Attributes:
+        lowering: What was chosen for it.
+        dense: What the dense layer would cost, of what is live.
+        chosen: What it costs.
+    """
+
+    lowering: str
+    dense: float
+    chosen: float
+
+
 def dense_cost(shape: Shape, costs: Costs) -> float:
     """One product of everything that is live, read as one tensor."""
     return costs.product(
@@ -106,12 +121,29 @@ def gathered_cost(shape: Shape, batched: bool, costs: Costs) -> float:
     if batched:
         # A transposition before and one after; a sum where counts differ; and
         # a product that is no match for a convolution.
-        cost += 3 * costs.outside + 3 * costs.each
+        cost += 3 * costs.outside + 3 * costs.operation
         if parts > 1:
             summed = (shape.outs * counts).sum()
             sums = costs.copy(shape.rows_out, summed, int(counts.sum()))
             cost += costs.outside + costs.summed * sums
         return cost
     # All gathers are one excursion from the delegate.
-    cost += costs.outside + 3 * parts * costs.each
+    cost += costs.outside + 3 * parts * costs.operation
     return cost + (parts > 1) * (2 * reorder + costs.outside)
+
+
+def switch_cost(
+    rows: float, width: float, pieces: int, to_one: bool, costs: Costs
+) -> float:
+    """Cutting a tensor in pieces, or putting it together from them.
+
+    Args:
+        rows: Its positions, times the batch.
+        width: Its channels.
+        pieces: Number of pieces.
+        to_one: Whether they are put together, inside of the delegate.
+        costs: Figures of the runtime.
+    """
+    cost = costs.switched * costs.copy(rows, width, pieces)
+    cost += costs.outside + costs.cut * pieces
+    return max(cost, costs.join(rows, width, pieces)) if to_one else cost

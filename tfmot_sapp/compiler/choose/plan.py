@@ -27,6 +27,7 @@ import numpy as np
 from tfmot_sapp.compiler.analysis.channels import Channels
 from tfmot_sapp.compiler.graph import (
     Packable,
+    Taps,
     Value,
 )
 from tfmot_sapp.compiler.lowerings.gathered import (
@@ -85,6 +86,13 @@ class Plan:
         channels = self.channels[value]
         spans = [channels.span(run) for run in channels.live]
         return [np.arange(s.start, s.stop) for s in spans]
+
+
+def alike_inputs(node: Packable) -> list[Value]:
+    """Inputs whose channels are those of the output."""
+    if isinstance(node.core, Linear | Taps):
+        return node.inputs[1:]
+    return node.inputs
 
 
 def run_mask(node: Packable, plan: Plan) -> np.ndarray:

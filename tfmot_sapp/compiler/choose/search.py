@@ -27,17 +27,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfmot_sapp.compiler.choose.estimates import (
+    LayerCost,
     Shape,
     dense_cost,
     gathered_cost,
     joined_cost,
     list_cost,
+    switch_cost,
 )
 from tfmot_sapp.compiler.choose.plan import (
     PIECES,
     WHOLE,
     Choice,
     Plan,
+    alike_inputs,
     run_mask,
     uniform_block,
 )
@@ -108,7 +111,20 @@ class Chooser:
         values = {v for node in self.graph.nodes for v in node.inputs}
         values |= set(self.graph.outputs)
         nodes = sum(self._cost(node) for node in self._nodes)
-        return nodes + sum(self._switches(value) for value in values)
+        return nodes + sum(map(self._switches, values))
+
+    def layer_costs(self) -> dict[str, LayerCost]:
+        """What each layer with a kernel costs, by its name."""
+        found: dict[str, LayerCost] = {}
+        for node in self._nodes:
+            if not isinstance(node.core, Linear) or node.shared is not None:
+                continue
+            choice = self.plan.choices[node]
+            dense = self._options[node]["dense", choice.in_form, WHOLE]
+            found[node.sources[0]] = LayerCost(
+                choice.lowering, float(dense), float(self._cost(node))
+            )
+        return found
 
     def why(self, node: Packable) -> str:
         """The reason of a choice, in a few words."""
@@ -236,13 +252,13 @@ class Chooser:
                 seen.add(member)
                 group.append(member)
                 near: list[Node | None] = [
-                    self._producers.get(v) for v in _alike(member)
+                    self._producers.get(v) for v in alike_inputs(member)
                 ]
                 near += [
                     reader
                     for reader in self._consumers.get(member.output, [])
                     if isinstance(reader, Packable)
-                    and member.output in _alike(reader)
+                    and member.output in alike_inputs(reader)
                 ]
                 fresh += [n for n in near if isinstance(n, Packable)]
             yield group
@@ -271,24 +287,27 @@ class Chooser:
         extra = {
             form: sum(
                 (1 + step.operands)
-                * (costs.shared_copy(rows, widths.sum(), 1) + costs.each * n)
+                * (
+                    costs.shared_copy(rows, widths.sum(), n)
+                    + costs.operation * n
+                )
                 for step in node.steps
                 if step.layer is not None
             )
             for form, n in ((PIECES, len(widths)), (WHOLE, 1))
         }
         if isinstance(node.core, Taps):
-            cost = len(widths) * costs.each
+            cost = len(widths) * costs.operation
             cost += 2 * costs.shared_copy(rows, widths.sum(), len(widths))
             yield ("shifts", PIECES, PIECES), cost
             return
         if not isinstance(node.core, Linear):
-            work = 0.0
-            if isinstance(node.core, Depthwise):
-                taps = math.prod(node.core.taps)
-                work = costs.depthwise_product(rows, taps, widths.sum())
             for form, n in ((WHOLE, 1), (PIECES, len(widths))):
-                cost = extra[form] + work + n * costs.each
+                each = costs.operation
+                if isinstance(node.core, Depthwise):
+                    taps, width = math.prod(node.core.taps), widths.sum() / n
+                    each = costs.depthwise_product(rows, taps, width)
+                cost = extra[form] + n * each
                 yield ("through", form, form), cost
                 if not self.pieces_allowed:
                     return
@@ -364,8 +383,7 @@ class Chooser:
             return 0.0
         width = sum(channels.width(run) for run in live)
         rows = self._rows(value)
-        cost = self.costs.copy(rows, width, len(live))
-        return cost + self.costs.outside + self.costs.cut * len(live)
+        return switch_cost(rows, width, len(live), made == PIECES, self.costs)
 
     def _made(self, value: Value) -> str:
         producer = self._producers.get(value)
@@ -380,10 +398,3 @@ class Chooser:
             return WHOLE
         choice = self.plan.choices[node]
         return choice.in_form if value is node.inputs[0] else choice.out_form
-
-
-def _alike(node: Packable) -> list[Value]:
-    """Inputs whose channels are those of the output."""
-    if isinstance(node.core, Linear | Taps):
-        return node.inputs[1:]
-    return node.inputs
