@@ -91,11 +91,12 @@ def _layers() -> Iterator[_Group]:
         yield (
             layer.name,
             1,
-            ((name, _converted(form)) for name, form in layer.forms()),
+            ((name, converted(form)) for name, form in layer.forms()),
         )
 
 
-def _converted(form: Form) -> bytes:
+def converted(form: Form) -> bytes:
+    """Returns a form of a layer as a file."""
     function, shapes = form
     traced = tf.function(
         function,
@@ -133,7 +134,7 @@ def _products(side: int) -> Iterator[tuple[str, bytes]]:
     ):
         shape = (taps, taps, depth, width)
         form = _each(_convolution, shape), [(1, side, side, depth)]
-        yield f"{taps}x{taps}-{depth}-{width}", _converted(form)
+        yield f"{taps}x{taps}-{depth}-{width}", converted(form)
 
 
 def _dense_products(rows: int) -> Iterator[tuple[str, bytes]]:
@@ -146,7 +147,7 @@ def _dense_products(rows: int) -> Iterator[tuple[str, bytes]]:
         (384, 384),
     ):
         form = _each(_matmul, (depth, width)), [(rows, depth)]
-        yield f"{depth}-{width}", _converted(form)
+        yield f"{depth}-{width}", converted(form)
 
 
 def _each(
@@ -196,19 +197,19 @@ def _copies(side: int) -> Iterator[tuple[str, bytes]]:
         pairs = itertools.combinations(pieces, 2)
         return [a + b for a, b in itertools.islice(pairs, _REPEATED)]
 
-    yield "gather-8x32", _converted((gathered, [whole]))
-    yield "slice-32", _converted((sliced, [whole]))
-    yield "depthwise-64", _converted((depthwise, [(1, side, side, 64)]))
+    yield "gather-8x32", converted((gathered, [whole]))
+    yield "slice-32", converted((sliced, [whole]))
+    yield "depthwise-64", converted((depthwise, [(1, side, side, 64)]))
     for width in (32, 128):
         piece = (1, side, side, width)
-        yield f"add-{width}", _converted((added, [piece] * 7))
+        yield f"add-{width}", converted((added, [piece] * 7))
         for count in (2, 4, 5):
             joined = _joined(count)
             form = joined, [piece] * 8
-            yield f"join-{count}x{width}", _converted(form)
+            yield f"join-{count}x{width}", converted(form)
     piece = (1, side, side, 32)
     form = _joined_at_once, [piece] * _REPEATED
-    yield "join-8x32-at-once", _converted(form)
+    yield "join-8x32-at-once", converted(form)
 
 
 def _joined(count: int) -> Callable[..., list[Any]]:
