@@ -16,8 +16,10 @@
 
 from .allocations.allocation import Allocation
 from .allocations.balanced_allocation import BalancedAllocation
+from .allocations.bundled_allocation import BundledAllocation
 from .allocations.connected_allocation import ConnectedAllocation
 from .allocations.global_allocation import GlobalAllocation
+from .allocations.grouped_allocation import GroupedAllocation
 from .allocations.uniform_allocation import UniformAllocation
 from .export.benchmark.benchmark import benchmark
 from .export.saved_model import export_saved_model
@@ -50,6 +52,10 @@ from .structured.gram_criteria import OSSCAR, CoSaMP, GreedyForward, ThiNet
 from .structured.keep import FlopsBudget, ParameterBudget
 from .structured.prune_structured import prune_structured
 from .structured.reconstruct import Reconstruct
+from .targets.budgets import LatencyBudget, SizeBudget
+from .targets.cpu_target import CpuTarget
+from .targets.gpu_target import GpuTarget
+from .targets.npu_target import NpuTarget
 from .training.block_regularizers import GroupLasso, GroupLog, GroupPower
 from .training.distillation import Distillation
 from .training.keep_zeros import KeepZeros
@@ -61,6 +67,7 @@ from .units.groups import find_groups
 from .verbs.latency_block_size import latency_block_size
 from .verbs.pack import pack_blocks
 from .verbs.pack_tflite import pack_tflite
+from .verbs.plan import plan_pruning
 from .verbs.plot_masks import plot_masks
 from .verbs.post_training import prune_family, prune_post_training
 from .verbs.prune import prune_blocks, prune_scope
@@ -75,27 +82,33 @@ __all__ = [
     "Allocation",
     "BalancedAllocation",
     "BlockSwaps",
+    "BundledAllocation",
     "CoSaMP",
     "ConnectedAllocation",
     "ConstantSparsity",
+    "CpuTarget",
     "Criterion",
     "DiffPrune",
     "Distillation",
     "EarlyRamp",
     "FlopsBudget",
     "GlobalAllocation",
+    "GpuTarget",
     "GreedyForward",
     "GroupLasso",
     "GroupLog",
     "GroupPower",
+    "GroupedAllocation",
     "HardConcrete",
     "ISpaSP",
     "KeepZeros",
     "KernelView",
+    "LatencyBudget",
     "LearnedSparsity",
     "Magnitude",
     "MinimumBlocks",
     "Movement",
+    "NpuTarget",
     "OSSCAR",
     "OneShot",
     "ParameterBudget",
@@ -110,6 +123,7 @@ __all__ = [
     "SequentialAttention",
     "SequentialAttentionSchedule",
     "StateSpec",
+    "SizeBudget",
     "SteppedSchedule",
     "Taylor",
     "ThiNet",
@@ -127,6 +141,7 @@ __all__ = [
     "latency_block_size",
     "pack_blocks",
     "pack_tflite",
+    "plan_pruning",
     "plot_masks",
     "prune_blocks",
     "prune_family",

@@ -62,7 +62,7 @@ def _register_regularizers() -> None:
 
 
 def _import_pieces() -> None:
-    for name in ("allocations", "schedules", "scorers"):
+    for name in ("allocations", "schedules", "scorers", "targets"):
         package = importlib.import_module(f"tfmot_sapp.{name}")
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"tfmot_sapp.{name}.{module.name}")

@@ -14,14 +14,23 @@
 # ==============================================================================
 """The latency benchmarks: going on after a stop, masks, tables, pictures."""
 
+import json
+import lzma
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from benchmarks.latency import networks
+from benchmarks.latency import networks, threads
 from benchmarks.latency import whole_networks_report as report
+from benchmarks.latency.layer_forms import BlockedLayer
 from benchmarks.latency.layer_shapes import held_out
 from benchmarks.latency.layers_report import COLUMNS
+from benchmarks.latency.thread_files import converted
 from benchmarks.shared.csv_rows import append_row, read_rows
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -102,6 +111,54 @@ def test_masks_leave_every_output_block_a_block():
             before += kernel.size
             after += np.count_nonzero(kernel)
         assert density == pytest.approx(after / before)
+
+
+def test_forms_of_a_layer_are_measured_and_not_again(tmp_path):
+    """With nothing but NumPy and LiteRT in the measuring process."""
+    layer = BlockedLayer("small", 64, 32, 1, 4, (8, 8), 4)
+    folder = tmp_path / "files"
+    forms = {}
+    for name, form in layer.forms():
+        forms[name] = 1
+        path = folder / "small" / f"{name}.tflite.xz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(lzma.compress(converted(form)))
+    groups = [{"name": "small", "kind": "layer", "forms": forms}]
+    (folder / "groups.json").write_text(json.dumps(groups))
+    script = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'absl', 'rich', 'tfmot_sapp'):\n"
+        "    sys.modules[name] = None\n"
+        "from benchmarks.latency import threads\n"
+        "threads.main()\n"
+    )
+    options = (f"--folder={folder}", "--threads=1,2", "--seconds=2")
+    output = tmp_path / "threads.csv"
+    # The first run may have no time for all; the last has nothing to do.
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *options, f"--output={output}"],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        assert done.returncode == 0, done.stderr
+    rows = read_rows(output, threads.COLUMNS)
+    assert len(rows) == 2 * len(forms)
+    assert {row["form"] for row in rows} >= {"dense", "grouped", "diagonal"}
+    assert all(float(row["median_us"]) > 0 for row in rows)
+
+
+def test_forms_compute_the_same_layer():
+    """As many multiply-adds, from the inputs that are read."""
+    layer = BlockedLayer("small", 64, 32, 0, 4, (8, 8), 4)
+    x = np.ones((4, 64), np.float32)
+    for name, (function, shapes) in layer.forms():
+        given = [x[:, : shape[-1]] for shape in shapes]
+        made = function(*given)
+        outputs = made if isinstance(made, list) else [made]
+        assert sum(int(y.shape[-1]) for y in outputs) == 32, name
+        assert np.all(np.isfinite(np.concatenate(outputs, -1)))
 
 
 def network_row(**values):

@@ -14,6 +14,8 @@
 # ==============================================================================
 """A packed LiteRT graph computes what its source computes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from litert_graphs import GraphBuilder
@@ -33,8 +35,35 @@ from tfmot_sapp.targets.cpu_target import CpuTarget
 TOLERANCE = 3e-5
 
 
-def packed(content):
-    return packed_content(content, CpuTarget())
+class OfPieces(CpuTarget):
+    """Where copies are free, so that everything is in pieces."""
+
+    def costs(self, quantize=None):
+        return dataclasses.replace(
+            super().costs(quantize),
+            mac=1.0,
+            copied_row=0.0,
+            copied_byte=0.0,
+            operation=0.0,
+            outside=0.0,
+            cut=0.0,
+        )
+
+
+class OfGroups(CpuTarget):
+    """Where operations are dear, so that blocks are gathered."""
+
+    def costs(self, quantize=None):
+        return dataclasses.replace(
+            super().costs(quantize), mac=1.0, operation=1e4
+        )
+
+
+TARGETS = [CpuTarget(), OfPieces(), OfGroups()]
+
+
+def packed(content, target=TARGETS[0]):
+    return packed_content(content, target)
 
 
 def weights_in(content):
@@ -50,7 +79,7 @@ def weights_in(content):
 def test_random_graphs_compute_the_same_in_the_runtime(seed):
     content = random_file(seed)
 
-    found, rows = packed(content)
+    found, rows = packed(content, TARGETS[seed % 3])
 
     assert rows or found is content
     compare_files(content, found, TOLERANCE)
@@ -59,7 +88,7 @@ def test_random_graphs_compute_the_same_in_the_runtime(seed):
 @pytest.mark.parametrize("seed", range(60, 90))
 def test_random_graphs_compute_the_same_in_numpy(seed):
     source, graph = (read_tflite(random_file(seed)) for _ in range(2))
-    pack_litert(graph, CpuTarget())
+    pack_litert(graph, TARGETS[seed % 3])
     rng = np.random.default_rng(seed)
     inputs = [
         rng.normal(size=value.shape).astype(np.float32)
@@ -94,7 +123,7 @@ def test_names_of_inputs_and_outputs_stay():
     y = b.dense(b.dense(x, 32, "RELU"), 32)
     content = b.file([y, x])
 
-    found, rows = packed(content)
+    found, rows = packed(content, OfPieces())
 
     assert rows
     before, after = read_tflite(content), read_tflite(found)
@@ -129,7 +158,10 @@ def test_channels_that_hold_constants_of_their_own_stay_in_their_places():
     x = b.input(2, 6, 5, 64)
     content = b.file([b.conv(b.prelu(b.conv(x, 64)), 48)])
 
-    compare_files(content, packed(content)[0], TOLERANCE)
+    for target in TARGETS:
+        found, rows = packed(content, target)
+        assert rows
+        compare_files(content, found, TOLERANCE)
 
 
 def test_a_value_that_scales_all_channels_reaches_every_piece():
@@ -140,7 +172,10 @@ def test_a_value_that_scales_all_channels_reaches_every_piece():
     gate = b.unary("LOGISTIC", b.conv(b.conv(squeezed, 32, 1), 64, 1))
     content = b.file([b.conv(b.binary("MUL", h, gate), 32, 1)])
 
-    compare_files(content, packed(content)[0], TOLERANCE)
+    for target in TARGETS:
+        found, rows = packed(content, target)
+        assert rows
+        compare_files(content, found, TOLERANCE)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])

@@ -89,8 +89,14 @@ ARGUMENTS = {
         "frequency": "whole",
         "last_swap": "optional whole",
     },
+    "BundledAllocation": {
+        "targets": "targets",
+        "keep_readers": "flag",
+        "bundle": "whole",
+    },
     "CoSaMP": {"iterations": "whole"},
     "ConnectedAllocation": {"allocation": "object"},
+    "CpuTarget": {"threads": "whole"},
     "DiffPrune": {
         "transformation": "choice",
         "stochastic": "flag",
@@ -113,6 +119,11 @@ ARGUMENTS = {
     },
     "FlopsBudget": {"budget": "budget"},
     "GlobalAllocation": {"min_density": "fraction"},
+    "GroupedAllocation": {
+        "targets": "targets",
+        "keep_readers": "flag",
+        "groups": "optional whole",
+    },
     "GroupLasso": {"strength": "finite", "block_size": "block size"},
     "GroupLog": {"strength": "finite", "block_size": "block size"},
     "GroupPower": {
@@ -122,9 +133,14 @@ ARGUMENTS = {
     },
     "HardConcrete": {"penalty": "finite", "drop_rate": "fraction"},
     "ISpaSP": {"iterations": "whole"},
+    "LatencyBudget": {
+        "speedup": "optional finite",
+        "milliseconds": "optional finite",
+    },
     "LearnedSparsity": {"end_step": "whole", "frequency": "whole"},
     "Magnitude": {"order": "real"},
     "MinimumBlocks": {"min_blocks": "whole"},
+    "NpuTarget": {"vendor": "choice"},
     "OSSCAR": {"swaps": "finite"},
     "OneShot": {
         **SCHEDULE,
@@ -164,12 +180,14 @@ ARGUMENTS = {
         "frequency": "optional whole",
         "reset_optimizer": "flag",
     },
+    "SizeBudget": {"megabytes": "budget"},
     "Taylor": {"decay": "fraction"},
     "Tuning": {
         "threads": "whole",
         "quantize": "choice",
         "representative_data": "optional data",
         "seconds": "finite",
+        "target": "object",
     },
     "UniformAllocation": {"targets": "targets", "keep_readers": "flag"},
     "UpdatePruningStep": {"optimizer": "object"},
@@ -179,6 +197,7 @@ ARGUMENTS = {
         "batch_size": "whole",
         "rounds": "whole",
         "seed": "whole",
+        "target": "object",
     },
     "count_flops": MODEL,
     "export_saved_model": {
@@ -202,13 +221,28 @@ ARGUMENTS = {
         "pack": "flag",
     },
     "find_groups": MODEL,
-    "latency_block_size": {"layer": "layer"},
-    "pack_blocks": {**MODEL, "batch_size": "whole", "tune": "object"},
+    "latency_block_size": {"layer": "layer", "target": "object"},
+    "pack_blocks": {
+        **MODEL,
+        "batch_size": "whole",
+        "tune": "object",
+        "target": "object",
+    },
     "pack_tflite": {
         "source": "path",
         "destination": "path",
         "target": "object",
         "tolerance": "optional finite",
+    },
+    "plan_pruning": {
+        **MODEL,
+        "budget": "object",
+        "target": "object",
+        "batch_size": "whole",
+        "data": "optional data",
+        "most_sparsity": "sparsity",
+        "measure": "flag",
+        "cache": "optional path",
     },
     "plot_masks": {**MODEL, "path": "optional path"},
     "prune_blocks": {
@@ -304,6 +338,7 @@ def right():
         "GroupLasso": regularizer,
         "GroupLog": regularizer,
         "GroupPower": regularizer,
+        "LatencyBudget": {"speedup": 2.0},
         "LearnedSparsity": {"end_step": 100},
         "OneShot": stepped,
         "ParameterBudget": {"budget": 0.5},
@@ -313,6 +348,7 @@ def right():
         },
         "PruningSummaries": {"log_dir": "logs"},
         "SequentialAttentionSchedule": stepped,
+        "SizeBudget": {"megabytes": 1},
         "benchmark": {"models": {"dense": "missing.tflite"}},
         "count_flops": {"model": model},
         "export_saved_model": {"model": model, "path": "model"},
@@ -321,6 +357,12 @@ def right():
         "find_groups": {"model": model},
         "latency_block_size": {"layer": model.layers[0]},
         "pack_blocks": {"model": model},
+        "plan_pruning": {
+            "model": keras.Sequential(
+                [keras.Input((256,)), keras.layers.Dense(256, name="a")]
+            ),
+            "budget": sapp.LatencyBudget(speedup=2.0),
+        },
         "plot_masks": {"model": wrapped},
         "prune_blocks": {
             "to_prune": model,

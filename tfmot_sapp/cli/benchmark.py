@@ -17,6 +17,7 @@
 ```sh
 python -m tfmot_sapp.benchmark_main dense.tflite pruned.tflite --plot=times.png
 python -m tfmot_sapp.benchmark_main base=a.tflite new=b.tflite --batch_size=32
+python -m tfmot_sapp.benchmark_main dense.tflite pruned.tflite --accelerator=gpu
 ```
 
 The first is what the others are compared with.
@@ -32,6 +33,7 @@ from absl import flags
 
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
+from tfmot_sapp.cli.target import chosen_target
 from tfmot_sapp.export.benchmark.benchmark import benchmark
 
 FLAGS = flags.FLAGS
@@ -40,6 +42,9 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines this program's flags."""
     flags.DEFINE_integer("threads", 1, "Number of threads.")
+    flags.DEFINE_enum(
+        "accelerator", "cpu", ["cpu", "gpu"], "Where to run the models."
+    )
     flags.DEFINE_integer("batch_size", 1, "Samples per call.")
     flags.DEFINE_integer("rounds", 50, "Number of rounds.")
     flags.DEFINE_integer("seed", 0, "Seed of the inputs and of the orders.")
@@ -61,6 +66,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _run(console: Any, arguments: Sequence[str]) -> None:
     models = named_paths(arguments)
+    target = chosen_target(FLAGS.accelerator, FLAGS.threads)
     for path in (FLAGS.plot, FLAGS.json):
         if path is not None:
             check_path(path, "file")
@@ -70,7 +76,7 @@ def _run(console: Any, arguments: Sequence[str]) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
     result = benchmark(
         models,
-        threads=FLAGS.threads,
+        target=target,
         batch_size=FLAGS.batch_size,
         rounds=FLAGS.rounds,
         seed=FLAGS.seed,

@@ -18,6 +18,8 @@
 python -m tfmot_sapp.export_main --model=pruned.keras --output=pruned.tflite
 python -m tfmot_sapp.export_main --model=pruned.keras --output=pruned.tflite \
     --quantize=int8 --representative_data=images.npy --tune
+python -m tfmot_sapp.export_main --model=pruned.keras --output=pruned.tflite \
+    --threads=4
 python -m tfmot_sapp.export_main --model=pruned.keras --output=served/ --xla
 ```
 
@@ -31,11 +33,13 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
+from tfmot_sapp.cli.target import chosen_target
 from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.options import QUANTIZE
 from tfmot_sapp.frameworks.loading import load_model
+from tfmot_sapp.targets.gpu_target import GpuTarget
 from tfmot_sapp.verbs.pack import Tuning, pack_blocks, packing_of
 
 FLAGS = flags.FLAGS
@@ -70,7 +74,10 @@ def define_flags() -> None:
         "TFLite's own sparse encoding in place of packing.",
     )
     flags.DEFINE_integer("batch_size", 1, "Batch size of a `.tflite` file.")
-    flags.DEFINE_integer("threads", 1, "Threads to tune for.")
+    flags.DEFINE_integer("threads", 1, "Threads that the model will run on.")
+    flags.DEFINE_enum(
+        "accelerator", "cpu", ["cpu", "gpu"], "Where the model will run."
+    )
     flags.DEFINE_bool("xla", False, "Compile a SavedModel with XLA.")
     flags.mark_flags_as_required(["model", "output"])
 
@@ -91,18 +98,23 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _export(console: Any) -> ExportResult:
+    target = chosen_target(FLAGS.accelerator, FLAGS.threads)
+    if isinstance(target, GpuTarget):
+        _refuse_on_gpu()
     data = _load_data(FLAGS.representative_data)
     model = load_model(FLAGS.model)
     if FLAGS.pack and FLAGS.encoding is None:
         tune = None
         if FLAGS.tune:
             tune = Tuning(
-                threads=FLAGS.threads,
+                target=target,
                 quantize=FLAGS.quantize,
                 representative_data=data,
             )
         with console.status("Packing"):
-            model = pack_blocks(model, batch_size=FLAGS.batch_size, tune=tune)
+            model = pack_blocks(
+                model, batch_size=FLAGS.batch_size, tune=tune, target=target
+            )
         _print_packing(console, packing_of(model))
     if FLAGS.output.endswith(".tflite"):
         return export_tflite(
@@ -118,6 +130,20 @@ def _export(console: Any) -> ExportResult:
     return export_saved_model(
         model, FLAGS.output, jit_compile=FLAGS.xla, representative_data=data
     )
+
+
+def _refuse_on_gpu() -> None:
+    if not FLAGS.output.endswith(".tflite"):
+        raise ValueError(
+            "`accelerator` is for `.tflite` files; end `output` in `.tflite`. "
+            f"Received: accelerator='gpu' and output={FLAGS.output!r}."
+        )
+    if FLAGS.encoding is not None:
+        raise ValueError(
+            "`encoding` must be left out for a GPU, which takes no sparse "
+            "tensors. Received: accelerator='gpu' and "
+            f"encoding={FLAGS.encoding!r}."
+        )
 
 
 def _refuse_for_saved_model(name: str) -> None:

@@ -14,9 +14,11 @@
 # ==============================================================================
 """Packing from a Keras model to a Keras model."""
 
+import dataclasses
 from typing import Any
 
-from tfmot_sapp.compiler.choose.explanation import Explanation
+from tfmot_sapp.compiler.choose.estimates import LayerCost
+from tfmot_sapp.compiler.choose.explanation import Explanation, explanation_of
 from tfmot_sapp.compiler.choose.plan import Plan
 from tfmot_sapp.compiler.choose.planning import plan_dense, plan_packed
 from tfmot_sapp.compiler.emit.keras_model import emit
@@ -27,21 +29,28 @@ from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.target import Target
 
 
-def dense_model(model: Any, keras: Any, target: Target) -> Any:
+def dense_model(
+    model: Any,
+    keras: Any,
+    target: Target,
+    why: str = "the whole model is dense",
+) -> Any:
     """Makes a model of packed layers that are all dense.
 
     Args:
         model: A Functional or Sequential model.
         keras: Its Keras, the module.
         target: What the result is for.
+        why: The reason, for the report.
 
     Returns:
         A Functional model with the operators of the source, but for folded
         batch norms.
     """
     graph = read_graph(model, take_apart=False)
-    plan, explanation = plan_dense(graph, target.costs(), target.operators())
-    return _written(model, keras, graph, plan, explanation)
+    chooser = plan_dense(graph, 1, target.costs(), target.operators())
+    explanation = explanation_of(graph, chooser.plan, lambda node: why)
+    return _written(model, keras, graph, chooser.plan, explanation)
 
 
 def packed_model(
@@ -63,14 +72,60 @@ def packed_model(
         pieces_allowed: Whether anything but dense layers may be chosen.
 
     Returns:
-        A Functional model.
+        A Functional model; a dense one if that is estimated to be faster.
     """
     costs = target.costs() if costs is None else costs
     graph = read_graph(model)
-    plan, explanation = plan_packed(
+    choices = plan_packed(
         graph, batch_size, costs, target.operators(), pieces_allowed
     )
-    return _written(model, keras, graph, plan, explanation)
+    if choices.is_slower:
+        return dense_model(
+            model,
+            keras,
+            target,
+            "the whole model is estimated to take "
+            f"{choices.chooser.total():.0f} packed and "
+            f"{choices.dense_cost:.0f} dense",
+        )
+    return _written(model, keras, graph, choices.plan, choices.explanation)
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """How long a model is estimated to take, in microseconds.
+
+    Attributes:
+        dense: The dense model.
+        packed: The packed one; never more.
+        layers: What each layer with a kernel costs, by its name; none where
+            the whole model stays dense.
+    """
+
+    dense: float
+    packed: float
+    layers: dict[str, LayerCost]
+
+
+def estimate(model: Any, batch_size: int, target: Target) -> Estimate:
+    """Estimates how long a model takes, without making another.
+
+    Args:
+        model: A Functional or Sequential model.
+        batch_size: Batch to estimate for.
+        target: Where it runs.
+    """
+    costs = target.costs()
+    choices = plan_packed(
+        read_graph(model), batch_size, costs, target.operators()
+    )
+    dense, packed = choices.dense_cost, choices.chooser.total()
+    layers = choices.chooser.layer_costs() if packed <= dense else {}
+    return Estimate(
+        float(costs.call + dense),
+        float(costs.call + min(dense, packed)),
+        layers,
+    )
 
 
 def _written(

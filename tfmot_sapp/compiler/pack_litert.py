@@ -71,9 +71,11 @@ def _pack_subgraph(
     costs, operators = target.costs(), target.operators()
     if not _has_blocks(channels, costs.narrowest_piece):
         return None
-    plan, explanation = plan_packed(channels, 1, costs, operators)
-    write_subgraph(subgraph, channels, plan, operators)
-    return list(explanation.values())
+    choices = plan_packed(channels, 1, costs, operators)
+    if choices.is_slower:
+        return None
+    write_subgraph(subgraph, channels, choices.plan, operators)
+    return list(choices.explanation.values())
 
 
 def _has_blocks(graph: ChannelGraph, narrowest_piece: int) -> bool:

@@ -24,6 +24,7 @@ machine does falls on all of them alike.
 import dataclasses
 import pathlib
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,13 @@ import numpy as np
 from tfmot_sapp.base.checks import check_choice, check_real, check_whole
 from tfmot_sapp.compiler.emit.packing_report import add_reason
 from tfmot_sapp.export import runtime
+from tfmot_sapp.export.accelerated import check_gpu, on_gpu
 from tfmot_sapp.export.benchmark.interleave import interleave_for
 from tfmot_sapp.export.representative_data import check_data
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.options import QUANTIZE
 from tfmot_sapp.targets.costs import Costs
-from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.cpu_target import CpuTarget, target_for
 from tfmot_sapp.targets.target import Target
 
 # A packed model that isn't faster than dense by this much isn't worth it.
@@ -52,6 +54,8 @@ class Tuning:
         quantize: Data type of the file, as in `export_tflite`.
         representative_data: As in `export_tflite`.
         seconds: Time to spend on running the candidates, positive.
+        target: Where to run them: a `CpuTarget` in place of `threads`, or
+            `GpuTarget()`. Defaults to `None`: a CPU.
 
     Example:
 
@@ -63,6 +67,7 @@ class Tuning:
     quantize: str | None = None
     representative_data: Any = None
     seconds: float = 4.0
+    target: Target | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -71,11 +76,14 @@ class Tuning:
         check_real(self.seconds, "seconds", above=0)
         if self.representative_data is not None:
             check_data(self.representative_data)
+        where = target_for(self.target, self.threads)
+        if not isinstance(where, CpuTarget):
+            check_gpu(where, "target")
 
 
 def target_of(tuning: Tuning) -> Target:
     """Returns the target that candidates are packed and timed for."""
-    return CpuTarget(tuning.threads)
+    return target_for(tuning.target, tuning.threads)
 
 
 def assumed_costs(tuning: Tuning) -> list[Costs]:
@@ -157,10 +165,9 @@ class _Gain:
 
 def _gains(contents: list[bytes], tuning: Tuning) -> list[_Gain]:
     """Times files against the first of them, for half of the time."""
-    interpreters = [runtime.load(c, tuning.threads) for c in contents]
-    for interpreter in interpreters:
-        interpreter.allocate_tensors()
-    calls = {str(i): each.invoke for i, each in enumerate(interpreters)}
+    calls = {
+        str(i): _call(c, target_of(tuning)) for i, c in enumerate(contents)
+    }
     times = interleave_for(calls, tuning.seconds / 2)
     first = np.array(times["0"])
     ratios = [first / np.array(taken) for taken in times.values()]
@@ -168,3 +175,14 @@ def _gains(contents: list[bytes], tuning: Tuning) -> list[_Gain]:
         _Gain(float(np.median(each)), float(np.percentile(each, 25)))
         for each in ratios
     ]
+
+
+def _call(content: bytes, target: Target) -> Callable[[], Any]:
+    if isinstance(target, CpuTarget):
+        interpreter = runtime.load(content, target.threads)
+        interpreter.allocate_tensors()
+        invoke: Callable[[], Any] = interpreter.invoke
+        return invoke
+    loaded = on_gpu(content)
+    inputs = [np.zeros(s, d) for s, d in zip(loaded.shapes, loaded.dtypes)]
+    return lambda: loaded.run(inputs)

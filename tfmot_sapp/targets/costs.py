@@ -12,14 +12,27 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""What work costs on a runtime: the figures that choices are made by."""
+"""What work costs on a runtime: the figures that choices are made by.
+
+On one thread an operation takes `operation + work`, where `work` is its
+multiply-adds, the weights that it reads or the bytes that it copies. Several
+threads share it if it is long enough, and then it takes
+
+    operation + sharing + uneven + (work - uneven) / threads:
+
+`sharing` is what it costs to hand it to the threads and to wait for the last of
+them, `uneven` what the last has more to do than the others. A concatenation
+copies its inputs one after the other, each of them shared. So hundreds of short
+operations are slower on several threads than one dense layer. What leaves the
+delegate, such as a gather, runs on one thread while the others wait.
+"""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """Figures of a runtime, in microseconds. Only their ratios matter.
+    """Figures of a runtime, in microseconds.
 
     Attributes:
         mac: Per multiply-add of a product with very many outputs.
@@ -41,6 +54,8 @@ class Costs:
         summed: Copies that a sum by output block amounts to.
         filled: Share of a concatenation's cost that cutting pieces or filling
             in constants amounts to.
+        switched: Copies that cutting a tensor in pieces, or putting it together
+            from them, amounts to: it is too large to stay near.
         cut: Per piece that is cut from a tensor.
         margin: How much worse than the dense layer another way to compute it
             is taken to be than its figures say.
@@ -51,6 +66,14 @@ class Costs:
             channels is not cut in pieces.
         narrowest_gather: Blocks narrower than this many channels are not
             gathered.
+        grouped: How much longer a grouped product takes than a dense one of
+            as many multiply-adds.
+        call: Per call of the model, whatever is in it.
+        threads: Threads that share an operation.
+        sharing: Per operation that several threads share.
+        least_shared: Work that is shared at least.
+        uneven: Share of the work that the last thread has more to do.
+        most_uneven: At most so much.
     """
 
     mac: float
@@ -71,6 +94,21 @@ class Costs:
     tap_blocks: float
     narrowest_piece: int
     narrowest_gather: int
+    switched: float = 1.0
+    grouped: float = 1.0
+    call: float = 0.0
+    threads: int = 1
+    sharing: float = 0.0
+    least_shared: float = 0.0
+    uneven: float = 0.0
+    most_uneven: float = 0.0
+
+    def shared(self, work: float) -> float:
+        """How long work takes that threads may share."""
+        if self.threads == 1 or work < self.least_shared:
+            return work
+        uneven = min(self.uneven * work, self.most_uneven)
+        return self.sharing + uneven + (work - uneven) / self.threads
 
     def product(
         self, rows: float, taps: int, depth: float, width: float
@@ -86,21 +124,33 @@ class Costs:
         macs = rows * taps * depth * width
         slow = 1 + self.lanes / width
         size = 4 * taps * depth * width
-        work = max(macs * self.mac * slow, size * self.weight_byte)
+        work = self.shared(max(macs * self.mac * slow, size * self.weight_byte))
         return self.operation + size * self.stored_byte + work
 
+    def depthwise_product(self, rows: float, taps: int, width: float) -> float:
+        """One depthwise convolution."""
+        macs = rows * taps * width
+        return self.operation + self.shared(macs * self.depthwise * self.mac)
+
     def copy(self, rows: float, width: float, pieces: int) -> float:
-        """Copying pieces of this total width."""
+        """Copying pieces of this total width, on one thread."""
         copied = rows * (pieces * self.copied_row)
         return copied + 4 * rows * width * self.copied_byte
+
+    def shared_copy(self, rows: float, width: float, pieces: int) -> float:
+        """Copying pieces of this total width, one after the other."""
+        if pieces < 1:
+            return 0.0
+        return pieces * self.shared(self.copy(rows, width / pieces, 1))
 
     def join(self, rows: float, width: float, pieces: int) -> float:
         """One concatenation of pieces of this total width."""
         if pieces < 2:
             return 0.0
-        return self.operation + self.copy(rows, width, pieces)
+        return self.operation + self.shared_copy(rows, width, pieces)
 
     def add(self, rows: float, width: float) -> float:
         """An addition of two pieces."""
         # Two are read and one is written, of which a copy does one each.
-        return self.operation + 6 * rows * width * self.copied_byte
+        work = 6 * rows * width * self.copied_byte
+        return self.operation + self.shared(work)

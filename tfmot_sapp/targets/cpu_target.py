@@ -14,9 +14,14 @@
 # ==============================================================================
 """`CpuTarget`: LiteRT on a CPU, with its default delegate XNNPACK.
 
-The figures were fitted on one x86 core with AVX-512. Packed models are the same
-on every machine for it: measuring on the machine itself is what
-`pack_blocks(model, tune=...)` is for.
+The figures were fitted on a 16-core x86 with AVX-512, to what
+`benchmarks/latency/threads.py` measured there
+(`benchmarks/latency/results/threads.csv`): 18 layers in four forms and four
+networks at 1, 2, 4 and 8 threads. Among the layers the form that they choose
+takes 1 to 2 % more than the fastest on average, and never more than dense;
+speed-ups of the networks are estimated 12 % too low on one or two threads. The
+same model is packed the same way on every machine: measuring on the machine
+itself is what `pack_blocks(model, tune=...)` is for.
 
 The delegate takes CONCATENATION of up to 5 inputs, SPLIT into up to 4, and no
 GATHER; whatever it does not take cuts the graph in partitions and runs on one
@@ -24,27 +29,30 @@ thread.
 """
 
 import dataclasses
+from typing import Any
 
+from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
-from tfmot_sapp.targets.target import Target
+from tfmot_sapp.targets.target import Target, check_target, eighths
 
 # One thread, float32.
 _COSTS = Costs(
     mac=1 / 48_000,
-    lanes=8.0,
-    depthwise=4.0,
-    operation=0.4,
-    copied_row=0.006,
-    copied_byte=1 / 20_000,
+    lanes=4.0,
+    depthwise=8.0,
+    operation=0.3,
+    copied_row=0.0035,
+    copied_byte=1 / 35_000,
     weight_byte=1 / 25_000,
     stored_byte=1 / 10_000,
     outside=2.5,
-    gathered=1.5,
-    scattered=4.0,
+    gathered=1.3,
+    scattered=3.5,
     summed=4.0,
     filled=0.5,
     cut=0.1,
+    switched=2.6,
     margin=1.05,
     tap_blocks=0.35,
     narrowest_piece=4,
@@ -52,14 +60,25 @@ _COSTS = Costs(
 )
 # How many times faster products are in 8 bits; all else takes as long.
 _INT8_SPEED = 3.0
+# To hand an operation to one more thread and to wait for it; more of them cost
+# less each.
+_SHARING, _FALLING = 1.6, 0.7
+_LEAST_SHARED = 0.3
+_UNEVEN, _MOST_UNEVEN = 0.1, 27.0
+# What leaves the delegate finds the threads asleep afterwards.
+_WOKEN_AGAIN = 2.7
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class CpuTarget(Target):
-    """LiteRT on a CPU.
+    """LiteRT on a CPU, with its default delegate XNNPACK.
 
-    Attributes:
+    Args:
         threads: Threads that the model runs on, at least 1.
+
+    Raises:
+        TypeError: If `threads` is no integer.
+        ValueError: If it is less than 1.
 
     Example:
 
@@ -69,26 +88,33 @@ class CpuTarget(Target):
 
     threads: int = 1
 
-    def costs(self, quantize: str | None = None) -> Costs:
-        """Returns what work costs, see `Target`.
+    def __post_init__(self) -> None:
+        """Checks the arguments."""
+        self._set(threads=check_whole(self.threads, "threads", least=1))
 
-        Threads share the products; what leaves the delegate runs on one of
-        them while the others wait.
-        """
-        speed = self.threads * (_INT8_SPEED if quantize == "int8" else 1.0)
+    def costs(self, quantize: str | None = None) -> Costs:
+        """Returns what work costs, see `Target`."""
+        speed = _INT8_SPEED if quantize == "int8" else 1.0
+        sharing = _SHARING * (self.threads - 1) ** _FALLING
         return dataclasses.replace(
             _COSTS,
             mac=_COSTS.mac / speed,
-            outside=_COSTS.outside * self.threads,
+            outside=_COSTS.outside + _WOKEN_AGAIN * sharing,
+            threads=self.threads,
+            sharing=sharing,
+            least_shared=_LEAST_SHARED,
+            uneven=_UNEVEN,
+            most_uneven=_MOST_UNEVEN,
         )
 
     def operators(self, quantize: str | None = None) -> Operators:
-        """Returns how packed layers are written, see `Target`."""
+        """Returns what operations may be, see `Target`."""
         return Operators(
             widest_concatenation=5,
             grouped_dense=True,
             additions_round=quantize in ("dynamic_int8", "int8"),
             constant_weights=True,
+            widest_split=4,
         )
 
     def block_size(self, inputs: int, outputs: int) -> tuple[int, int] | None:
@@ -99,8 +125,27 @@ class CpuTarget(Target):
         blocks. Blocks narrower than 16 are slower than they are sparse
         (`benchmarks/latency/layers.py`).
         """
-        block = (
-            min(32, 16 * (inputs // 128)),
-            min(128, 16 * (outputs // 128)),
+        return eighths(inputs, outputs, widest=(32, 128))
+
+
+def target_for(target: Any, threads: int) -> Target:
+    """Returns the target that is meant by a target and a number of threads.
+
+    Args:
+        target: A `Target`, or `None` for a CPU.
+        threads: Threads of a CPU, where `target` doesn't say.
+
+    Raises:
+        TypeError: If `target` is none.
+        ValueError: If the two say different things.
+    """
+    if target is None:
+        return CpuTarget(threads)
+    found = check_target(target)
+    if threads not in (1, getattr(found, "threads", 1)):
+        raise ValueError(
+            "`threads` must be left out where `target` is given: write "
+            f"`target=tfmot_sapp.CpuTarget(threads={threads})`. "
+            f"Received: threads={threads} and target={target!r}."
         )
-        return block if min(block) >= 16 else None
+    return found

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""`Target`: everything that is known of a runtime, in one object.
+"""`Target`: everything that is known of where a model runs, in one object.
 
 What is packed and how it is written follows from the target that is passed
 down; no other module holds figures or limits of a runtime. A new target is one
@@ -22,13 +22,16 @@ subclass, a frozen dataclass whose fields are what a user says about it, as
 
 import abc
 import dataclasses
+from typing import Any
 
+from tfmot_sapp.base.checks import check_instance
+from tfmot_sapp.base.settings import Settings
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
 
 
-@dataclasses.dataclass(frozen=True)
-class Target(abc.ABC):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Target(Settings, abc.ABC):
     """Where a model is to run. Targets of equal fields are equal."""
 
     @abc.abstractmethod
@@ -41,7 +44,7 @@ class Target(abc.ABC):
 
     @abc.abstractmethod
     def operators(self, quantize: str | None = None) -> Operators:
-        """Returns how packed layers are written for it.
+        """Returns what operations may be there, and how layers are written.
 
         Args:
             quantize: Data type of the model, as in `export_tflite`.
@@ -58,3 +61,48 @@ class Target(abc.ABC):
         Returns:
             (in, out), or `None` for a kernel that is too narrow for any.
         """
+
+
+def check_target(target: Any, name: str = "target") -> Target:
+    """Returns the target if it is one.
+
+    Args:
+        target: The value to check.
+        name: The argument's name.
+
+    Raises:
+        TypeError: If it is no `Target`.
+    """
+    return check_instance(
+        target,
+        name,
+        Target,
+        "where the model will run, such as `tfmot_sapp.CpuTarget(threads=4)`, "
+        "`tfmot_sapp.GpuTarget()` or `tfmot_sapp.NpuTarget()`",
+    )
+
+
+def eighths(
+    inputs: int, outputs: int, widest: tuple[int, int], least: int = 16
+) -> tuple[int, int] | None:
+    """Returns blocks of which there are eight on each side at least.
+
+    Args:
+        inputs: Inputs of one tap of a kernel.
+        outputs: Its outputs.
+        widest: Largest extents of a block.
+        least: Extents are multiples of this.
+
+    Returns:
+        (in, out), or `None` where they would be narrower than `least`.
+
+    Example:
+
+    >>> eighths(512, 1024, widest=(32, 128))
+    (32, 128)
+    """
+    block = tuple(
+        min(most, least * (extent // (8 * least)))
+        for most, extent in zip(widest, (inputs, outputs))
+    )
+    return (block[0], block[1]) if min(block) >= least else None

@@ -20,7 +20,7 @@ from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.targets.operators import Operators
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TensorFlowTarget(CpuTarget):
     """TensorFlow on a CPU: a packed Keras model, and a SavedModel.
 

@@ -99,7 +99,9 @@ def _save(
     config = {
         "model": plain,
         "wrappers": [
-            part.get_own_config() if isinstance(part, PruneBlocksMixin) else None
+            part.get_own_config()
+            if isinstance(part, PruneBlocksMixin)
+            else None
             for part in parts
         ],
     }

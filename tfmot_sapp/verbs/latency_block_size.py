@@ -21,31 +21,44 @@ from tfmot_sapp.frameworks.kernels import find_kernels
 from tfmot_sapp.frameworks.layers.axes import IN, OUT
 from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.target import Target, check_target
 
 
-def latency_block_size(layer: Any) -> BlockSize | None:
+def latency_block_size(
+    layer: Any, target: Target | None = None
+) -> BlockSize | None:
     """Returns a block size that the packed layer is fast with.
 
-    Blocks of 32 inputs, but at most an eighth of them, so that an output block
-    can read few; and of up to 128 outputs, but at least eight output blocks:
-    what `CpuTarget` knows. To be given as `block_size=latency_block_size`.
+    To be given as `block_size=latency_block_size`, which is for a CPU: blocks
+    of 32 inputs, but at most an eighth of them, so that an output block can
+    read few; and of up to 128 outputs, but at least eight output blocks. For
+    another target, `block_size=lambda layer: latency_block_size(layer,
+    GpuTarget())`.
 
     Args:
         layer: A built layer of either Keras.
+        target: Where the model will run. Defaults to `CpuTarget()`.
 
     Returns:
         `(in, out)`, or `None` for a layer whose kernel is too narrow for
-        blocks of 16 by 16: eight of them each way.
+        blocks of 16 by 16 (on a GPU 64 by 64): eight of them each way.
+
+    Raises:
+        TypeError: If `layer` is no layer, or `target` no target.
 
     Example:
 
     >>> import keras
+    >>> from tfmot_sapp import GpuTarget
     >>> layer = keras.layers.Dense(1024)
     >>> layer.build((None, 512))
     >>> latency_block_size(layer)
     (32, 128)
+    >>> latency_block_size(layer, GpuTarget())
+    (64, 128)
     """
     check_layer(layer)
+    where = CpuTarget() if target is None else check_target(target)
     sizes = []
     for kernel in find_kernels(layer):
         length = {IN: 1, OUT: 1}
@@ -56,4 +69,4 @@ def latency_block_size(layer: Any) -> BlockSize | None:
     if not sizes:
         return None
     inputs, outputs = (min(side) for side in zip(*sizes))
-    return CpuTarget().block_size(inputs, outputs)
+    return where.block_size(inputs, outputs)

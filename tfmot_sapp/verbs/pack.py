@@ -49,12 +49,16 @@ from tfmot_sapp.frameworks.private.keras3 import build_shapes_of
 from tfmot_sapp.frameworks.private.layers import layers_inside
 from tfmot_sapp.frameworks.which_keras import check_model, keras_of
 from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.target import Target, check_target
 
 __all__ = ["Tuning", "pack_blocks", "packing_of"]
 
 
 def pack_blocks(
-    model: Any, batch_size: int = 1, tune: Tuning | None = None
+    model: Any,
+    batch_size: int = 1,
+    tune: Tuning | None = None,
+    target: Target | None = None,
 ) -> Any:
     """Returns a model that stores and multiplies only the kept blocks.
 
@@ -75,15 +79,21 @@ def pack_blocks(
         tune: `None` to choose by a cost model, the same on every machine; or a
             `Tuning` to time candidates on this one. The dense model is one of
             them, so that the result isn't slower than it.
+        target: Where the result will run: `CpuTarget(threads=4)`, `GpuTarget()`
+            or `NpuTarget()`. Where the dense model is estimated to be faster
+            there, the result is dense. Defaults to what `tune` is for, or to
+            one thread of a CPU.
 
     Returns:
         A Functional model of the same Keras with the same inputs and outputs.
         `packing_of` says what was chosen for each layer.
 
     Raises:
-        TypeError: If `model` is no model, or `tune` no `Tuning`.
+        TypeError: If `model` is no model, `tune` no `Tuning`, or `target` no
+            target.
         ValueError: If the model is still wrapped for pruning, isn't built, or
-            has no graph that can be read; or `batch_size` is less than 1.
+            has no graph that can be read; `batch_size` is less than 1; or
+            `tune` is for another target than `target`.
 
     Example:
 
@@ -96,12 +106,12 @@ def pack_blocks(
     0.125
     """
     _check(model, batch_size, tune)
+    target = _target(target, tune)
     keras = keras_of(model)
     if not is_graph(model):
         model = _traced(model, keras)
     if tune is None:
-        return packed_model(model, keras, batch_size, CpuTarget())
-    target = target_of(tune)
+        return packed_model(model, keras, batch_size, target)
     candidates = [
         dense_model(model, keras, target),
         packed_model(model, keras, batch_size, target, pieces_allowed=False),
@@ -111,6 +121,19 @@ def pack_blocks(
         ),
     ]
     return fastest(candidates, batch_size, tune)
+
+
+def _target(target: Any, tune: Tuning | None) -> Target:
+    if target is None:
+        return CpuTarget() if tune is None else target_of(tune)
+    found = check_target(target)
+    if tune is not None and target_of(tune) != found:
+        raise ValueError(
+            "`target` must be what `tune` is for: leave it out, or write "
+            "`Tuning(target=...)`. "
+            f"Received: target={found!r} and tune={tune!r}."
+        )
+    return found
 
 
 def _traced(model: Any, keras: Any) -> Any:

@@ -18,14 +18,7 @@ from typing import Any
 
 from tfmot_sapp.calibration.savings import Saving, microseconds
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
-from tfmot_sapp.compiler.analysis.channels import analyse_channels
-from tfmot_sapp.compiler.choose.plan import Plan
-from tfmot_sapp.compiler.choose.search import Chooser
-from tfmot_sapp.compiler.passes.fold_scales import fold_scales
-from tfmot_sapp.compiler.passes.fuse_steps import fuse_steps
-from tfmot_sapp.compiler.passes.sort_blocks import sort_blocks
-from tfmot_sapp.compiler.passes.split_taps import split_taps
-from tfmot_sapp.compiler.readers.keras_model import read_graph
+from tfmot_sapp.compiler.pack_keras import estimate
 from tfmot_sapp.targets.target import Target
 
 
@@ -38,17 +31,7 @@ def predicted_microseconds(model: Any, target: Target) -> float:
         model: A Functional or Sequential model.
         target: What it runs on.
     """
-    costs = target.costs()
-    graph = read_graph(model)
-    fold_scales(graph)
-    fuse_steps(graph)
-    sort_blocks(graph, costs.narrowest_piece)
-    split_taps(graph, costs)
-    channels = analyse_channels(graph, costs.narrowest_piece)
-    plan = Plan(channels, target.operators().widest_concatenation)
-    chooser = Chooser(graph, plan, 1, costs)
-    chooser.run()
-    return chooser.total()
+    return estimate(model, 1, target).packed
 
 
 def wanted_speedup(model: Any, speedup: float, target: Target) -> Any:

@@ -129,18 +129,17 @@ def analyse_channels(
 
 
 def whole_channels(graph: Graph) -> dict[Value, Channels]:
-    """Takes every channel as it is: one run, of which nothing is known.
+    """Takes every channel as it is, and knows nothing of any.
 
     Args:
         graph: The graph. It isn't changed.
 
     Returns:
-        `Channels` of every value.
+        `Channels` of every value: one run, or one for each part of what is
+        concatenated.
     """
-    return {
-        value: _given(np.array([0, max(value.channels, 1)]), value)
-        for value in _values(graph)
-    }
+    edges = _edges(graph, None)
+    return {value: _given(edges[value], value) for value in _values(graph)}
 
 
 def _varying(edges: np.ndarray, value: Value) -> Channels:
@@ -156,8 +155,16 @@ def _given(edges: np.ndarray, value: Value) -> Channels:
     return channels
 
 
-def _edges(graph: Graph, narrowest_piece: int) -> dict[Value, np.ndarray]:
-    """Common edges of all values whose channels correspond."""
+def _edges(
+    graph: Graph, narrowest_piece: int | None
+) -> dict[Value, np.ndarray]:
+    """Common edges of all values whose channels correspond.
+
+    Args:
+        graph: The graph.
+        narrowest_piece: Kernels whose blocks are narrower aren't cut; `None`
+            cuts none.
+    """
     found: dict[Value, set[int]] = {}
     for value in _values(graph):
         found[value] = {0, max(value.channels, 1)}
@@ -165,7 +172,7 @@ def _edges(graph: Graph, narrowest_piece: int) -> dict[Value, np.ndarray]:
         if isinstance(node, Packable) and isinstance(node.core, Table):
             found[node.output] |= set(node.core.column_edges)
         if isinstance(node, Packable) and isinstance(node.core, Linear):
-            if node.shared is not None:
+            if narrowest_piece is None or node.shared is not None:
                 continue
             structure = block_structure(node.core.by_tap() != 0)
             if min(structure.block_shape) < narrowest_piece:

@@ -50,6 +50,21 @@ class Shape:
     mask: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """What a layer costs.
+
+    Attributes:
+        lowering: What was chosen for it.
+        dense: What the dense layer would cost, of what is live.
+        chosen: What it costs.
+    """
+
+    lowering: str
+    dense: float
+    chosen: float
+
+
 def dense_cost(shape: Shape, costs: Costs) -> float:
     """One product of everything that is live, read as one tensor."""
     return costs.product(
@@ -120,7 +135,9 @@ def gathered_cost(shape: Shape, batched: bool, costs: Costs) -> float:
     width = 32.0
     if not batched and max(bundles.sizes) > 1:
         width = max(width, shape.outs.sum() / len(bundles.reads))
-    cost = costs.product(shape.rows_multiplied, shape.taps, kept / width, width)
+    cost = costs.grouped * costs.product(
+        shape.rows_multiplied, shape.taps, kept / width, width
+    )
     if batched:
         # A transposition before and one after; a sum where counts differ; and
         # a product that is no match for a convolution.
@@ -140,3 +157,20 @@ def gathered_cost(shape: Shape, batched: bool, costs: Costs) -> float:
     if bundles.order != tuple(range(len(bundles.order))):
         cost += reorder + costs.outside
     return cost + (parts > 1) * reorder
+
+
+def switch_cost(
+    rows: float, width: float, pieces: int, to_one: bool, costs: Costs
+) -> float:
+    """Cutting a tensor in pieces, or putting it together from them.
+
+    Args:
+        rows: Its positions, times the batch.
+        width: Its channels.
+        pieces: Number of pieces.
+        to_one: Whether they are put together, inside of the delegate.
+        costs: Figures of the runtime.
+    """
+    cost = costs.switched * costs.copy(rows, width, pieces)
+    cost += costs.outside + costs.cut * pieces
+    return max(cost, costs.join(rows, width, pieces)) if to_one else cost

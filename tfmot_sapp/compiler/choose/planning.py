@@ -14,6 +14,8 @@
 # ==============================================================================
 """From a graph as it was read to a plan for it: all passes, then the choice."""
 
+import dataclasses
+
 from tfmot_sapp.compiler.analysis.channels import (
     analyse_channels,
     whole_channels,
@@ -30,26 +32,55 @@ from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
 
 
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What was chosen for a graph.
+
+    Attributes:
+        chooser: Holds the graph, the plan and what they cost.
+        dense_cost: What the dense graph costs.
+    """
+
+    chooser: Chooser
+    dense_cost: float
+
+    @property
+    def plan(self) -> Plan:
+        """How to compute each node."""
+        return self.chooser.plan
+
+    @property
+    def explanation(self) -> Explanation:
+        """The reasons."""
+        chooser = self.chooser
+        return explanation_of(chooser.graph, chooser.plan, chooser.why)
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether dense is estimated to be faster."""
+        return self.dense_cost < self.chooser.total()
+
+
 def plan_dense(
-    graph: Graph, costs: Costs, operators: Operators
-) -> tuple[Plan, Explanation]:
+    graph: Graph, batch_size: int, costs: Costs, operators: Operators
+) -> Chooser:
     """Plans a graph that stays dense, but for folded scales.
 
     Args:
         graph: The graph; it is changed.
+        batch_size: Batch to estimate for.
         costs: Figures of the runtime.
         operators: How the runtime wants it written.
 
     Returns:
-        The plan, and the reasons of its choices.
+        What holds the plan.
     """
     fold_scales(graph)
     fuse_steps(graph)
     plan = Plan(whole_channels(graph), operators.widest_concatenation)
-    Chooser(graph, plan, 1, costs, pieces_allowed=False).run()
-    return plan, explanation_of(
-        graph, plan, lambda node: "the whole model is dense"
-    )
+    chooser = Chooser(graph, plan, batch_size, costs, operators, False)
+    chooser.run()
+    return chooser
 
 
 def plan_packed(
@@ -58,7 +89,7 @@ def plan_packed(
     costs: Costs,
     operators: Operators,
     pieces_allowed: bool = True,
-) -> tuple[Plan, Explanation]:
+) -> Choices:
     """Plans a graph that stores and multiplies only kept blocks.
 
     Args:
@@ -69,14 +100,13 @@ def plan_packed(
         pieces_allowed: Whether anything but dense layers may be chosen.
 
     Returns:
-        The plan, and the reasons of its choices.
+        What was chosen.
     """
-    fold_scales(graph)
-    fuse_steps(graph)
+    dense_cost = plan_dense(graph, batch_size, costs, operators).total()
     sort_blocks(graph, costs.narrowest_piece)
     split_taps(graph, costs)
     channels = analyse_channels(graph, costs.narrowest_piece)
     plan = Plan(channels, operators.widest_concatenation)
-    chooser = Chooser(graph, plan, batch_size, costs, pieces_allowed)
+    chooser = Chooser(graph, plan, batch_size, costs, operators, pieces_allowed)
     chooser.run()
-    return plan, explanation_of(graph, plan, chooser.why)
+    return Choices(chooser, dense_cost)

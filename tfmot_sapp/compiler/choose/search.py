@@ -27,11 +27,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfmot_sapp.compiler.choose.estimates import (
+    LayerCost,
     Shape,
     dense_cost,
     gathered_cost,
     joined_cost,
     list_cost,
+    switch_cost,
 )
 from tfmot_sapp.compiler.choose.plan import (
     PIECES,
@@ -57,6 +59,7 @@ from tfmot_sapp.frameworks.channel_operations import (
     Linear,
 )
 from tfmot_sapp.targets.costs import Costs
+from tfmot_sapp.targets.operators import Operators
 
 # An axis of unknown extent is taken to be this long.
 _UNKNOWN = 14
@@ -71,6 +74,7 @@ class Chooser:
         plan: The plan, with channels; choices are filled in.
         batch_size: Batch to plan for.
         costs: Figures of the runtime.
+        operators: What operations may be there.
         pieces_allowed: Whether anything but dense layers may be chosen.
     """
 
@@ -78,6 +82,7 @@ class Chooser:
     plan: Plan
     batch_size: int
     costs: Costs
+    operators: Operators
     pieces_allowed: bool = True
 
     def __post_init__(self) -> None:
@@ -108,7 +113,20 @@ class Chooser:
         values = {v for node in self.graph.nodes for v in node.inputs}
         values |= set(self.graph.outputs)
         nodes = sum(self._cost(node) for node in self._nodes)
-        return nodes + sum(self._switches(value) for value in values)
+        return nodes + sum(map(self._switches, values))
+
+    def layer_costs(self) -> dict[str, LayerCost]:
+        """What each layer with a kernel costs, by its name."""
+        found: dict[str, LayerCost] = {}
+        for node in self._nodes:
+            if not isinstance(node.core, Linear) or node.shared is not None:
+                continue
+            choice = self.plan.choices[node]
+            dense = self._options[node]["dense", choice.in_form, WHOLE]
+            found[node.sources[0]] = LayerCost(
+                choice.lowering, float(dense), float(self._cost(node))
+            )
+        return found
 
     def why(self, node: Packable) -> str:
         """The reason of a choice, in a few words."""
@@ -275,7 +293,10 @@ class Chooser:
         extra = {
             form: sum(
                 (1 + step.operands)
-                * (costs.copy(rows, widths.sum(), 1) + costs.operation * n)
+                * (
+                    costs.shared_copy(rows, widths.sum(), n)
+                    + costs.operation * n
+                )
                 for step in node.steps
                 if step.kind != "add"
             )
@@ -283,7 +304,7 @@ class Chooser:
         }
         if isinstance(node.core, Taps):
             cost = len(widths) * costs.operation
-            cost += 2 * costs.copy(rows, widths.sum(), len(widths))
+            cost += 2 * costs.shared_copy(rows, widths.sum(), len(widths))
             yield ("shifts", PIECES, PIECES), cost
             return
         if isinstance(node.core, Table):
@@ -293,12 +314,12 @@ class Chooser:
                 yield ("lookup", WHOLE, form), cost + extra[form]
             return
         if not isinstance(node.core, Linear):
-            work = 0.0
-            if isinstance(node.core, Depthwise):
-                work = rows * widths.sum() * math.prod(node.core.taps)
-                work *= costs.depthwise * costs.mac
             for form, n in ((WHOLE, 1), (PIECES, len(widths))):
-                cost = extra[form] + work + n * costs.operation
+                each = costs.operation
+                if isinstance(node.core, Depthwise):
+                    taps, width = math.prod(node.core.taps), widths.sum() / n
+                    each = costs.depthwise_product(rows, taps, width)
+                cost = extra[form] + n * each
                 yield ("through", form, form), cost
                 if not self.pieces_allowed:
                     return
@@ -324,7 +345,8 @@ class Chooser:
         if self._gathers(node):
             cost = gathered_cost(shape, False, costs) * costs.margin
             yield ("group", WHOLE, WHOLE), cost + extra[WHOLE]
-            if not node.core.taps:
+            balanced = len(np.unique(shape.mask.sum(axis=0))) == 1
+            if not node.core.taps and (balanced or self.operators.sums):
                 cost = gathered_cost(shape, True, costs) * costs.margin
                 yield ("gather_matmul", WHOLE, WHOLE), cost + extra[WHOLE]
 
@@ -333,7 +355,8 @@ class Chooser:
         rank = len(node.core.taps)
         block = uniform_block(node, self.plan)
         return (
-            min(block) >= self.costs.narrowest_gather
+            self.operators.gathers
+            and min(block) >= self.costs.narrowest_gather
             and node.core.border is None
             and rank in (0, 2)
             # Blocks are gathered from a tensor of one more axis, of whose
@@ -375,8 +398,7 @@ class Chooser:
             return 0.0
         width = sum(channels.width(run) for run in live)
         rows = self._rows(value)
-        cost = self.costs.copy(rows, width, len(live))
-        return cost + self.costs.outside + self.costs.cut * len(live)
+        return switch_cost(rows, width, len(live), made == PIECES, self.costs)
 
     def _made(self, value: Value) -> str:
         producer = self._producers.get(value)

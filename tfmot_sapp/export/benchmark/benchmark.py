@@ -36,13 +36,17 @@ import tensorflow as tf
 
 from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.export import runtime
+from tfmot_sapp.export.accelerated import check_gpu
 from tfmot_sapp.export.benchmark.interleave import interleave
 from tfmot_sapp.export.benchmark.loaded_model import (
     LoadedModel,
     load_file,
+    load_file_on_gpu,
     load_saved_model,
 )
 from tfmot_sapp.export.benchmark.result import BenchmarkResult, Timing
+from tfmot_sapp.targets.cpu_target import CpuTarget, target_for
+from tfmot_sapp.targets.target import Target
 
 
 def benchmark(
@@ -51,6 +55,7 @@ def benchmark(
     batch_size: int = 1,
     rounds: int = 50,
     seed: int = 0,
+    target: Target | None = None,
 ) -> BenchmarkResult:
     """Times models beside each other on one runtime.
 
@@ -66,15 +71,19 @@ def benchmark(
         rounds: Number of rounds; in each, every model is timed once, in random
             order, long enough for the clock.
         seed: Seed of the inputs and of the orders.
+        target: Where to run them: a `CpuTarget` in place of `threads`, or
+            `GpuTarget()` for files on the GPU accelerator of LiteRT, handing
+            over inputs and outputs included.
 
     Returns:
         A `BenchmarkResult`.
 
     Raises:
-        TypeError: If `models` is no mapping from names to paths, or a count is
-            no integer.
+        TypeError: If `models` is no mapping from names to paths, a count is no
+            integer, or `target` no target.
         ValueError: If a path holds no model, the kinds are mixed, a count is
-            below 1, or a model can't take the batch size.
+            below 1, a model can't take the batch size, or the target isn't
+            there.
 
     Example:
 
@@ -92,12 +101,21 @@ def benchmark(
     check_whole(batch_size, "batch_size", least=1)
     check_whole(rounds, "rounds", least=1)
     check_whole(seed, "seed", least=0)
+    where = target_for(target, threads)
+    threads = where.threads if isinstance(where, CpuTarget) else 1
     paths = _checked_paths(models)
+    load, name = load_file, runtime.runtime_name()
+    if not isinstance(where, CpuTarget):
+        check_gpu(where, "target")
+        load = load_file_on_gpu
     if all(path.is_dir() for path in paths.values()):
+        if not isinstance(where, CpuTarget):
+            raise ValueError(
+                "`target` must be a `CpuTarget` for SavedModels, which run on "
+                f"TensorFlow. Received: target={target!r}."
+            )
         _check_tensorflow_threads(threads)
         load, name = load_saved_model, "TensorFlow"
-    else:
-        load, name = load_file, runtime.runtime_name()
     loaded = {
         key: load(path, threads, batch_size, np.random.default_rng(seed))
         for key, path in paths.items()
@@ -114,6 +132,7 @@ def benchmark(
         threads=threads,
         batch_size=batch_size,
         rounds=rounds,
+        accelerator="cpu" if isinstance(where, CpuTarget) else "gpu",
     )
 
 

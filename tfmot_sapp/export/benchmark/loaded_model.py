@@ -26,6 +26,7 @@ import tensorflow as tf
 
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.export import runtime
+from tfmot_sapp.export.accelerated import on_gpu
 from tfmot_sapp.export.representative_data import OPEN_AXIS
 from tfmot_sapp.export.saved_model import directory_size
 from tfmot_sapp.export.serving import SIGNATURE
@@ -42,7 +43,8 @@ class LoadedModel:
         call: Runs it once.
         size: Size in bytes.
         num_ops: Number of operators.
-        num_partitions: Number of partitions that the default delegate runs.
+        num_partitions: Number of partitions that the default delegate, or the
+            accelerator, runs.
     """
 
     path: pathlib.Path
@@ -108,6 +110,53 @@ def load_file(
     return LoadedModel(
         path, call, len(content), sum(ops.values()), executed["DELEGATE"]
     )
+
+
+def load_file_on_gpu(
+    path: pathlib.Path,
+    threads: int,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> LoadedModel:
+    """Loads a file on LiteRT's GPU accelerator.
+
+    What is timed includes handing over inputs and reading outputs.
+
+    Args:
+        path: A `.tflite` file.
+        threads: Ignored.
+        batch_size: Samples per call.
+        generator: Makes the inputs.
+
+    Raises:
+        ValueError: If there is no GPU, or the file doesn't run on it as a
+            whole or has another batch size.
+    """
+    del threads
+    content = path.read_bytes()
+    loaded = on_gpu(content)
+    if not loaded.is_whole:
+        raise ValueError(
+            "`models` must hold files that the GPU accelerator takes as a "
+            "whole; pack them with `target=tfmot_sapp.GpuTarget()`. "
+            f"Received: {str(path)!r}."
+        )
+    if any(shape[:1] not in ((), (batch_size,)) for shape in loaded.shapes):
+        raise ValueError(
+            f"`batch_size` {batch_size} doesn't fit the file {str(path)!r}; "
+            "export it with that batch size. Received: "
+            f"batch_size={batch_size} for inputs of shapes {loaded.shapes}."
+        )
+    inputs = [
+        _random(shape, dtype, generator)
+        for shape, dtype in zip(loaded.shapes, loaded.dtypes)
+    ]
+
+    def call() -> None:
+        loaded.run(inputs)
+
+    ops = count_ops(content)
+    return LoadedModel(path, call, len(content), sum(ops.values()), 1)
 
 
 def load_saved_model(

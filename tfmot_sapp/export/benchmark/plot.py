@@ -56,9 +56,9 @@ def draw_bars(result: Any) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.45)
         axes.set_xlim(left=0)
-    threads = "1 thread" if result.threads == 1 else f"{result.threads} threads"
     figure.suptitle(
-        f"{result.runtime}, batch {result.batch_size}, {threads}", fontsize=10
+        f"{result.runtime}, batch {result.batch_size}, {result.place}",
+        fontsize=10,
     )
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)

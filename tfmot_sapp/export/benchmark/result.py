@@ -64,6 +64,7 @@ class BenchmarkResult:
         threads: Number of threads.
         batch_size: Samples per call.
         rounds: Number of rounds in which every model was timed.
+        accelerator: `"cpu"` or `"gpu"`.
     """
 
     timings: tuple[Timing, ...]
@@ -71,6 +72,14 @@ class BenchmarkResult:
     threads: int
     batch_size: int
     rounds: int
+    accelerator: str = "cpu"
+
+    @property
+    def place(self) -> str:
+        """Where the models ran, in words."""
+        if self.accelerator == "gpu":
+            return "GPU"
+        return "1 thread" if self.threads == 1 else f"{self.threads} threads"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain numbers, strings, lists and dicts."""
@@ -81,9 +90,8 @@ class BenchmarkResult:
         from rich.table import Table
         from rich.text import Text
 
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         table = Table(
-            title=f"{self.runtime}, batch {self.batch_size}, {threads}, "
+            title=f"{self.runtime}, batch {self.batch_size}, {self.place}, "
             f"{self.rounds} rounds"
         )
         table.add_column("model")

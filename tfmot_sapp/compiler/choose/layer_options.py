@@ -1,0 +1,137 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What a layer alone is estimated to cost, for blocks that nobody has yet."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from tfmot_sapp.blocks.selection import kept_blocks
+from tfmot_sapp.compiler.choose.estimates import (
+    Shape,
+    dense_cost,
+    gathered_cost,
+    list_cost,
+    switch_cost,
+)
+from tfmot_sapp.targets.target import Target
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerShape:
+    """What the cost of a Dense or convolution depends on.
+
+    Attributes:
+        rows: Positions that are multiplied, times the batch.
+        taps: Taps of the kernel; 0 for a Dense.
+        inputs: Inputs of one tap.
+        outputs: Its outputs.
+    """
+
+    rows: float
+    taps: int
+    inputs: int
+    outputs: int
+
+    @property
+    def parameters(self) -> int:
+        """Number of the kernel's weights."""
+        return max(self.taps, 1) * self.inputs * self.outputs
+
+
+def dense_time(layer: LayerShape, target: Target) -> float:
+    """Microseconds of a dense layer."""
+    return dense_cost(_whole(layer), target.costs())
+
+
+@functools.lru_cache(maxsize=4096)
+def blocked_time(
+    layer: LayerShape,
+    block: tuple[int, int],
+    sparsity: float,
+    target: Target,
+    alone: bool = False,
+) -> float:
+    """Microseconds of a packed layer.
+
+    Args:
+        layer: The layer.
+        block: Channels of an input and of an output block.
+        sparsity: Fraction of its blocks that are removed, equally many for
+            each output block.
+        target: Where it runs.
+        alone: Whether it takes and gives one tensor; otherwise it is between
+            others that are packed, too.
+
+    Returns:
+        The least of the ways to compute it, the dense one included.
+    """
+    costs, operators = target.costs(), target.operators()
+    shape = _balanced(layer, block, sparsity)
+    widest = operators.widest_concatenation
+    found = [dense_cost(_whole(layer), costs)]
+    others = []
+    if min(block) >= costs.narrowest_piece:
+        switches = 0.0
+        for widths in (shape.ins, shape.outs) if alone else ():
+            switches += switch_cost(
+                layer.rows,
+                widths.sum(),
+                len(widths),
+                widths is shape.outs,
+                costs,
+            )
+        for most in (widest, 1) if layer.taps else (widest,):
+            others.append(switches + list_cost(shape, most, True, costs))
+    if operators.gathers and min(block) >= costs.narrowest_gather:
+        others.append(gathered_cost(shape, False, costs))
+        if not layer.taps:
+            others.append(gathered_cost(shape, True, costs))
+    return min(found + [costs.margin * cost for cost in others])
+
+
+def _whole(layer: LayerShape) -> Shape:
+    return _shape(
+        layer,
+        np.array([layer.inputs]),
+        np.array([layer.outputs]),
+        np.ones((1, 1), bool),
+    )
+
+
+def _balanced(
+    layer: LayerShape, block: tuple[int, int], sparsity: float
+) -> Shape:
+    """The layer with blocks kept at random, equally many per output block."""
+    ins, outs = (
+        np.diff([*range(0, n, side), n])
+        for n, side in zip((layer.inputs, layer.outputs), block)
+    )
+    count = kept_blocks(len(ins) * len(outs), sparsity)
+    each, extra = divmod(count, len(outs))
+    generator = np.random.default_rng(0)
+    mask = np.zeros((len(ins), len(outs)), bool)
+    for column in range(len(outs)):
+        kept = min(each + (column < extra), len(ins))
+        mask[generator.permutation(len(ins))[:kept], column] = True
+    return _shape(layer, ins, outs, mask)
+
+
+def _shape(
+    layer: LayerShape, ins: np.ndarray, outs: np.ndarray, mask: np.ndarray
+) -> Shape:
+    rows = layer.rows
+    return Shape(rows, rows, rows, max(layer.taps, 1), ins, outs, mask)

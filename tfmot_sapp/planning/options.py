@@ -1,0 +1,176 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What can be done with each layer, and which of it is chosen."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfmot_sapp.blocks.selection import kept_blocks
+from tfmot_sapp.calibration.budgets import knapsack
+from tfmot_sapp.compiler.choose.layer_options import LayerShape
+from tfmot_sapp.planning.layer_times import LayerTimes
+from tfmot_sapp.planning.layers import PlannedKernel
+from tfmot_sapp.planning.losses import block_energy, expected_loss
+from tfmot_sapp.targets.target import Target
+
+SPARSITIES = (
+    *(0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.725, 0.75, 0.775, 0.8, 0.825),
+    *(0.85, 0.8625, 0.875, 0.8875, 0.9, 0.9125, 0.925, 0.9375, 0.95, 0.9625),
+    *(0.975, 0.9875),
+)
+# Blocks that gain less than this share of a layer's time gain nothing.
+_LEAST_GAIN = 0.05
+# Extents of a block are at least so long; packed layers of narrower ones are
+# slower than they are sparse.
+_NARROWEST = 16
+# What an operation takes in a file, beside its weights.
+_BYTES_PER_OPERATION = 700
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One thing that can be done with a layer.
+
+    Attributes:
+        block: Channels of an input and of an output block; `None` leaves the
+            layer dense.
+        sparsity: Fraction of its blocks that go.
+        microseconds: How long it takes then.
+        bytes: What its weights take in a file.
+        loss: What it is expected to lose.
+    """
+
+    block: tuple[int, int] | None
+    sparsity: float
+    microseconds: float
+    bytes: float
+    loss: float
+
+
+def options_of(
+    kernels: Sequence[PlannedKernel],
+    times: LayerTimes,
+    most_sparsity: float,
+    moments: Mapping[str, np.ndarray],
+) -> list[Option]:
+    """Returns what can be done with one layer, dense first.
+
+    Args:
+        kernels: The layer's kernels, which share blocks and sparsity.
+        times: How long layers take.
+        most_sparsity: Highest sparsity to choose.
+        moments: Mean squares of input channels by the kernels' names.
+
+    Returns:
+        Options; nothing but the dense layer where no blocks gain anything.
+    """
+    shapes = [kernel.shape for kernel in kernels]
+    dense = [times.dense(shape) for shape in shapes]
+    before = sum(dense)
+    size = 4.0 * sum(shape.parameters for shape in shapes)
+    found = [Option(None, 0.0, before, size, 0.0)]
+    weights = [kernel.weights() for kernel in kernels]
+    for block in _blocks(shapes, times.target):
+        energies = [
+            block_energy(weight, block, _fitting(moments, kernel))
+            for weight, kernel in zip(weights, kernels)
+        ]
+        for sparsity in SPARSITIES:
+            if sparsity > most_sparsity or not _feeds_all(energies, sparsity):
+                continue
+            taken = sum(
+                times.blocked(shape, block, sparsity) for shape in shapes
+            )
+            if taken > (1 - _LEAST_GAIN) * before:
+                continue
+            # Losses count by what there is to gain, so that layers alike in
+            # everything else get the same sparsity.
+            loss = sum(
+                time * expected_loss(energy, sparsity, block)
+                for time, energy in zip(dense, energies)
+            )
+            stored = sum(
+                _stored(shape, energy, sparsity, block)
+                for shape, energy in zip(shapes, energies)
+            )
+            found.append(Option(block, sparsity, taken, stored, loss))
+    return found
+
+
+def _fitting(
+    moments: Mapping[str, np.ndarray], kernel: PlannedKernel
+) -> np.ndarray | None:
+    found = moments.get(kernel.name)
+    if found is None or len(found) != kernel.shape.inputs:
+        return None
+    return found
+
+
+def _blocks(
+    shapes: Sequence[LayerShape], target: Target
+) -> list[tuple[int, int]]:
+    """Blocks to consider: what the target likes, and smaller ones."""
+    inputs = min(shape.inputs for shape in shapes)
+    outputs = min(shape.outputs for shape in shapes)
+    liked = target.block_size(inputs, outputs)
+    if liked is None:
+        least = _NARROWEST
+        wide = min(inputs, outputs) >= 4 * least
+        return [(least, least)] if wide and target.block_size(128, 128) else []
+    found = [liked]
+    while found[-1][1] // 2 >= max(_NARROWEST, found[-1][0]):
+        found.append((found[-1][0], found[-1][1] // 2))
+    return found
+
+
+def _feeds_all(energies: Sequence[np.ndarray], sparsity: float) -> bool:
+    """Whether every output block keeps at least one block."""
+    return all(
+        kept_blocks(energy.size, sparsity) >= energy.shape[1]
+        for energy in energies
+    )
+
+
+def _stored(
+    shape: LayerShape,
+    energy: np.ndarray,
+    sparsity: float,
+    block: tuple[int, int],
+) -> float:
+    kept = kept_blocks(energy.size, sparsity)
+    weights = kept * block[0] * block[1] * max(shape.taps, 1)
+    operations = 2 * energy.shape[1]
+    return 4.0 * weights + _BYTES_PER_OPERATION * operations
+
+
+def chosen(
+    options: Sequence[Sequence[Option]], prices: str, budget: float
+) -> list[Option]:
+    """Chooses one option for each layer: the least loss within a budget.
+
+    Args:
+        options: What can be done with each layer.
+        prices: `"microseconds"` or `"bytes"`.
+        budget: What all of them may take.
+
+    Raises:
+        ValueError: If the cheapest of all are over the budget.
+    """
+    errors = [np.array([o.loss for o in each]) for each in options]
+    price = [np.array([getattr(o, prices) for o in each]) for each in options]
+    picked = knapsack(errors, price, budget)
+    return [each[index] for each, index in zip(options, picked)]
