@@ -16,6 +16,7 @@
 
 import json
 import lzma
+import pathlib
 import subprocess
 import sys
 
