@@ -44,10 +44,10 @@ _REPEATED = 16
 _THREADS = (1, 2, 4, 8)
 # Networks by their names in `NETWORKS`.
 _NETWORKS = (
-    "resnet50_32x32",
     "feed_forward_128_tokens_32x32",
-    "mobilenet_v2_32x32",
     "feed_forward_128_tokens_64x64",
+    "mobilenet_v2_32x32",
+    "resnet50_32x32",
     "resnet50_32x128_balanced",
 )
 

@@ -71,6 +71,10 @@ SCHEDULE = {
     "begin_step": "whole",
 }
 MODEL = {"model": "model"}
+UNIFORM = {"targets": "targets", "keep_readers": "flag"}
+STRENGTH = {"strength": "finite", "block_size": "block size"}
+TARGET = {"target": "object"}
+LIMIT = "optional finite"
 ARGUMENTS = {
     "ACDCSchedule": {
         **SCHEDULE,
@@ -82,18 +86,14 @@ ARGUMENTS = {
         "last_dense_fraction": "fraction",
         "reset_optimizer": "flag",
     },
-    "BalancedAllocation": {"targets": "targets", "keep_readers": "flag"},
+    "BalancedAllocation": UNIFORM,
     "BlockSwaps": {
         "pruning_schedule": "schedule",
         "fraction": "fraction",
         "frequency": "whole",
         "last_swap": "optional whole",
     },
-    "BundledAllocation": {
-        "targets": "targets",
-        "keep_readers": "flag",
-        "bundle": "whole",
-    },
+    "BundledAllocation": {**UNIFORM, "bundle": "whole"},
     "CoSaMP": {"iterations": "whole"},
     "ConnectedAllocation": {"allocation": "object"},
     "CpuTarget": {"threads": "whole"},
@@ -119,24 +119,13 @@ ARGUMENTS = {
     },
     "FlopsBudget": {"budget": "budget"},
     "GlobalAllocation": {"min_density": "fraction"},
-    "GroupedAllocation": {
-        "targets": "targets",
-        "keep_readers": "flag",
-        "groups": "optional whole",
-    },
-    "GroupLasso": {"strength": "finite", "block_size": "block size"},
-    "GroupLog": {"strength": "finite", "block_size": "block size"},
-    "GroupPower": {
-        "strength": "finite",
-        "block_size": "block size",
-        "power": "finite",
-    },
+    "GroupedAllocation": {**UNIFORM, "groups": "optional whole"},
+    "GroupLasso": STRENGTH,
+    "GroupLog": STRENGTH,
+    "GroupPower": {**STRENGTH, "power": "finite"},
     "HardConcrete": {"penalty": "finite", "drop_rate": "fraction"},
     "ISpaSP": {"iterations": "whole"},
-    "LatencyBudget": {
-        "speedup": "optional finite",
-        "milliseconds": "optional finite",
-    },
+    "LatencyBudget": {"speedup": LIMIT, "milliseconds": LIMIT},
     "LearnedSparsity": {"end_step": "whole", "frequency": "whole"},
     "Magnitude": {"order": "real"},
     "MinimumBlocks": {"min_blocks": "whole"},
@@ -189,7 +178,7 @@ ARGUMENTS = {
         "seconds": "finite",
         "target": "object",
     },
-    "UniformAllocation": {"targets": "targets", "keep_readers": "flag"},
+    "UniformAllocation": UNIFORM,
     "UpdatePruningStep": {"optimizer": "object"},
     "benchmark": {
         "models": "paths",
@@ -221,17 +210,12 @@ ARGUMENTS = {
         "pack": "flag",
     },
     "find_groups": MODEL,
-    "latency_block_size": {"layer": "layer", "target": "object"},
-    "pack_blocks": {
-        **MODEL,
-        "batch_size": "whole",
-        "tune": "object",
-        "target": "object",
-    },
+    "latency_block_size": {"layer": "layer", **TARGET},
+    "pack_blocks": {**MODEL, **TARGET, "batch_size": "whole", "tune": "object"},
     "pack_tflite": {
         "source": "path",
         "destination": "path",
-        "target": "object",
+        **TARGET,
         "tolerance": "optional finite",
     },
     "plan_pruning": {
@@ -324,6 +308,7 @@ def right():
             keras.layers.Dense(8, name="b"),
         ]
     )
+    wide = keras.Sequential([keras.Input((256,)), keras.layers.Dense(256)])
     wrapped = sapp.prune_blocks(
         model, schedule, (4, 4), pruning_policy=sapp.MinimumBlocks(1)
     )
@@ -357,12 +342,7 @@ def right():
         "find_groups": {"model": model},
         "latency_block_size": {"layer": model.layers[0]},
         "pack_blocks": {"model": model},
-        "plan_pruning": {
-            "model": keras.Sequential(
-                [keras.Input((256,)), keras.layers.Dense(256, name="a")]
-            ),
-            "budget": sapp.LatencyBudget(speedup=2.0),
-        },
+        "plan_pruning": {"model": wide, "budget": sapp.LatencyBudget(2.0)},
         "plot_masks": {"model": wrapped},
         "prune_blocks": {
             "to_prune": model,

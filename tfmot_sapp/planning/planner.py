@@ -50,6 +50,16 @@ _SLACK = 1.005
 
 
 @dataclasses.dataclass(frozen=True)
+class Whole:
+    """What the whole model takes, in microseconds and bytes."""
+
+    dense: float
+    packed: float
+    dense_bytes: float
+    packed_bytes: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Planner:
     """What a plan is made from.
 
@@ -124,7 +134,7 @@ class Planner:
         layers: dict[str, list[PlannedKernel]],
         options: dict[str, list[Option]],
         budget: SizeBudget,
-    ) -> tuple[dict[str, Option], "_Whole"]:
+    ) -> tuple[dict[str, Option], Whole]:
         limit = 1e6 * budget.megabytes
         dense = {name: found[0] for name, found in options.items()}
         rest = self._bytes(dense) - sum(o.bytes for o in dense.values())
@@ -149,7 +159,7 @@ class Planner:
         options: dict[str, list[Option]],
         budget: Budget,
         limit: Callable[[float], float],
-    ) -> tuple[dict[str, Option], "_Whole"]:
+    ) -> tuple[dict[str, Option], Whole]:
         dense = {name: found[0] for name, found in options.items()}
         before = self._estimate(layers, dense)
         estimated = sum(self._estimated(layers[n], o) for n, o in dense.items())
@@ -221,12 +231,12 @@ class Planner:
         after: Estimate,
         factor: float,
         rest: float,
-    ) -> "_Whole":
+    ) -> Whole:
         before, now = after.dense, after.packed
         if self.times.alone:
             before = rest + sum(o.microseconds for o in dense.values())
             now = rest + factor * sum(o.microseconds for o in picked.values())
-        return _Whole(before, now, self._bytes(dense), self._bytes(picked))
+        return Whole(before, now, self._bytes(dense), self._bytes(picked))
 
     def _bytes(self, picked: dict[str, Option]) -> float:
         planned = 4.0 * sum(
@@ -252,16 +262,6 @@ class Planner:
                 value *= _random_mask(planned, option, generator)
             variable.assign(value)
         return estimate(model, self.batch_size, self.target)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Whole:
-    """What the whole model takes, in microseconds and bytes."""
-
-    dense: float
-    packed: float
-    dense_bytes: float
-    packed_bytes: float
 
 
 def _nearest(

@@ -144,8 +144,6 @@ class Chooser:
             f"from {choice.in_form} to {choice.out_form}"
         )
 
-    # --- constants of outputs -------------------------------------------------
-
     def _is_dense_at_the_end(self, node: Packable) -> bool:
         """Whether all channels of a dense product go to where all are asked."""
         choice = self.plan.choices[node]
