@@ -190,6 +190,8 @@ def _removed(
     label: str,
 ) -> Any:
     """Removes units of all groups at once, the other weights as they are."""
+    if not counts:
+        return model
     groups = {group.name: group for group in find_groups(model).groups}
     step = progress.start(label, len(batches))
 
