@@ -145,7 +145,7 @@ def test_the_smaller_model_exports_and_trains_on(
         ({"keep": sapp.FlopsBudget(0.0001)}, ValueError, "can't be met"),
         ({"criterion": "ispasp"}, TypeError, "`criterion`"),
         ({"rounds": 0}, ValueError, "`rounds`"),
-        ({"data": []}, ValueError, "at least one batch"),
+        ({"data": []}, ValueError, "at least one sample"),
         ({"data": 3}, TypeError, "`data` must be"),
     ],
 )

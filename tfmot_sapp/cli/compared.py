@@ -65,15 +65,23 @@ def load_arrays(
 def _read(path: str, name: str) -> dict[str, np.ndarray]:
     try:
         loaded = np.load(path)
-        if isinstance(loaded, np.ndarray):
-            return {"": np.atleast_1d(loaded)}
-        with loaded:
-            return {key: np.atleast_1d(loaded[key]) for key in loaded.files}
+        found = {"": loaded}
+        if not isinstance(loaded, np.ndarray):
+            with loaded:
+                found = {key: loaded[key] for key in loaded.files}
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"`{name}` must be a `.npy` or `.npz` file of plain arrays. "
-            f"Received: {path!r}: {error}."
-        ) from error
+        raise ValueError(f"{_wrong(path, name)}: {error}.") from error
+    # Any archive can be opened, such as a saved model.
+    if not all(isinstance(value, np.ndarray) for value in found.values()):
+        raise ValueError(f"{_wrong(path, name)}, which holds something else.")
+    return {key: np.atleast_1d(value) for key, value in found.items()}
+
+
+def _wrong(path: str, name: str) -> str:
+    return (
+        f"`{name}` must be a `.npy` or `.npz` file of plain arrays. "
+        f"Received: {path!r}"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,6 +54,7 @@ def removed_in_order(
     counts: Mapping[str, int],
     criterion: Criterion,
     batches: Sequence[Sequence[Held]],
+    store: Store,
     refit: bool | Reconstruct,
     progress: Progress,
     label: str,
@@ -65,6 +66,7 @@ def removed_in_order(
         counts: How many units each group keeps, by the groups' names.
         criterion: What chooses the units.
         batches: The data: batches with a value for each input.
+        store: Where values between layers are held.
         refit: Whether groups are reconstructed after the refit.
         progress: Where progress is shown.
         label: What it is called there.
@@ -77,26 +79,23 @@ def removed_in_order(
     most = math.inf if criterion.needs_gram else Settings.most_inputs
     settings = Settings(_RIDGE, _ROWS, most_inputs=most)
     step = progress.start(label, len(counts))
-    with Store() as store:
-        sweep = Sweep([program_of(model), program_of(model)], batches, store)
-        for name in [name for name in groups if name in counts]:
-            group = {g.name: g for g in find_groups(model).groups}[name]
-            at = _step_of(sweep.programs[1], group.producer)
-            sweep.advance(at)
-            readers = _readers(group, groups[name])
-            targets = [
-                _target(sweep.programs, group, reader) for reader in readers
-            ]
-            seen = [_seen(sweep, target, settings) for target in targets]
-            kept = _chosen(group, targets, seen, criterion, counts[name])
-            weights = _refitted(readers, targets, seen, kept)
-            known = {g.name: g for g in find_groups(model).groups}
-            model = shrink(model, known, {name: kept}, weights)
-            if isinstance(refit, Reconstruct):
-                inputs = [model_inputs(batch) for batch in batches]
-                reconstructed(model, name, (original, groups), inputs, refit)
-            sweep.replace(program_of(model), at)
-            step()
+    sweep = Sweep([program_of(model), program_of(model)], batches, store)
+    for name in [name for name in groups if name in counts]:
+        known = {g.name: g for g in find_groups(model).groups}
+        group = known[name]
+        at = _step_of(sweep.programs[1], group.producer)
+        sweep.advance(at)
+        readers = _readers(group, groups[name])
+        targets = [_target(sweep.programs, group, reader) for reader in readers]
+        seen = [_seen(sweep, target, settings) for target in targets]
+        kept = _chosen(group, targets, seen, criterion, counts[name])
+        weights = _refitted(readers, targets, seen, kept)
+        model = shrink(model, known, {name: kept}, weights)
+        if isinstance(refit, Reconstruct):
+            inputs = [model_inputs(batch) for batch in batches]
+            reconstructed(model, name, (original, groups), inputs, refit)
+        sweep.replace(program_of(model), at)
+        step()
     return model
 
 

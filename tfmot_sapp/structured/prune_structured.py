@@ -43,6 +43,9 @@ from tfmot_sapp.structured.reconstruct import Reconstruct
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.units.groups import find_groups
 
+# Two models are run side by side then, and what lies between layers is held.
+_REFIT_BATCH = 32
+
 
 def prune_structured(
     model: Any,
@@ -129,7 +132,8 @@ def prune_structured(
     sizes = {name: named[name].units for name in targets}
     original = model
     with Store() as store, Progress(verbose) as progress:
-        batches, _ = held_batches(model, data, batch_size, store)
+        size = min(batch_size, _REFIT_BATCH) if refit else batch_size
+        batches, _ = held_batches(model, data, size, store)
         for turn in range(1, rounds + 1):
             counts = {
                 name: targets[name]
@@ -143,7 +147,14 @@ def prune_structured(
             label = f"removing units, round {turn} of {rounds}"
             if refit:
                 model = removed_in_order(
-                    model, counts, criterion, batches, refit, progress, label
+                    model,
+                    counts,
+                    criterion,
+                    batches,
+                    store,
+                    refit,
+                    progress,
+                    label,
                 )
             else:
                 model = _removed(
@@ -179,6 +190,8 @@ def _removed(
     label: str,
 ) -> Any:
     """Removes units of all groups at once, the other weights as they are."""
+    if not counts:
+        return model
     groups = {group.name: group for group in find_groups(model).groups}
     step = progress.start(label, len(batches))
 
