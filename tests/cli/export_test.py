@@ -14,13 +14,16 @@
 # ==============================================================================
 """The command lines, from a saved model to a picture of its speed."""
 
+import io
 import os
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 import tf_keras
 
+import tfmot_sapp as sapp
 from tfmot_sapp.frameworks.loading import load_model
 
 
@@ -115,3 +118,89 @@ def test_errors_are_one_line_and_not_a_traceback(run, tmp_path):
     assert "`representative_data`" in refused.stdout
     assert "Traceback" not in refused.stdout + refused.stderr
     assert os.listdir(tmp_path) == ["model.keras"]
+
+
+def broken(path):
+    """Damages a file as a full disk, a bad copy or an editor would."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    yield "cut"
+    path.write_bytes(content[:40] + bytes(4000) + content[4040:])
+    yield "zeros"
+    path.write_bytes(b"")
+    yield "empty"
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            parts = {n: archive.read(n) for n in archive.namelist()}
+        for name in parts:
+            with zipfile.ZipFile(path, "w") as archive:
+                for each, part in parts.items():
+                    archive.writestr(each, part[:50] if each == name else part)
+            yield f"cut in {name}"
+
+
+def check_refused(done, path, what):
+    assert done.returncode == 1, (what, done.stdout, done.stderr[-2000:])
+    assert len(done.stdout.splitlines()) == 1, (what, done.stdout)
+    assert path.name in done.stdout and "again" in done.stdout, what
+    assert "Traceback" not in done.stderr, (what, done.stderr)
+
+
+@pytest.mark.parametrize("framework", [keras, tf_keras])
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
+@pytest.mark.filterwarnings("ignore:.*legacy.*")
+def test_damaged_models_are_refused_on_one_line(
+    run, tmp_path, framework, ending
+):
+    path = tmp_path / f"model{ending}"
+    pruned(framework).save(path)
+
+    for what in broken(path):
+        done = run(
+            "tfmot_sapp.export_main",
+            f"--model={path}",
+            f"--output={tmp_path}/new.tflite",
+        )
+
+        check_refused(done, path, what)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_damaged_exports_are_refused_on_one_line(run, tmp_path):
+    model = pruned(keras)
+    file, folder = tmp_path / "model.tflite", tmp_path / "served"
+    sapp.export_tflite(model, file)
+    sapp.export_saved_model(model, folder)
+
+    for path, part in (file, file), (folder, folder / "saved_model.pb"):
+        for what in broken(part):
+            done = run("tfmot_sapp.benchmark_main", path, "--rounds=1")
+
+            check_refused(done, path, what)
+
+
+@pytest.mark.parametrize(
+    "name, output, flags",
+    [
+        ("xla", "new.tflite", ["--xla"]),
+        ("threads", "new.tflite", ["--threads=0"]),
+        ("threads", "new.tflite", ["--threads=2"]),
+        ("batch_size", "new", ["--batch_size=4"]),
+        ("batch_size", "new.tflite", ["--batch_size=0"]),
+        ("quantize", "new", ["--quantize=int8"]),
+        ("encoding", "new", ["--encoding=sparse"]),
+        ("tune", "new.tflite", ["--tune", "--nopack"]),
+    ],
+)
+def test_flags_without_effect_are_refused(run, tmp_path, name, output, flags):
+    done = run(
+        "tfmot_sapp.export_main",
+        f"--model={tmp_path}/model.keras",
+        f"--output={tmp_path / output}",
+        *flags,
+    )
+
+    assert done.returncode == 1
+    assert f"`{name}` " in done.stdout and "Received" in done.stdout
+    assert len(done.stdout.splitlines()) == 1

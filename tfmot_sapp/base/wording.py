@@ -40,6 +40,24 @@ def received(name: str, value: Any) -> str:
     return text
 
 
+def brief(error: object, longest: int | None = _LONGEST) -> str:
+    r"""Returns the text of an error on one line.
+
+    Args:
+        error: The error, or its text.
+        longest: Characters after which it is cut; `None` keeps all.
+
+    Example:
+
+    >>> brief(ValueError("Bad file.\n  Nothing in it."))
+    'Bad file. Nothing in it.'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    if longest is not None and len(text) > longest:
+        text = f"{text[:longest]}..."
+    return text
+
+
 def bounds_in_words(
     least: float | None,
     most: float | None,

@@ -25,14 +25,15 @@ The first is what the others are compared with.
 
 import json
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
+from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
+from tfmot_sapp.cli.errors import on_one_line
 from tfmot_sapp.cli.target import chosen_target
 from tfmot_sapp.export.benchmark.benchmark import benchmark
 
@@ -57,15 +58,13 @@ def main(arguments: Sequence[str]) -> None:
     from rich.console import Console
 
     console = Console()
-    try:
+    with on_one_line(console, f"Timing {' '.join(arguments[1:])}"):
         _run(console, arguments[1:])
-    except (TypeError, ValueError) as error:
-        console.print(f"{type(error).__name__}: {error}", markup=False)
-        sys.exit(1)
 
 
 def _run(console: Any, arguments: Sequence[str]) -> None:
     models = named_paths(arguments)
+    check_whole(FLAGS.threads, "threads", least=1)
     target = chosen_target(FLAGS.accelerator, FLAGS.threads)
     for path in (FLAGS.plot, FLAGS.json):
         if path is not None:

@@ -26,13 +26,15 @@ python -m tfmot_sapp.export_main --model=pruned.keras --output=served/ --xla
 An output that ends in `.tflite` is a LiteRT file, any other a SavedModel.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from absl import app, flags
 
+from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.wording import brief
+from tfmot_sapp.cli.errors import on_one_line
 from tfmot_sapp.cli.target import chosen_target
 from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.saved_model import export_saved_model
@@ -89,15 +91,13 @@ def main(arguments: Sequence[str]) -> None:
     from rich.console import Console
 
     console = Console()
-    try:
+    with on_one_line(console, f"Exporting {FLAGS.model!r}"):
         result = _export(console)
-    except (TypeError, ValueError) as error:
-        console.print(f"{type(error).__name__}: {error}", markup=False)
-        sys.exit(1)
     _print_result(console, result)
 
 
 def _export(console: Any) -> ExportResult:
+    _check_flags()
     target = chosen_target(FLAGS.accelerator, FLAGS.threads)
     if isinstance(target, GpuTarget):
         _refuse_on_gpu()
@@ -125,8 +125,6 @@ def _export(console: Any) -> ExportResult:
             encoding=FLAGS.encoding,
             batch_size=FLAGS.batch_size,
         )
-    _refuse_for_saved_model("quantize")
-    _refuse_for_saved_model("encoding")
     return export_saved_model(
         model, FLAGS.output, jit_compile=FLAGS.xla, representative_data=data
     )
@@ -146,12 +144,28 @@ def _refuse_on_gpu() -> None:
         )
 
 
-def _refuse_for_saved_model(name: str) -> None:
-    value = FLAGS[name].value
-    if value is not None:
+def _check_flags() -> None:
+    """Refuses what would have no effect, before any work is done."""
+    check_whole(FLAGS.threads, "threads", least=1)
+    check_whole(FLAGS.batch_size, "batch_size", least=1)
+    if FLAGS.output.endswith(".tflite"):
+        _refuse("xla", FLAGS.xla, "is for SavedModels")
+    else:
+        for name in ("quantize", "encoding", "batch_size"):
+            _refuse(
+                name,
+                FLAGS[name].present,
+                "is for `.tflite` files; end `output` in `.tflite`",
+            )
+    packed = FLAGS.pack and FLAGS.encoding is None
+    _refuse("tune", FLAGS.tune and not packed, "is for packing")
+
+
+def _refuse(name: str, given: Any, why: str) -> None:
+    if given:
         raise ValueError(
-            f"`{name}` is for `.tflite` files; end `output` in `.tflite`. "
-            f"Received: {name}={value!r} and output={FLAGS.output!r}."
+            f"`{name}` {why}. Received: {name}={FLAGS[name].value!r} and "
+            f"output={FLAGS.output!r}."
         )
 
 
@@ -160,12 +174,12 @@ def _load_data(path: str | None) -> Any:
         return None
     try:
         loaded = np.load(path)
-    except OSError as error:
+        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except Exception as error:  # NumPy's are of many kinds for damaged files.
         raise ValueError(
-            "`representative_data` must be a `.npy` or `.npz` file. "
-            f"Received: {path!r}: {error}."
+            "`representative_data` must be a `.npy` or `.npz` file that NumPy "
+            f"can load; save it again. Received: {path!r}: {brief(error)}."
         ) from error
-    return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
 
 
 def _print_packing(console: Any, rows: list[dict[str, Any]]) -> None:

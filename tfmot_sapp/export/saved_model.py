@@ -37,6 +37,7 @@ from tfmot_sapp.base.checks import check_flag
 from tfmot_sapp.base.directories import placed_directory
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
 from tfmot_sapp.export.measure import worst
@@ -124,12 +125,18 @@ def export_saved_model(
     groups = _inputs(serving, representative_data)
     expected = [verify.source_outputs(serving, inputs) for inputs in groups]
     with placed_directory(target, _is_saved_model) as folder:
-        write_saved_model(
-            serving,
-            folder,
-            TensorFlowTarget(constant_weights=True).operators(),
-            jit_compile=jit_compile or None,
-        )
+        try:
+            write_saved_model(
+                serving,
+                folder,
+                TensorFlowTarget(constant_weights=True).operators(),
+                jit_compile=jit_compile or None,
+            )
+        except tf.errors.OpError as error:  # TensorFlow's for a full disk.
+            raise ValueError(
+                f"`path` can't be written: {brief(error)}. "
+                f"Received: path={str(target)!r}."
+            ) from error
         found, ops = _run(folder, groups)
         difference = worst(
             verify.check_exact(serving, *pair) for pair in zip(expected, found)

@@ -14,12 +14,16 @@
 # ==============================================================================
 """Loads a saved model with the Keras that wrote it."""
 
+import contextlib
 import importlib
 import json
 import os
 import pathlib
 import zipfile
+from collections.abc import Iterator
 from typing import Any
+
+from tfmot_sapp.base.wording import brief
 
 
 def load_model(path: str | os.PathLike) -> Any:
@@ -32,7 +36,7 @@ def load_model(path: str | os.PathLike) -> Any:
         A model of `keras` or `tf_keras`, not compiled.
 
     Raises:
-        ValueError: If there is no saved Keras model.
+        ValueError: If there is no saved Keras model, or it can't be loaded.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -40,23 +44,41 @@ def load_model(path: str | os.PathLike) -> Any:
             f"`path` must name a saved model. Received: {str(path)!r}, which "
             "doesn't exist."
         )
-    keras = importlib.import_module(_keras_name(path))
+    with _as_value_error(path):
+        version = _keras_version(path)
+    keras = importlib.import_module(_keras_name(path, version))
     # The layers of packed and of wrapped models register themselves.
     importlib.import_module("tfmot_sapp")
-    return keras.models.load_model(path, compile=False)
+    with _as_value_error(path):
+        return keras.models.load_model(path, compile=False)
 
 
-def _keras_name(path: pathlib.Path) -> str:
-    version = _keras_version(path)
-    if version is None:
+@contextlib.contextmanager
+def _as_value_error(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    # Keras, h5py, zipfile and json raise errors of any kind for what they
+    # don't expect in a file.
+    except Exception as error:
+        raise ValueError(
+            "`path` must name a saved model that its Keras can load; if the "
+            "file is damaged, save the model again, and if it holds classes of "
+            f"your own, register them first. Received: {str(path)!r}: "
+            f"{type(error).__name__}: {brief(error)}"
+        ) from error
+
+
+def _keras_name(path: pathlib.Path, version: Any) -> str:
+    if not isinstance(version, str):
         raise ValueError(
             "`path` must be a `.keras` or `.h5` file, or a directory that "
-            f"tf_keras wrote. Received: {str(path)!r}."
+            f"tf_keras wrote. Received: {str(path)!r}, which is none or is "
+            "damaged; save the model again."
         )
     return "tf_keras" if version.startswith("2.") else "keras"
 
 
-def _keras_version(path: pathlib.Path) -> str | None:
+def _keras_version(path: pathlib.Path) -> Any:
     """Returns the version of Keras that wrote a model, if a Keras did."""
     if path.is_dir():
         return "2." if (path / "keras_metadata.pb").exists() else None

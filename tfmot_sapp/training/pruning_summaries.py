@@ -14,13 +14,18 @@
 # ==============================================================================
 """TensorBoard summaries of a training that prunes."""
 
+import contextlib
 import os
+import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.base.checks import check_pathlike, check_whole
+from tfmot_sapp.base.paths import made_folders
+from tfmot_sapp.base.wording import brief
 from tfmot_sapp.frameworks.optimizers import iterations
 from tfmot_sapp.training.callback import TrainingCallback
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
@@ -82,8 +87,16 @@ class PruningSummaries(TrainingCallback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the event file."""
-        directory = os.path.join(self.log_dir, "pruning")
-        self._writer = tf.summary.create_file_writer(directory)
+        folder = pathlib.Path(self.log_dir, "pruning")
+        with self._as_value_error(), made_folders(folder):
+            there = set(os.listdir(folder))
+            try:
+                self._writer = tf.summary.create_file_writer(str(folder))
+                self._writer.flush()
+            except BaseException:
+                for name in {*os.listdir(folder)} - there:
+                    os.unlink(folder / name)
+                raise
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes summaries every `update_freq` batches."""
@@ -106,12 +119,25 @@ class PruningSummaries(TrainingCallback):
         layers = pruned_layers(self._trained)
         offset = forgotten_steps(layers)
         step = self._batches if optimizer is None else iterations(optimizer)
-        with self._writer.as_default(step=step + offset):
+        with (
+            self._as_value_error(),
+            self._writer.as_default(step=step + offset),
+        ):
             for index, group in enumerate(pruning_groups(layers)):
                 _write_schedule(group, index, step + offset)
                 for name, kernel in group.kernels.items():
                     _write_kernel(name, kernel)
-        self._writer.flush()
+            self._writer.flush()
+
+    @contextlib.contextmanager
+    def _as_value_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            raise ValueError(
+                "`log_dir` can't be written. "
+                f"Received: log_dir={self.log_dir!r}: {brief(error)}."
+            ) from error
 
     def _implements_train_batch_hooks(self) -> bool:
         return self.update_freq != "epoch"

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.accelerated import on_gpu
 from tfmot_sapp.export.representative_data import OPEN_AXIS
@@ -76,8 +77,8 @@ def load_file(
         interpreter = runtime.load(content, threads)
     except (ValueError, RuntimeError) as error:
         raise ValueError(
-            "`models` must hold `.tflite` files that the runtime can load. "
-            f"Received: {str(path)!r}: {error}."
+            "`models` must hold `.tflite` files that the runtime can load; "
+            f"export it again. Received: {str(path)!r}: {brief(error)}."
         ) from error
     try:
         with quiet():
@@ -181,16 +182,19 @@ def load_saved_model(
         with quiet():
             loaded = tf.saved_model.load(os.fspath(path))
             serve = loaded.signatures[SIGNATURE]
-    except (OSError, KeyError) as error:
+            inputs = {}
+            for name, spec in serve.structured_input_signature[1].items():
+                shape = [batch_size, *(n or OPEN_AXIS for n in spec.shape[1:])]
+                values = _random(shape, spec.dtype.as_numpy_dtype, generator)
+                inputs[name] = tf.constant(values, spec.dtype)
+            serve(**inputs)
+    # TensorFlow raises errors of any kind for damaged files.
+    except Exception as error:
         raise ValueError(
-            f"`models` must hold SavedModels with the signature {SIGNATURE!r}. "
-            f"Received: {str(path)!r}: {error}."
+            "`models` must hold SavedModels that TensorFlow can load and run, "
+            f"with the signature {SIGNATURE!r}; export it again. "
+            f"Received: {str(path)!r}: {brief(error)}."
         ) from error
-    inputs = {}
-    for name, spec in serve.structured_input_signature[1].items():
-        shape = [batch_size, *(n or OPEN_AXIS for n in spec.shape[1:])]
-        values = _random(shape, spec.dtype.as_numpy_dtype, generator)
-        inputs[name] = tf.constant(values, spec.dtype)
 
     def call(_keep_alive: Any = loaded) -> None:
         for value in serve(**inputs).values():

@@ -1,0 +1,160 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Damaged files on the command lines: one line and exit code 1, or success.
+
+    python tests/campaign/damaged_files.py --seed=1 --count=200
+
+Bytes are flipped, cut off, zeroed, doubled and moved in model files of every
+kind. Whatever comes of it, the programs print no traceback, don't crash, and
+leave no file behind when they fail.
+"""
+
+import os
+import pathlib
+import random
+import shutil
+import zipfile
+from collections.abc import Iterator
+
+from trials import Outcome, forks_in, main
+
+import tfmot_sapp as sapp
+
+
+def make_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Writes a small model in every format that the command lines read."""
+    import keras
+    import numpy as np
+    import tf_keras
+
+    files = []
+    for owner in (keras, tf_keras):
+        owner.utils.set_random_seed(0)
+        model = owner.Sequential(
+            [
+                owner.Input((16,)),
+                owner.layers.Dense(32, activation="relu"),
+                owner.layers.Dense(8),
+            ]
+        )
+        kernel, bias = model.layers[0].get_weights()
+        mask = np.kron(np.eye(2, 4), np.ones((8, 8)))
+        model.layers[0].set_weights([kernel * mask, bias])
+        for ending in (".keras", ".h5"):
+            files.append(folder / f"{owner.__name__}{ending}")
+            model.save(files[-1])
+    packed = sapp.pack_blocks(model)
+    sapp.export_tflite(packed, folder / "packed.tflite")
+    sapp.export_saved_model(packed, folder / "served")
+    return [*files, folder / "packed.tflite", folder / "served"]
+
+
+def damaged(content: bytes, rng: random.Random) -> tuple[str, bytes]:
+    """Returns a kind of damage, and the content with it."""
+    kind = rng.choice(["flip", "flips", "cut", "zeros", "double", "move"])
+    if not content:
+        return "empty", b"\0"
+    some = bytearray(content)
+    start, end = sorted(rng.randrange(len(some) + 1) for _ in range(2))
+    if kind in ("flip", "flips"):
+        for _ in range(1 if kind == "flip" else 20):
+            some[rng.randrange(len(some))] ^= 1 << rng.randrange(8)
+    elif kind == "cut":
+        del some[start:]
+    elif kind == "zeros":
+        some[start:end] = bytes(end - start)
+    elif kind == "double":
+        some[end:end] = some[start:end]
+    else:
+        some = some[:start] + some[end:] + some[start:end]
+    return kind, bytes(some)
+
+
+def damage(path: pathlib.Path, rng: random.Random) -> str:
+    """Damages a file, one in a directory, or one in a zip archive."""
+    if path.is_dir():
+        path = rng.choice(sorted(p for p in path.rglob("*") if p.is_file()))
+    if zipfile.is_zipfile(path) and rng.random() < 0.6:
+        with zipfile.ZipFile(path) as archive:
+            parts = {n: archive.read(n) for n in archive.namelist()}
+        name = rng.choice(sorted(parts))
+        if rng.random() < 0.2:
+            kind = "removal"
+            del parts[name]
+        else:
+            kind, parts[name] = damaged(parts[name], rng)
+        with zipfile.ZipFile(path, "w") as archive:
+            for part, content in parts.items():
+                archive.writestr(part, content)
+        return f"{kind} in {name}"
+    kind, content = damaged(path.read_bytes(), rng)
+    path.write_bytes(content)
+    return f"{kind} in {path.name}"
+
+
+def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
+    """Damages files, and runs the program that reads them."""
+    rng = random.Random(seed)
+    sources = make_files(folder)
+    forks = forks_in(folder / "forks")
+    for number in range(count):
+        source = sources[number % len(sources)]
+        work = folder / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        path = work / source.name
+        if source.is_dir():
+            shutil.copytree(source, path)
+        else:
+            shutil.copy(source, path)
+        what = damage(path, rng)
+        if source.suffix in (".keras", ".h5"):
+            output = work / rng.choice(["new.tflite", "new"])
+            done = forks.module(
+                "tfmot_sapp.export_main",
+                f"--model={path}",
+                f"--output={output}",
+                cwd=work,
+            )
+        else:
+            output = work / "times.json"
+            done = forks.module(
+                "tfmot_sapp.benchmark_main",
+                path,
+                "--rounds=1",
+                f"--json={output}",
+                cwd=work,
+            )
+        printed = done.stdout + done.stderr
+        left = sorted({*os.listdir(work)} - {path.name, output.name})
+        finding = None
+        if done.returncode not in (0, 1) or "Traceback" in printed:
+            finding = printed[-1500:]
+        elif done.returncode == 1 and len(done.stdout.splitlines()) != 1:
+            finding = f"not one line: {done.stdout[-1500:]}"
+        elif done.returncode == 1 and (
+            output.exists() or path.name not in done.stdout
+        ):
+            finding = f"no name or an output: {done.stdout[-1500:]}"
+        elif left:
+            finding = f"left behind: {left}"
+        if finding is not None:
+            finding = f"{source.name}, {what}: {finding}"
+        yield f"{source.name}: exit code {done.returncode}", finding
+    forks.close()
+
+
+if __name__ == "__main__":
+    main(__doc__, 200, trials)
