@@ -34,6 +34,8 @@ The inputs are the user's, or random ones on which every kernel matters
 (`export/samples.py`).
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -131,7 +133,7 @@ def check_exact(
         ValueError: If it is too large.
     """
     if tolerance is None:
-        tolerance = EXACT * _coarseness(serving)
+        tolerance = EXACT * coarseness(serving.model)
     max_error, rms_error = measure(expected, found)
     difference = Difference(max_error, rms_error, tolerance)
     if not max_error < tolerance:
@@ -210,8 +212,12 @@ def derived_tolerance(
     return worst + EXACT
 
 
-def _coarseness(serving: Serving) -> float:
-    """How much coarser than float32 the model computes, at least 1."""
-    layers = all_layers(serving.model)
+def coarseness(model: Any) -> float:
+    """Returns how much coarser than float32 a model computes, at least 1.
+
+    Args:
+        model: A model of either Keras.
+    """
+    layers = all_layers(model)
     dtypes = {getattr(layer, "compute_dtype", None) for layer in layers}
     return max([1.0, *(c for name, c in _COARSENESS.items() if name in dtypes)])

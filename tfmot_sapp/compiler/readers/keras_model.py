@@ -36,15 +36,15 @@ from tfmot_sapp.compiler.graph import (
     Value,
 )
 from tfmot_sapp.compiler.readers.keras_copies import Copies
-from tfmot_sapp.compiler.readers.keras_properties import (
-    can_be_read,
-    dtype_of,
-    has_masks,
-)
 from tfmot_sapp.compiler.readers.keras_projections import (
     flattened_einsum,
     read_attention,
     reshaped,
+)
+from tfmot_sapp.compiler.readers.keras_properties import (
+    can_be_read,
+    dtype_of,
+    has_masks,
 )
 from tfmot_sapp.frameworks.calls import (
     OPERATIONS,
