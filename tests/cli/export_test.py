@@ -83,6 +83,11 @@ def test_from_a_saved_model_to_a_picture(tmp_path):
         f"--output={tmp_path}/dense.tflite",
         "--nopack",
     )
+    again = run(
+        "tfmot_sapp.export_main",
+        f"--model={tmp_path}/dense.tflite",
+        f"--output={tmp_path}/again.tflite",
+    )
     timed = run(
         "tfmot_sapp.benchmark_main",
         tmp_path / "dense.tflite",
@@ -95,10 +100,16 @@ def test_from_a_saved_model_to_a_picture(tmp_path):
     assert packed.returncode == 0, packed.stderr
     assert "Packing" in packed.stdout
     assert dense.returncode == 0, dense.stderr
+    assert again.returncode == 0, again.stderr
+    assert "blocks kept" in again.stdout
+    assert (tmp_path / "again.tflite").stat().st_size < 0.5 * (
+        tmp_path / "dense.tflite"
+    ).stat().st_size
     assert timed.returncode == 0, timed.stderr
     assert "dense" in timed.stdout
     assert "new" in timed.stdout
     assert sorted(os.listdir(tmp_path)) == [
+        "again.tflite",
         "dense.tflite",
         "model.keras",
         "packed.tflite",
@@ -121,3 +132,39 @@ def test_errors_are_one_line_and_not_a_traceback(tmp_path):
     assert "`representative_data`" in refused.stdout
     assert "Traceback" not in refused.stdout + refused.stderr
     assert os.listdir(tmp_path) == ["model.keras"]
+
+
+def test_flags_that_a_tflite_file_has_no_use_for(tmp_path):
+    """In one process: every one is refused by its name."""
+    script = """
+import sys
+from absl import flags
+from tfmot_sapp.cli import export
+export.define_flags()
+for given in sys.argv[1:]:
+    flags.FLAGS.unparse_flags()
+    for name in flags.FLAGS:
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(["", "--model=m.tflite", "--output=p.tflite", given])
+    try:
+        export._export(None)
+    except ValueError as error:
+        print(str(error).split()[0])
+"""
+    given = ["--quantize=int8", "--nopack", "--tune", "--batch_size=1", "--xla"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *given, "--output=folder/"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert done.stdout.split() == [
+        "`quantize`",
+        "`pack`",
+        "`tune`",
+        "`batch_size`",
+        "`xla`",
+        "`output`",
+    ], done.stderr

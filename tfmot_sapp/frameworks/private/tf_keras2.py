@@ -48,3 +48,8 @@ def is_saving() -> bool:
     from tf_keras.src.engine import base_layer_utils
 
     return bool(base_layer_utils.call_context().saving)
+
+
+def set_policy(layer: Any, name: str) -> None:
+    """Gives a layer another dtype policy, which it computes by from then on."""
+    layer._set_dtype_policy(name)
