@@ -80,6 +80,11 @@ def test_from_a_saved_model_to_a_picture(run, tmp_path):
         f"--output={tmp_path}/dense.tflite",
         "--nopack",
     )
+    again = run(
+        "tfmot_sapp.export_main",
+        f"--model={tmp_path}/dense.tflite",
+        f"--output={tmp_path}/again.tflite",
+    )
     timed = run(
         "tfmot_sapp.benchmark_main",
         tmp_path / "dense.tflite",
@@ -92,10 +97,16 @@ def test_from_a_saved_model_to_a_picture(run, tmp_path):
     assert packed.returncode == 0, packed.stderr
     assert "Packing" in packed.stdout
     assert dense.returncode == 0, dense.stderr
+    assert again.returncode == 0, again.stderr
+    assert "blocks kept" in again.stdout
+    assert (tmp_path / "again.tflite").stat().st_size < 0.5 * (
+        tmp_path / "dense.tflite"
+    ).stat().st_size
     assert timed.returncode == 0, timed.stderr
     assert "dense" in timed.stdout
     assert "new" in timed.stdout
     assert sorted(os.listdir(tmp_path)) == [
+        "again.tflite",
         "dense.tflite",
         "model.keras",
         "packed.tflite",
@@ -185,7 +196,6 @@ def test_damaged_exports_are_refused_on_one_line(run, tmp_path):
     [
         ("xla", "new.tflite", ["--xla"]),
         ("threads", "new.tflite", ["--threads=0"]),
-        ("threads", "new.tflite", ["--threads=2"]),
         ("batch_size", "new", ["--batch_size=4"]),
         ("batch_size", "new.tflite", ["--batch_size=0"]),
         ("quantize", "new", ["--quantize=int8"]),
@@ -204,3 +214,23 @@ def test_flags_without_effect_are_refused(run, tmp_path, name, output, flags):
     assert done.returncode == 1
     assert f"`{name}` " in done.stdout and "Received" in done.stdout
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_flags_that_a_tflite_file_has_no_use_for(run, tmp_path):
+    cases = [
+        ("quantize", "p.tflite", "--quantize=int8"),
+        ("pack", "p.tflite", "--nopack"),
+        ("tune", "p.tflite", "--tune"),
+        ("batch_size", "p.tflite", "--batch_size=1"),
+        ("output", "folder", "--threads=1"),
+    ]
+    for name, output, flag in cases:
+        done = run(
+            "tfmot_sapp.export_main",
+            f"--model={tmp_path}/m.tflite",
+            f"--output={tmp_path / output}",
+            flag,
+        )
+
+        assert done.returncode == 1
+        assert f"`{name}` " in done.stdout, (name, done.stdout)

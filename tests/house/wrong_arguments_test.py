@@ -208,6 +208,7 @@ ARGUMENTS = {
         "max_samples": "whole",
         "tolerance": "optional finite",
         "pack": "flag",
+        **TARGET,
     },
     "find_groups": MODEL,
     "latency_block_size": {"layer": "layer", **TARGET},

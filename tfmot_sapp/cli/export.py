@@ -21,12 +21,18 @@ python -m tfmot_sapp.export_main --model=pruned.keras --output=pruned.tflite \
 python -m tfmot_sapp.export_main --model=pruned.keras --output=pruned.tflite \
     --threads=4
 python -m tfmot_sapp.export_main --model=pruned.keras --output=served/ --xla
+python -m tfmot_sapp.export_main --model=pruned.tflite --output=packed.tflite
 ```
 
-An output that ends in `.tflite` is a LiteRT file, any other a SavedModel.
+An output that ends in `.tflite` is a LiteRT file, any other a SavedModel. A
+model that is a `.tflite` file, from whatever framework, is packed as it is.
+
+Float files are packed as the runtime sees them, the kernels inside of any layer
+included; with 8 bits, `--tune` or a SavedModel it's the Keras model that is
+packed, by `pack_blocks`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,14 +49,29 @@ from tfmot_sapp.export.tflite.options import QUANTIZE
 from tfmot_sapp.frameworks.loading import load_model
 from tfmot_sapp.targets.gpu_target import GpuTarget
 from tfmot_sapp.verbs.pack import Tuning, pack_blocks, packing_of
+from tfmot_sapp.verbs.pack_tflite import pack_tflite
 
 FLAGS = flags.FLAGS
+
+# Flags that a `.tflite` file has no use for.
+_FOR_KERAS_MODELS = (
+    "quantize",
+    "representative_data",
+    "pack",
+    "tune",
+    "encoding",
+    "batch_size",
+    "xla",
+)
 
 
 def define_flags() -> None:
     """Defines this program's flags."""
     flags.DEFINE_string(
-        "model", None, "A `.keras` or `.h5` file without pruning wrappers."
+        "model",
+        None,
+        "A `.keras` or `.h5` file without pruning wrappers, or a `.tflite` "
+        "file to pack.",
     )
     flags.DEFINE_string(
         "output", None, "The `.tflite` file or SavedModel directory to write."
@@ -97,13 +118,18 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _export(console: Any) -> ExportResult:
+    if FLAGS.model.endswith(".tflite"):
+        return _pack_file(console)
     _check_flags()
     target = chosen_target(FLAGS.accelerator, FLAGS.threads)
     if isinstance(target, GpuTarget):
         _refuse_on_gpu()
     data = _load_data(FLAGS.representative_data)
     model = load_model(FLAGS.model)
-    if FLAGS.pack and FLAGS.encoding is None:
+    is_file = FLAGS.output.endswith(".tflite")
+    packs = FLAGS.pack and FLAGS.encoding is None
+    in_file = is_file and not FLAGS.tune and not _is_8_bit(FLAGS.quantize)
+    if packs and not in_file:
         tune = None
         if FLAGS.tune:
             tune = Tuning(
@@ -116,18 +142,48 @@ def _export(console: Any) -> ExportResult:
                 model, batch_size=FLAGS.batch_size, tune=tune, target=target
             )
         _print_packing(console, packing_of(model))
-    if FLAGS.output.endswith(".tflite"):
-        return export_tflite(
+    if is_file:
+        result = export_tflite(
             model,
             FLAGS.output,
             quantize=FLAGS.quantize,
             representative_data=data,
             encoding=FLAGS.encoding,
             batch_size=FLAGS.batch_size,
+            pack=packs and in_file,
+            target=target,
         )
+        if packs and in_file:
+            _print_packing(console, result.packing)
+        return result
     return export_saved_model(
         model, FLAGS.output, jit_compile=FLAGS.xla, representative_data=data
     )
+
+
+def _is_8_bit(quantize: str | None) -> bool:
+    return quantize in ("int8", "dynamic_int8")
+
+
+def _pack_file(console: Any) -> ExportResult:
+    """Packs a `.tflite` file as it is."""
+    for name in _FOR_KERAS_MODELS:
+        if FLAGS[name].present:
+            raise ValueError(
+                f"`{name}` is for Keras models; a `.tflite` file is packed as "
+                f"it is. Leave --{name} out, or pass the `.keras` file. "
+                f"Received: {name}={FLAGS[name].value!r} and "
+                f"model={FLAGS.model!r}."
+            )
+    if not FLAGS.output.endswith(".tflite"):
+        raise ValueError(
+            "`output` must end in `.tflite` where `model` does. Received: "
+            f"output={FLAGS.output!r} and model={FLAGS.model!r}."
+        )
+    target = chosen_target(FLAGS.accelerator, FLAGS.threads)
+    result = pack_tflite(FLAGS.model, FLAGS.output, target)
+    _print_packing(console, result.packing)
+    return result
 
 
 def _refuse_on_gpu() -> None:
@@ -182,9 +238,13 @@ def _load_data(path: str | None) -> Any:
         ) from error
 
 
-def _print_packing(console: Any, rows: list[dict[str, Any]]) -> None:
+def _print_packing(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
+
+    if not rows:
+        console.print("No pruned blocks were found; nothing is packed.")
+        return
 
     table = Table(title="Packing")
     for column in ("layer", "lowering", "blocks kept", "density", "why"):

@@ -178,6 +178,11 @@ class Packable(Node):
         return operand.channels == 1 and self.output.channels != 1
 
     @property
+    def computes_in(self) -> str:
+        """The type that its policy computes in."""
+        return str(self.dtype or "").removeprefix("mixed_")
+
+    @property
     def alike(self) -> list[Value]:
         """Inputs whose channels are those of the output."""
         mixes = isinstance(self.core, Linear | Table | Taps)

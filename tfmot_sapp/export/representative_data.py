@@ -39,6 +39,7 @@ def random_inputs(
     seed: int = 0,
     low: float | None = None,
     high: float = 1.0,
+    open_axis: int = OPEN_AXIS,
 ) -> dict[str, np.ndarray]:
     """Makes inputs that a model accepts.
 
@@ -51,6 +52,7 @@ def random_inputs(
         seed: Seed of the generator.
         low: Lowest real number, or `None` for normal ones.
         high: Highest real number, or the standard deviation of normal ones.
+        open_axis: Extent of axes that the model leaves open, but the batch.
 
     Returns:
         Dictionary of arrays by input name.
@@ -69,7 +71,7 @@ def random_inputs(
     for name, spec in serving.specs.items():
         values: np.ndarray
         batch, *rest = spec.shape
-        shape = [batch or samples, *(n or OPEN_AXIS for n in rest)]
+        shape = [batch or samples, *(n or open_axis for n in rest)]
         if spec.dtype.is_floating:
             if low is None:
                 values = generator.normal(0.0, high, shape)

@@ -67,6 +67,20 @@ class Serving:
     specs: dict[str, tf.TensorSpec]
     call: Callable[[dict[str, Any], Operators | None], dict[str, Any]]
 
+    def named_as(self, other: "Serving") -> "Serving":
+        """Returns the same function, its inputs named as another's are."""
+        theirs = dict(zip(other.specs, self.specs))
+        specs = {
+            name: tf.TensorSpec(spec.shape, spec.dtype, name)
+            for name, spec in zip(theirs, self.specs.values())
+        }
+
+        def call(inputs: dict[str, Any], operators: Operators | None) -> Any:
+            given = {own: inputs[name] for name, own in theirs.items()}
+            return self.call(given, operators)
+
+        return Serving(self.model, specs, call)
+
     def trace(self, operators: Operators, **options: Any) -> Any:
         """Returns the concrete `tf.function` of the model.
 

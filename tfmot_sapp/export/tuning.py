@@ -43,6 +43,7 @@ from tfmot_sapp.targets.target import Target
 
 # A packed model that isn't faster than dense by this much isn't worth it.
 _LEAST_GAIN = 1.1
+_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +146,8 @@ def _contents(
                 quantize=tuning.quantize,
                 representative_data=tuning.representative_data,
                 batch_size=batch_size,
+                # What is chosen will be compared; here it's only timed.
+                tolerance=None if tuning.quantize else _TOLERANCE,
             )
             contents.append(path.read_bytes())
     return contents

@@ -34,6 +34,8 @@ The inputs are the user's, or random ones on which every kernel matters
 (`export/samples.py`).
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -44,6 +46,7 @@ from tfmot_sapp.export.measure import (
     as_float,
     measure,
     root_mean_square,
+    worst,
 )
 from tfmot_sapp.export.serving import Serving
 from tfmot_sapp.export.tflite.noise import output_noise
@@ -131,7 +134,7 @@ def check_exact(
         ValueError: If it is too large.
     """
     if tolerance is None:
-        tolerance = EXACT * _coarseness(serving)
+        tolerance = EXACT * coarseness(serving.model)
     max_error, rms_error = measure(expected, found)
     difference = Difference(max_error, rms_error, tolerance)
     if not max_error < tolerance:
@@ -143,6 +146,56 @@ def check_exact(
             "`tolerance`."
         )
     return difference
+
+
+def check_precision(
+    model: Serving, copy: Serving, groups: list[list[Arrays]]
+) -> Difference:
+    """Compares a copy in float32 with a model of another precision.
+
+    Args:
+        model: The model.
+        copy: Its copy.
+        groups: Inputs of calls, range by range.
+
+    Returns:
+        The `Difference`.
+
+    Raises:
+        ValueError: If it is larger than the model's precision explains.
+    """
+    tolerance = min(EXACT * coarseness(model.model), _AT_MOST)
+    found = []
+    for inputs in groups:
+        own = [
+            {
+                name: array.astype(spec.dtype.as_numpy_dtype)
+                for (name, spec), array in zip(
+                    model.specs.items(), arrays.values()
+                )
+            }
+            for arrays in inputs
+        ]
+        expected = _by_place(source_outputs(model, own))
+        given = _by_place(source_outputs(copy, inputs))
+        found.append(Difference(*measure(expected, given), tolerance))
+    difference = worst(found)
+    if not difference.rms_error < tolerance:
+        raise ValueError(
+            "`model` doesn't compute in float32 what it computes in its own "
+            "precision, so nothing was written: the root mean square of the "
+            f"difference is {difference.rms_error:.3g} of that of the outputs, "
+            f"and {tolerance:.3g} would be rounding. Received: "
+            f"{type(model.model).__name__} '{model.model.name}'."
+        )
+    return difference
+
+
+def _by_place(outputs: list[Arrays]) -> list[Arrays]:
+    return [
+        {str(i): array for i, array in enumerate(arrays.values())}
+        for arrays in outputs
+    ]
 
 
 def check_quantized(
@@ -201,17 +254,21 @@ def derived_tolerance(
         one half, plus half a step of the output's own rounding, plus the
         error of float32.
     """
-    worst = 0.0
+    largest = 0.0
     for name, noise in output_noise(content, inputs).items():
         values = as_float(np.concatenate([e[name].ravel() for e in expected]))
         scale = root_mean_square(values[np.isfinite(values)]) or 1.0
         carried = min(MARGIN * noise.carried / scale, _AT_MOST)
-        worst = max(worst, carried + noise.half_step / scale)
-    return worst + EXACT
+        largest = max(largest, carried + noise.half_step / scale)
+    return largest + EXACT
 
 
-def _coarseness(serving: Serving) -> float:
-    """How much coarser than float32 the model computes, at least 1."""
-    layers = all_layers(serving.model)
+def coarseness(model: Any) -> float:
+    """Returns how much coarser than float32 a model computes, at least 1.
+
+    Args:
+        model: A model of either Keras.
+    """
+    layers = all_layers(model)
     dtypes = {getattr(layer, "compute_dtype", None) for layer in layers}
     return max([1.0, *(c for name, c in _COARSENESS.items() if name in dtypes)])

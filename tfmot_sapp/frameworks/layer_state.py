@@ -131,6 +131,13 @@ def variables_of(layer: Any) -> list[Any]:
     return [v for v in layer.variables if hasattr(v, "assign")]
 
 
+def vocabulary_of(layer: Any) -> list[Any]:
+    """Returns the texts or numbers that a lookup knows, none for others."""
+    if hasattr(layer, "set_vocabulary") and hasattr(layer, "get_vocabulary"):
+        return list(layer.get_vocabulary(include_special_tokens=False))
+    return []
+
+
 def _own(model: Any) -> list[Any]:
     inner = {
         id(variable)

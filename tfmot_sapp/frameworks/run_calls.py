@@ -72,6 +72,7 @@ def run_calls(model: Any, inputs: Any, call: Caller) -> Any:
         Tensors in the structure of the model's outputs.
     """
     functional = functional_of(model)
+    keras = keras_of(model)
     given = tf.nest.flatten(inputs)
     values = {
         id(symbolic): _cast(tensor, symbolic.dtype)
@@ -80,7 +81,7 @@ def run_calls(model: Any, inputs: Any, call: Caller) -> Any:
     for each in calls_of(functional):
         args, kwargs = replace_tensors((each.args, each.kwargs), values)
         results = call(each.layer, tuple(args), kwargs)
-        values.update(_paired(each.structure, results))
+        values.update(paired(each.structure, results, keras))
     outputs = [values[id(symbolic)] for symbolic in functional.outputs]
     return structured(functional, "outputs", functional.outputs, outputs)
 
@@ -93,8 +94,7 @@ def fits(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         args: What it is called with.
         kwargs: Likewise.
     """
-    # Keras 3 records arguments that were left out, too.
-    told = [v for v in kwargs.values() if v is not None and v is not False]
+    told = any(map(is_told, kwargs.values()))
     if not is_nested(model) or not is_graph(model) or len(args) != 1 or told:
         return False
     functional = functional_of(model)
@@ -109,6 +109,21 @@ def fits(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return len(given) == len(functional.inputs) and all(
         len(tensor.shape) == len(symbolic.shape)
         for symbolic, tensor in zip(functional.inputs, given)
+    )
+
+
+def is_told(value: Any) -> bool:
+    """Whether an argument says anything.
+
+    Keras 3 records those that were left out, too, the masks of several tensors
+    in their structure.
+
+    Args:
+        value: An argument of a call by name.
+    """
+    return any(
+        each is not None and each is not False
+        for each in tf.nest.flatten(value)
     )
 
 
@@ -140,24 +155,38 @@ def _cast(tensor: Any, dtype: Any) -> Any:
     return tensor if tensor.dtype == wanted else tf.cast(tensor, wanted)
 
 
-def _paired(symbolic: Any, results: Any) -> dict[int, Any]:
-    """The results by the identity of the symbolic tensors they stand for."""
+def paired(symbolic: Any, results: Any, keras: Any) -> dict[int, Any]:
+    """Finds which result of a call stands for which of its symbolic tensors.
+
+    Args:
+        symbolic: `Call.structure`: what the call returned in the graph, flat in
+            Keras 3.
+        results: What it returns when it is called again, in its own structure.
+        keras: The Keras that the graph is of.
+
+    Returns:
+        The results by the identity of the symbolic tensors.
+    """
     if isinstance(symbolic, dict) and isinstance(results, dict):
         return {
             key: value
             for name in symbolic
-            for key, value in _paired(symbolic[name], results[name]).items()
+            for key, value in paired(
+                symbolic[name], results[name], keras
+            ).items()
         }
     if isinstance(symbolic, list | tuple):
-        # Keras 3 keeps the outputs of a call flat, in the order of `nest`.
         flat = results
         if not isinstance(results, list | tuple) or len(results) != len(
             symbolic
         ):
-            flat = tf.nest.flatten(results)
+            # Keras 3 keeps the outputs of a call flat, in an order of its own.
+            own = keras.__name__ == "keras"
+            flatten = keras.tree.flatten if own else tf.nest.flatten
+            flat = flatten(results)
         return {
             key: value
             for part, result in zip(symbolic, flat)
-            for key, value in _paired(part, result).items()
+            for key, value in paired(part, result, keras).items()
         }
     return {id(symbolic): results}

@@ -20,7 +20,9 @@ additions to the layers they follow (`passes/`), folds constant channels away
 and drops what nothing reads (`analysis/`); chooses for every layer how to
 compute it and for every activation whether it is one tensor or a list of pieces
 (`choose/`, by the costs of the target or by timing, `export/tuning.py`); and
-writes a Keras model of packed layers (`emit/`, `lowerings/`).
+writes a Keras model of packed layers (`emit/`, `lowerings/`). What it doesn't
+understand passes through, and the result is compared with the source before it
+is returned (`export/same_outputs.py`).
 
 It looks only at zeros in weights, so it serves any model, however it was
 pruned:
@@ -36,8 +38,9 @@ from typing import Any
 
 from tfmot_sapp.base.checks import check_instance, check_whole
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
-from tfmot_sapp.compiler.emit.packing_report import packing_of
+from tfmot_sapp.compiler.emit.packing_report import mark_packed, packing_of
 from tfmot_sapp.compiler.pack_keras import dense_model, packed_model
+from tfmot_sapp.export.same_outputs import check_same_outputs
 from tfmot_sapp.export.tuning import (
     Tuning,
     assumed_costs,
@@ -66,7 +69,8 @@ def pack_blocks(
     nothing needs to be known about how they came there. Layers that packing
     doesn't know pass through unchanged; layers without pruned blocks, or too
     dense to gain, stay dense. The result computes what `model` computes at
-    inference: batch norms are folded and dropout is gone, so it's for
+    inference, within float32 rounding, and is compared with it on random
+    inputs: batch norms are folded and dropout is gone, so it's for
     inference, not for training.
 
     Args:
@@ -92,8 +96,9 @@ def pack_blocks(
         TypeError: If `model` is no model, `tune` no `Tuning`, or `target` no
             target.
         ValueError: If the model is still wrapped for pruning, isn't built, or
-            has no graph that can be read; `batch_size` is less than 1; or
-            `tune` is for another target than `target`.
+            has no graph that can be read; if it doesn't run on random
+            inputs, or the result computes something else; if `batch_size` is
+            less than 1, or `tune` is for another target than `target`.
 
     Example:
 
@@ -108,8 +113,23 @@ def pack_blocks(
     _check(model, batch_size, tune)
     target = _target(target, tune)
     keras = keras_of(model)
+    source, specs = model, None
     if not is_graph(model):
         model = _traced(model, keras)
+        specs = model.input
+    packed = _packed(model, keras, batch_size, tune, target)
+    check_same_outputs(source, packed, specs)
+    mark_packed(packed)
+    return packed
+
+
+def _packed(
+    model: Any,
+    keras: Any,
+    batch_size: int,
+    tune: Tuning | None,
+    target: Target,
+) -> Any:
     if tune is None:
         return packed_model(model, keras, batch_size, target)
     candidates = [

@@ -26,7 +26,7 @@ sapp.pack_tflite("pruned.tflite", "packed.tflite")
 import os
 import pathlib
 
-from tfmot_sapp.base.checks import check_instance, check_pathlike
+from tfmot_sapp.base.checks import check_pathlike
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export.result import ExportResult
@@ -34,7 +34,7 @@ from tfmot_sapp.export.tflite.flatbuffer import count_ops
 from tfmot_sapp.export.tflite.options import check_tolerance
 from tfmot_sapp.export.tflite.packing import compare_files, packed_content
 from tfmot_sapp.targets.cpu_target import CpuTarget
-from tfmot_sapp.targets.target import Target
+from tfmot_sapp.targets.target import Target, check_target
 
 __all__ = ["pack_tflite"]
 
@@ -84,13 +84,10 @@ def pack_tflite(
     {'FULLY_CONNECTED': 1}
     """
     check_tolerance(tolerance)
-    if target is not None:
-        check_instance(
-            target, "target", Target, "`None` or a target, as `CpuTarget(4)`"
-        )
+    target = CpuTarget() if target is None else check_target(target)
     final = check_path(destination, "file", name="destination")
     content = _read(source)
-    packed, rows = packed_content(content, target or CpuTarget())
+    packed, rows = packed_content(content, target)
     difference = compare_files(content, packed, tolerance)
     write_file(final, packed)
     return ExportResult(

@@ -377,6 +377,8 @@ def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
     live = after.needed & ~after.constant
     before = channels[node.inputs[0]]
     if node.shared is not None:
+        # Its weights are one set, whatever each reader needs.
+        after.needed[:] = True
         for value in node.inputs:
             channels[value].needed[:] = True
         return True

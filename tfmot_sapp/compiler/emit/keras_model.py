@@ -85,7 +85,9 @@ class _KerasEmitter(Emitter):
             }
             for step, places in computation.steps
         ]
-        key = (shared, repr(computation.lowering), repr(steps))
+        arrays = [np.ascontiguousarray(each) for each in computation.arrays]
+        digest = tuple(hash(each.tobytes()) for each in arrays)
+        key = (shared, repr(computation.lowering), repr(steps), digest)
         layer = self._shared.get(key) if shared is not None else None
         if layer is None:
             layer = self._layer_class(
@@ -94,11 +96,11 @@ class _KerasEmitter(Emitter):
                 computation.core_inputs,
                 self._explanation.get(node) if node is not None else None,
                 name=self._unique(computation.name),
-                dtype=node.dtype if node is not None else None,
+                dtype=_policy(computation),
             )
             layer.build(None)
-            for weight, array in zip(layer.weights, computation.arrays):
-                weight.assign(np.asarray(array).reshape(weight.shape))
+            for weight, array in zip(layer.weights, arrays):
+                weight.assign(array.reshape(weight.shape))
             if shared is not None:
                 self._shared[key] = layer
         outputs = layer(list(computation.tensors))
@@ -112,3 +114,13 @@ class _KerasEmitter(Emitter):
             unique = f"{name}_{number}"
         self._names.add(unique)
         return unique
+
+
+def _policy(computation: Computation) -> Any:
+    """The dtype policy of a layer; a copy computes in what it is given in."""
+    node = computation.node
+    if node is not None and node.dtype is not None:
+        return node.dtype
+    given = computation.tensors[0].dtype
+    name = getattr(given, "name", given)
+    return name if "float" in name else None

@@ -51,6 +51,7 @@ class PackedComputation:
     # What the layer of its Keras gives it.
     __call__: Callable[..., Any]
     name: str
+    compute_dtype: str
     weights: list[Any]
     _step_layers: list[Any]
 
@@ -98,7 +99,7 @@ class PackedComputation:
         operators = operators or _IN_KERAS
         # tf_keras hands over a list of one tensor as the tensor.
         several = isinstance(inputs, list | tuple)
-        tensors = list(inputs) if several else [inputs]
+        tensors = [self._taken(x) for x in (inputs if several else [inputs])]
         weights: list[Any]
         if operators.constant_weights:
             # Outside of the graph that is being traced, where they have values.
@@ -124,6 +125,13 @@ class PackedComputation:
             else:
                 y = layer(y)
         return y
+
+    def _taken(self, x: Any) -> Any:
+        """A tensor as the layer computes with it."""
+        if isinstance(x, tf.SparseTensor):
+            # Keras 3 takes the product of a tensor and a number for sparse.
+            x = tf.sparse.to_dense(x)
+        return x if x.dtype.is_floating else tf.cast(x, self.compute_dtype)
 
     def _tensor(self, weight: Any) -> Any:
         raise TypeError(f"{type(self).__name__} doesn't define `_tensor`.")

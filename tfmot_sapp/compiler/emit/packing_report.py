@@ -21,8 +21,12 @@ from typing import Any
 from tfmot_sapp.base.tables import render
 from tfmot_sapp.blocks.report import Report, Row
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
+from tfmot_sapp.frameworks.layers.table import exact_kind_of
+from tfmot_sapp.frameworks.private.layers import layers_inside
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import is_model
+
+_MARK = "tfmot_sapp_packed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +181,7 @@ def packing_of(model: Any) -> list[dict[str, Any]]:
                     "macs_before": None,
                     "parameter_density": 1.0,
                     "mac_density": None,
-                    "why": f"{type(layer).__name__} passes through",
+                    "why": _why_unchanged(layer),
                 }
             )
     return rows
@@ -195,10 +199,33 @@ def add_reason(model: Any, text: str) -> None:
             layer.row = {**layer.row, "why": layer.row["why"] + text}
 
 
+def _why_unchanged(layer: Any) -> str:
+    kind = type(layer).__name__
+    if exact_kind_of(layer) is not None and not layers_inside(layer):
+        return f"{kind} passes through"
+    return (
+        f"{kind} passes through: packing reads Keras's own layers only, and "
+        "those inside of others by `export_tflite(pack=True)`"
+    )
+
+
+def mark_packed(model: Any) -> None:
+    """Notes that a model was made by `pack_blocks`, though nothing was packed.
+
+    Args:
+        model: The model. The note isn't saved with it.
+    """
+    setattr(model, _MARK, True)
+
+
 def is_packed(model: Any) -> bool:
     """Returns whether a model was made by `pack_blocks`, in part or whole."""
-    return is_model(model) and any(
-        isinstance(layer, PackedComputation) for layer in flatten_layers(model)
+    return is_model(model) and (
+        getattr(model, _MARK, False)
+        or any(
+            isinstance(layer, PackedComputation)
+            for layer in flatten_layers(model)
+        )
     )
 
 

@@ -57,6 +57,7 @@ def _fold_backwards(graph: Graph) -> None:
             or before.steps
             or before.shared is not None
             or node.shared is not None
+            or before.computes_in != node.computes_in
             or len(consumers[node.inputs[0]]) > 1
             or node.inputs[0] in graph.outputs
         ):

@@ -49,6 +49,7 @@ def _fusable_producer(graph: Graph, node: Packable) -> Packable | None:
         if isinstance(before := producers.get(value), Packable)
         and before.core is not None
         and before.shared is None
+        and before.computes_in == node.computes_in
         and len(consumers[value]) == 1
         and value not in graph.outputs
     ]

@@ -23,6 +23,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tfmot_sapp.compiler.graph import (
     Concat,
     Core,
@@ -33,10 +35,16 @@ from tfmot_sapp.compiler.graph import (
     Step,
     Value,
 )
+from tfmot_sapp.compiler.readers.keras_copies import Copies
 from tfmot_sapp.compiler.readers.keras_projections import (
     flattened_einsum,
     read_attention,
     reshaped,
+)
+from tfmot_sapp.compiler.readers.keras_properties import (
+    can_be_read,
+    dtype_of,
+    has_masks,
 )
 from tfmot_sapp.frameworks.calls import (
     OPERATIONS,
@@ -48,11 +56,11 @@ from tfmot_sapp.frameworks.calls import (
     replace_tensors,
     tensors_of,
 )
-from tfmot_sapp.frameworks.copying import same_layer
 from tfmot_sapp.frameworks.layers.activations import ELEMENTWISE
 from tfmot_sapp.frameworks.layers.kind import LayerKind
 from tfmot_sapp.frameworks.layers.table import exact_kind_of
 from tfmot_sapp.frameworks.private.layers import functional_of, operation_name
+from tfmot_sapp.frameworks.run_calls import fits, paired, structured
 from tfmot_sapp.frameworks.which_keras import keras_of
 
 # The steps that layers without weights become, by what they do to channels.
@@ -92,7 +100,7 @@ class _Reader:
         self.keras = keras
         self.take_apart = take_apart
         self.nodes: list[Node] = []
-        self._clones: dict[int, Any] = {}
+        self._copies = Copies()
         self._counts: dict[int, int] = {}
 
     def read_model(self, model: Any, inputs: list[Value]) -> list[Value]:
@@ -109,6 +117,7 @@ class _Reader:
         for call in calls_of(functional):
             layer = call.layer
             self._counts[id(layer)] = self._counts.get(id(layer), 0) + 1
+            self._copies.note(layer)
             if self._is_layer(layer) and is_nested(layer) and is_graph(layer):
                 self.count_calls(layer)
 
@@ -116,13 +125,9 @@ class _Reader:
         tensors = tensors_of((call.args, call.kwargs))
         inputs = [values[id(tensor)] for tensor in tensors]
         layer = call.layer
-        plain = not call.kwargs.get("mask") is not None
-        if self._is_layer(layer) and is_nested(layer) and is_graph(layer):
-            ordered = tensors_of(call.args)
-            matching = len(ordered) == len(layer.inputs) == len(inputs)
-            if matching and not isinstance(call.args[0], dict):
-                return self.read_model(layer, inputs)
-        if plain and len(call.outputs) == 1:
+        if self._is_layer(layer) and _can_be_read_in_place(call, tensors):
+            return self._read_nested(call, tensors, inputs)
+        if can_be_read(call, tensors):
             shape = tuple(call.outputs[0].shape)
             result = self._read_layer(call, inputs, shape)
             if result is not None:
@@ -130,6 +135,39 @@ class _Reader:
                     self._share(layer)
                 return [result]
         return self._opaque(call, inputs, tensors)
+
+    def _read_nested(
+        self, call: Call, tensors: list[Any], inputs: list[Value]
+    ) -> list[Value]:
+        model = call.layer
+        functional = functional_of(model)
+        # Keras takes the values of a dictionary by the order of their keys.
+        given = dict(zip(map(id, tensors), inputs))
+        ordered = tf.nest.flatten(call.args[0])
+        taken = [
+            self._as_type(given[id(tensor)], tensor, wanted)
+            for tensor, wanted in zip(ordered, functional.inputs)
+        ]
+        made = self.read_model(model, taken)
+        outputs = functional.outputs
+        results = structured(functional, "outputs", outputs, made)
+        found = paired(call.structure, results, self.keras)
+        return [found[id(tensor)] for tensor in call.outputs]
+
+    def _as_type(self, value: Value, tensor: Any, wanted: Any) -> Value:
+        """A value as a model's input takes it."""
+        dtype = dtype_of(wanted)
+        if dtype_of(tensor) == dtype:
+            return value
+        own = self.keras.__name__ == "keras"
+        cast = self.keras.ops.cast if own else tf.cast
+        output = Value(value.shape)
+
+        def call(given: list[Any]) -> list[Any]:
+            return [cast(given[0], dtype)]
+
+        self.nodes.append(Opaque("cast", [value], [output], call))
+        return output
 
     def _share(self, layer: Any) -> None:
         for node in self.nodes:
@@ -215,7 +253,9 @@ class _Reader:
             return None
         make = self.keras.layers.Add if arity == 2 else self._relu
         step = Step(make(name=call.layer.name), name, arity - 1)
-        return self._add(call.layer, inputs, None, [step], shape)
+        output = self._add(call.layer, inputs, None, [step], shape)
+        self.nodes[-1].dtype = dtype_of(call.outputs[0])  # type: ignore
+        return output
 
     def _relu(self, name: str) -> Any:
         return self.keras.layers.Activation("relu", name=name)
@@ -308,7 +348,9 @@ class _Reader:
         def again(new: list[Any]) -> list[Any]:
             replaced = dict(zip(map(id, tensors), new))
             args, kwargs = replace_tensors((call.args, call.kwargs), replaced)
-            return tensors_of(layer(*args, **kwargs))
+            results = layer(*args, **kwargs)
+            found = paired(call.structure, results, self.keras)
+            return [found[id(tensor)] for tensor in call.outputs]
 
         name = getattr(layer, "name", type(layer).__name__)
         self.nodes.append(Opaque(name, inputs, outputs, again, layer))
@@ -316,21 +358,21 @@ class _Reader:
 
     def clone(self, layer: Any) -> Any:
         """A layer of the same configuration and weights, made once."""
-        if not self._is_layer(layer):
-            return layer
-        if id(layer) not in self._clones:
-            self._clones[id(layer)] = _copy_of(layer)
-        return self._clones[id(layer)]
+        return self._copies.of(layer) if self._is_layer(layer) else layer
+
+
+def _can_be_read_in_place(call: Call, tensors: list[Any]) -> bool:
+    """Whether a call is that of a model whose graph stands in its place."""
+    model = call.layer
+    if not fits(model, call.args, call.kwargs):
+        return False
+    # Masks would have to be followed into the model and out of it.
+    masked = has_masks(tensors) or has_masks(functional_of(model).outputs)
+    return not masked and all(
+        dtype_of(tensor) != "string" for tensor in tensors
+    )
 
 
 def _is_taken_apart(layer: Any, kind: LayerKind) -> bool:
     several = kind.effect in ("product", "heads")
     return several or getattr(layer, "groups", 1) > 1
-
-
-def _copy_of(layer: Any) -> Any:
-    try:
-        return same_layer(layer)
-    except ValueError:
-        # Without a usable config it can't be copied; it is used as it is.
-        return layer

@@ -54,7 +54,11 @@ from tfmot_sapp.export.tflite.packing import (
     packed_content,
 )
 from tfmot_sapp.export.tflite.weights import misrounded_weights
+from tfmot_sapp.frameworks.precision import computes_in_float32, float32_copy
 from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.target import Target, check_target
+
+Calls = list[dict[str, np.ndarray]]
 
 # Batches of the user's data that a file is compared with its source on.
 _CHECKS = 8
@@ -75,6 +79,7 @@ def export_tflite(
     max_samples: int = 512,
     tolerance: float | None = None,
     pack: bool = False,
+    target: Target | None = None,
 ) -> ExportResult:
     """Writes a model as a `.tflite` file, checked against the model itself.
 
@@ -84,7 +89,8 @@ def export_tflite(
 
     Args:
         model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed
-            by `pack_blocks`.
+            by `pack_blocks`. One that computes in half precision or float64
+            is written in float32, and compared within its own precision.
         path: The file to write. Missing folders are made.
         quantize: `None` for float32; `"float16"` stores weights in half
             precision and computes in float32; `"dynamic_int8"` stores 8-bit
@@ -116,6 +122,7 @@ def export_tflite(
             attention, recurrent layers, layers of the user's own. With
             `"dynamic_int8"` or `"int8"`, and with `encoding`, pack the model
             by `pack_blocks` instead.
+        target: What the file is packed for; `None` for a CPU with one thread.
 
     Returns:
         An `ExportResult`.
@@ -143,14 +150,19 @@ def export_tflite(
     check_whole(max_samples, "max_samples", least=1)
     check_tolerance(tolerance)
     check_packing(pack, quantize, encoding)
-    target = check_path(path, "file")
+    packs_for = CpuTarget() if target is None else check_target(target)
+    final = check_path(path, "file")
     if quantize == "int8" and representative_data is None:
         raise ValueError(
             '`representative_data` is required for quantize="int8": the ranges '
             "of the activations come from it. Received: None."
         )
-    serving = serving_of(model, batch_size, input_signature)
-    data: list[dict[str, np.ndarray]] | None = None
+    own = serving_of(model, batch_size, input_signature)
+    serving = own
+    if not computes_in_float32(model):
+        copy = float32_copy(model)
+        serving = serving_of(copy, batch_size, input_signature).named_as(own)
+    data: Calls | None = None
     if representative_data is not None:
         data = list(
             representative.batches(
@@ -160,20 +172,21 @@ def export_tflite(
     content = convert(serving, quantize, encoding, io_dtype, data, CpuTarget())
     if encoding == "sparse":
         _check_encoding(content)
-    difference = _compare(serving, content, quantize, data, tolerance)
+    groups = _groups(serving, data)
+    difference = _compare(serving, content, quantize, groups, tolerance)
+    if serving is not own:
+        difference = _sum(
+            difference, verify.check_precision(own, serving, groups)
+        )
     packing: Rows = ()
     if pack:
         dense = content
-        content, packing = packed_content(dense, CpuTarget())
+        content, packing = packed_content(dense, packs_for)
         kept = compare_files(dense, content, tolerance)
-        difference = dataclasses.replace(
-            difference,
-            max_error=difference.max_error + kept.max_error,
-            rms_error=difference.rms_error + kept.rms_error,
-        )
-    write_file(target, content)
+        difference = _sum(difference, dataclasses.replace(kept, tolerance=0.0))
+    write_file(final, content)
     return ExportResult(
-        path=target,
+        path=final,
         size=len(content),
         max_error=difference.max_error,
         rms_error=difference.rms_error,
@@ -181,6 +194,22 @@ def export_tflite(
         ops=count_ops(content),
         packing=packing,
     )
+
+
+def _sum(first: Difference, second: Difference) -> Difference:
+    """What two differences in a row come to at most."""
+    return Difference(
+        first.max_error + second.max_error,
+        first.rms_error + second.rms_error,
+        first.tolerance + second.tolerance,
+    )
+
+
+def _groups(serving: Serving, data: Calls | None) -> list[Calls]:
+    """Calls to compare a file with its source on, range by range."""
+    if data is None:
+        return checking_inputs(serving)
+    return [data[:: max(1, len(data) // _CHECKS)][:_CHECKS]]
 
 
 def _check_encoding(content: bytes) -> None:
@@ -214,7 +243,7 @@ class _Comparison:
     """A file's source, and what the file is compared with it on."""
 
     serving: Serving
-    groups: list[list[dict[str, np.ndarray]]]
+    groups: list[Calls]
     tolerance: float | None
 
     def exact(self, content: bytes, tolerance: float | None) -> Difference:
@@ -246,19 +275,15 @@ def _compare(
     serving: Serving,
     content: bytes,
     quantize: str | None,
-    data: list[dict[str, np.ndarray]] | None,
+    groups: list[Calls],
     tolerance: float | None,
 ) -> Difference:
-    if data is None:
-        groups = checking_inputs(serving)
-    else:
-        groups = [data[:: max(1, len(data) // _CHECKS)][:_CHECKS]]
     comparison = _Comparison(serving, groups, tolerance)
     if quantize is None:
         return comparison.exact(content, tolerance)
     difference = comparison.quantized(content)
     reference = convert(serving, None, None, "float32", None, CpuTarget())
-    comparison.exact(reference, _REFERENCE_TOLERANCE)
+    comparison.exact(reference, max(_REFERENCE_TOLERANCE, tolerance or 0.0))
     fault = misrounded_weights(content, reference)
     if fault:
         raise ValueError(

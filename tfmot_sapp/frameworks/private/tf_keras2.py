@@ -54,3 +54,8 @@ def forget_calls(layer: Any) -> None:
     """Takes the nodes off a layer that hold the graph it was called in."""
     layer._inbound_nodes_value.clear()
     layer._outbound_nodes_value.clear()
+
+
+def set_policy(layer: Any, name: str) -> None:
+    """Gives a layer another dtype policy, which it computes by from then on."""
+    layer._set_dtype_policy(name)
