@@ -198,6 +198,9 @@ def pack_in_child(path: pathlib.Path) -> tuple[str, int]:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         message = _outcome(path)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # The process that tries the file has this one's size at first.
+        tried = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        after = max(after, tried)
         os.write(writer, f"{1024 * (after - before)} {message}".encode()[:4000])
         os._exit(0)
     os.close(writer)
