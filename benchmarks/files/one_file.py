@@ -18,6 +18,7 @@ import pathlib
 from typing import Any
 
 from benchmarks.files.variants import Zeroed, zero_blocks
+from benchmarks.shared.realtime_scheduling import realtime_scheduling
 from tfmot_sapp.compiler.ir.graph import Graph, Operation
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.readers.tflite import read_tflite
@@ -103,7 +104,11 @@ def _described(value: Value | None) -> tuple[Any, ...] | None:
 
 
 def prune_and_pack(
-    content: bytes, folder: pathlib.Path, sparsity: float, seconds: float
+    content: bytes,
+    folder: pathlib.Path,
+    sparsity: float,
+    seconds: float,
+    realtime: bool = False,
 ) -> Row:
     """Zeroes blocks of a file's kernels, packs it, and times both.
 
@@ -112,6 +117,7 @@ def prune_and_pack(
         folder: Where both are written.
         sparsity: Fraction of the blocks to zero.
         seconds: Time to spend on timing.
+        realtime: Whether to time under the real-time scheduler.
 
     Returns:
         Row with `pruned` (kernels of products), `density`, `packed` (what came
@@ -134,7 +140,9 @@ def prune_and_pack(
     row["error"] = f"{result.max_error:.1e}"
     chosen = [each["lowering"] for each in result.packing]
     row["packed"] = "packed" if chosen else "left alone: no blocks were seen"
-    times = time_both(dense.read_bytes(), packed.read_bytes(), seconds)
+    times = time_both(
+        dense.read_bytes(), packed.read_bytes(), seconds, realtime
+    )
     row["dense_ms"], row["packed_ms"] = (f"{1e3 * t:.3f}" for t in times)
     row["speed_up"] = f"{times[0] / times[1]:.2f}"
     return row
@@ -151,7 +159,7 @@ def _reason(error: ValueError) -> str:
 
 
 def time_both(
-    dense: bytes, packed: bytes, seconds: float
+    dense: bytes, packed: bytes, seconds: float, realtime: bool = False
 ) -> tuple[float, float]:
     """Times two files that compute the same, in turn, on one thread.
 
@@ -159,6 +167,7 @@ def time_both(
         dense: The bytes of one; inputs are drawn for its main subgraph.
         packed: Those of the other.
         seconds: Time to spend.
+        realtime: Whether to time under the real-time scheduler.
 
     Returns:
         Seconds of a call, the least of all rounds: what else the machine does
@@ -180,6 +189,7 @@ def time_both(
             stored = runtime.to_stored(array, detail)
             interpreter.set_tensor(detail["index"], stored)
         calls[name] = interpreter.invoke
-    times = interleave_for(calls, seconds)
+    with realtime_scheduling(realtime):
+        times = interleave_for(calls, seconds)
     dense_time, packed_time = (min(times[name]) for name in calls)
     return dense_time, packed_time

@@ -70,6 +70,9 @@ def define_flags() -> None:
     flags.DEFINE_string("only", "", "Only files whose names contain it.")
     flags.DEFINE_float("sparsity", 0.9, "Fraction of the blocks to zero.")
     flags.DEFINE_float("seconds", 2.0, "Time to spend on timing a file.")
+    flags.DEFINE_bool(
+        "realtime", False, "Time under the real-time scheduler (root)."
+    )
     flags.mark_flag_as_required("folder")
 
 
@@ -92,9 +95,9 @@ def main(argv: list[str]) -> None:
         worker = worker or concurrent.futures.ProcessPoolExecutor(
             1, multiprocessing.get_context("spawn")
         )
-        arguments = file, folder, FLAGS.sparsity, FLAGS.seconds
+        arguments = (folder, FLAGS.sparsity, FLAGS.seconds, FLAGS.realtime)
         try:
-            row |= worker.submit(_measure, *arguments).result()
+            row |= worker.submit(_measure, file, *arguments).result()
         except concurrent.futures.process.BrokenProcessPool:
             row["packed"] = "ended the process"
             worker = None
@@ -103,12 +106,16 @@ def main(argv: list[str]) -> None:
 
 
 def _measure(
-    file: File, folder: pathlib.Path, sparsity: float, seconds: float
+    file: File,
+    folder: pathlib.Path,
+    sparsity: float,
+    seconds: float,
+    realtime: bool,
 ) -> dict[str, Any]:
     content = file.path.read_bytes()
     try:
         row = copy_file(content)
-        row |= prune_and_pack(content, folder, sparsity, seconds)
+        row |= prune_and_pack(content, folder, sparsity, seconds, realtime)
     except (RuntimeError, ValueError) as error:
         return {"copy": f"refused: {' '.join(str(error).split())[:160]}"}
     return row
