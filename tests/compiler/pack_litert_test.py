@@ -134,6 +134,19 @@ def test_names_of_inputs_and_outputs_stay():
     assert after.main.outputs[1].name == "x0"
 
 
+def test_what_is_made_has_names_of_its_own():
+    graph = read_tflite(random_file(2))
+    read = {value.name for value in graph.main.values}
+    before = set(graph.main.values)
+
+    pack_litert(graph, CpuTarget())
+
+    made = [v.name for v in graph.main.used_values() if v not in before]
+    assert len(made) > 20
+    assert len(set(made)) == len(made)
+    assert not read.intersection(made)
+
+
 def test_only_kept_blocks_are_stored():
     b = GraphBuilder(0, (32, 32), 0.1)
     x = b.input(4, 256)

@@ -23,6 +23,7 @@ import numpy as np
 from tfmot_sapp.compiler.analysis.block_structure import block_structure
 from tfmot_sapp.compiler.choose.planning import plan_packed
 from tfmot_sapp.compiler.emit.litert_subgraph import write_subgraph
+from tfmot_sapp.compiler.emit.value_names import name_apart
 from tfmot_sapp.compiler.graph import Graph as ChannelGraph
 from tfmot_sapp.compiler.graph import Packable, Table
 from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
@@ -50,11 +51,13 @@ def pack_litert(graph: Graph, target: Target) -> list[Mapping[str, Any]]:
     """
     rows: list[Mapping[str, Any]] = []
     changed = False
+    read = {v for subgraph in graph.subgraphs for v in subgraph.used_values()}
     for subgraph in graph.subgraphs:
         found = _pack_subgraph(subgraph, target)
         changed = changed or found is not None
         rows += found or []
     if changed:
+        name_apart(graph, read)
         graph.metadata = [
             each for each in graph.metadata if each.name not in _BY_INDEX
         ]

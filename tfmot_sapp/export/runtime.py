@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.frameworks.private import tensorflow as private
 
 
 def has_litert() -> bool:
@@ -44,6 +43,9 @@ def interpreter_module() -> ModuleType:
     if has_litert():
         from ai_edge_litert import interpreter
     else:
+        # Only here, because loading TensorFlow takes seconds.
+        from tfmot_sapp.frameworks.private import tensorflow as private
+
         interpreter = private.interpreter_module()
     return interpreter
 

@@ -33,6 +33,7 @@ from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.tflite.flatbuffer import count_ops
 from tfmot_sapp.export.tflite.options import check_tolerance
 from tfmot_sapp.export.tflite.packing import compare_files, packed_content
+from tfmot_sapp.export.tflite.trial import Trial
 from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.targets.target import Target, check_target
 
@@ -52,7 +53,8 @@ def pack_tflite(
     constant, in all subgraphs, the bodies of loops included. Whatever else is
     in the file stays as it is: quantized parts, custom operators, names,
     signatures, metadata. The result is compared with the source on random
-    inputs before it is put in place.
+    inputs before it is put in place; another process runs the source first,
+    so that a senseless file can't end this one.
 
     Args:
         source: The file to pack.
@@ -87,7 +89,9 @@ def pack_tflite(
     target = CpuTarget() if target is None else check_target(target)
     final = check_path(destination, "file", name="destination")
     content = _read(source)
-    packed, rows = packed_content(content, target)
+    with Trial(source) as trial:
+        packed, rows = packed_content(content, target)
+        trial.wait()
     difference = compare_files(content, packed, tolerance)
     write_file(final, packed)
     return ExportResult(

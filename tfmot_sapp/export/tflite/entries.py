@@ -19,6 +19,7 @@ Random inputs for them are drawn by type: integers within the tables that they
 index.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 
@@ -138,6 +139,29 @@ def run_entry(
             }
         )
     return results
+
+
+def run_random(
+    content: bytes, entry: Entry
+) -> tuple[list[Arrays], list[Arrays]]:
+    """Runs a file on random inputs.
+
+    Args:
+        content: The file's bytes.
+        entry: The entry to call.
+
+    Returns:
+        Inputs that it takes, and what it gives for them.
+
+    Raises:
+        RuntimeError: If the runtime refuses the file, or all inputs.
+        ValueError: Likewise.
+    """
+    *earlier, last = draw_inputs(entry)
+    for calls in earlier:
+        with contextlib.suppress(RuntimeError, ValueError):
+            return calls, run_entry(content, entry, calls)
+    return last, run_entry(content, entry, last)
 
 
 def _draw(

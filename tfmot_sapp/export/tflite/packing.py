@@ -33,9 +33,9 @@ from tfmot_sapp.export.measure import (
 )
 from tfmot_sapp.export.tflite.entries import (
     Entry,
-    draw_inputs,
     entries_of,
     run_entry,
+    run_random,
 )
 from tfmot_sapp.targets.target import Target
 
@@ -90,7 +90,7 @@ def compare_files(
     graph: Graph = read_tflite(source)
     for entry in entries_of(graph):
         calls, expected = _finite(*_runs(source, entry))
-        given = run_entry(content, entry, calls)
+        given = _given(content, entry, calls)
         error, rms = measure(expected, given)
         if tolerance is None and not error < allowed:
             allowed = max(
@@ -124,18 +124,27 @@ def _own_rounding(
 
 def _runs(source: bytes, entry: Entry) -> tuple[list[Any], list[Any]]:
     """Inputs that a file takes, and what it gives for them."""
-    reason: Exception | None = None
-    for calls in draw_inputs(entry):
-        try:
-            return calls, run_entry(source, entry, calls)
-        except (RuntimeError, ValueError) as error:
-            reason = error
-    name = "its main subgraph" if entry.key is None else f"{entry.key!r}"
-    raise ValueError(
-        f"`source` must be a file that {runtime.runtime_name()} runs, so that "
-        f"the packed one can be compared with it. Received: {name} doesn't "
-        f"run on random inputs ({str(reason).strip()[-300:]})."
-    ) from reason
+    try:
+        return run_random(source, entry)
+    except (RuntimeError, ValueError) as error:
+        name = "its main subgraph" if entry.key is None else f"{entry.key!r}"
+        raise ValueError(
+            f"`source` must be a file that {runtime.runtime_name()} runs, so "
+            f"that the packed one can be compared with it. Received: {name} "
+            f"doesn't run on random inputs ({str(error).strip()[-300:]})."
+        ) from error
+
+
+def _given(content: bytes, entry: Entry, calls: list[Any]) -> list[Any]:
+    """What the packed file gives."""
+    try:
+        return run_entry(content, entry, calls)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"The packed file isn't run by {runtime.runtime_name()}, so "
+            f"nothing was written: {str(error).strip()[-300:]} Shapes that "
+            "`source` records may be wrong."
+        ) from error
 
 
 def _finite(
