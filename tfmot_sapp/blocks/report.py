@@ -68,11 +68,14 @@ class Report:
         rows: One `Row` per kernel.
         parameters: Number of parameters of the plain model.
         kept_parameters: The same without those in removed blocks.
+        note: That little of the model is pruned, and why; `None` where there is
+            nothing to say.
     """
 
     rows: tuple[Row, ...]
     parameters: int
     kept_parameters: int
+    note: str | None = None
 
     @property
     def pruned(self) -> tuple[Row, ...]:
@@ -123,6 +126,7 @@ class Report:
                 "sparsity": self.sparsity,
                 "parameters": self.parameters,
                 "parameters_kept": self.kept_parameters,
+                "note": self.note,
             },
         }
 
@@ -162,7 +166,8 @@ class Report:
             "kept",
             "left alone because",
         )
-        return render(head, cells, footer=total, numeric=range(3, 7))
+        table = render(head, cells, footer=total, numeric=range(3, 7))
+        return f"{table}\n{self.note}" if self.note else table
 
 
 def _times(shape: Sequence[int]) -> str:

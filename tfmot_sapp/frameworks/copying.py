@@ -33,6 +33,7 @@ from tfmot_sapp.frameworks.layer_state import (
     copy_adapted_state,
     copy_own_weights,
     copy_state,
+    share_values,
     variables_of,
 )
 from tfmot_sapp.frameworks.model_class import restore_class
@@ -239,6 +240,8 @@ class Cloner:
             copy = self._twin(layer, model)
             if copy is None:
                 raise
+        # Now, so that its own first values don't take memory any longer.
+        share_values(layer, copy)
         self._share(layer, copy)
         # A lookup can't be called, as the graph is made, without its table.
         copy_adapted_state(layer, copy, self._sharing.layers)

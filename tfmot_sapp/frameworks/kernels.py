@@ -36,6 +36,7 @@ from tfmot_sapp.frameworks.layers.axes import (
 )
 from tfmot_sapp.frameworks.layers.kind import KernelAxes
 from tfmot_sapp.frameworks.layers.table import kind_of
+from tfmot_sapp.frameworks.private.layers import layers_inside
 from tfmot_sapp.frameworks.walking import held_layers, is_pruned
 
 
@@ -150,22 +151,49 @@ def matrices_of(layer: Any) -> list[Any]:
         layer: A layer or model of either Keras.
 
     Returns:
-        Its trainable or frozen weights with more than one axis, but for biases,
-        which attentions have one of for each head.
+        Its weights that are longer than 1 along several axes, but for biases,
+        which attentions have one of for each head. What a layer learns from
+        data may have an extent that is not known, and is no kernel.
     """
-    # What a layer learns from data may have an extent that is not known.
     return [
         weight
         for weight in layer.weights
-        if len(shape := tuple(getattr(weight, "shape", ()))) > 1
-        and None not in shape
+        if _is_matrix(tuple(getattr(weight, "shape", ())))
         and not _is_bias(weight)
     ]
 
 
+def other_matrices(layer: Any, kernels: Sequence[Kernel]) -> list[Any]:
+    """Returns the matrices of a layer that are none of its kernels.
+
+    Args:
+        layer: A built layer.
+        kernels: What `find_kernels` returned.
+
+    Returns:
+        Those that no wrapper inside it prunes either, without depthwise
+        kernels.
+    """
+    known = {id(kernel.variable) for kernel in kernels}
+    known |= {
+        id(weight)
+        for inner in layers_inside(layer)
+        if is_pruned(inner)
+        for weight in inner.weights
+    }
+    return [
+        weight
+        for weight in matrices_of(layer)
+        if id(weight) not in known and "depthwise" not in short_name(weight)
+    ]
+
+
+def _is_matrix(shape: tuple[int | None, ...]) -> bool:
+    return None not in shape and sum(extent != 1 for extent in shape) > 1
+
+
 def _is_bias(weight: Any) -> bool:
-    name = weight.name.partition(":")[0]
-    return name.rpartition("/")[2].endswith("bias")
+    return short_name(weight).endswith("bias")
 
 
 def why_no_kernels(layer: Any) -> str:
@@ -178,6 +206,14 @@ def why_no_kernels(layer: Any) -> str:
     if getattr(layer, "quantization_mode", None):
         return "the layer is quantized: prune before quantizing"
     return f"no kernel known in a layer of type {type(layer).__name__}"
+
+
+NO_KERNEL = "no blocks are known for this weight"
+
+
+def short_name(weight: Any) -> str:
+    """Returns the last part of a weight's name."""
+    return weight.name.partition(":")[0].rpartition("/")[2]
 
 
 def why_skip(

@@ -157,8 +157,26 @@ def _assign_all(
             _other_structure(original, "variables")
             + f" Received: shapes {shapes} and {found}."
         )
+    _share_values(sources, targets)
+
+
+def share_values(original: Any, copy: Any) -> None:
+    """Gives a copy the original's values, if it has its variables by now.
+
+    Args:
+        original: A layer.
+        copy: A copy of it, which may not be built yet.
+    """
+    sources = variables_of(original) if original.built else []
+    targets = variables_of(copy) if copy.built else []
+    if [tuple(v.shape) for v in sources] == [tuple(v.shape) for v in targets]:
+        _share_values(sources, targets)
+
+
+def _share_values(sources: list[Any], targets: list[Any]) -> None:
     for source, target in zip(sources, targets):
-        target.assign(host_value(source))
+        # TensorFlow lets the two have one buffer until one of them changes.
+        target.assign(tf.convert_to_tensor(source))
 
 
 def _other_structure(original: Any, what: str) -> str:

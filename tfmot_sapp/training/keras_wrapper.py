@@ -161,6 +161,10 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
             self.add_loss(loss)
         return outputs
 
+    def _freeze(self, pruned: PrunedKernel) -> None:
+        for variable in pruned.state.values():
+            variable.trainable = False
+
     def _full_precision(self, pruned: PrunedKernel) -> tf.Tensor:
         outer = stateless_scope()
         if outer is not None:

@@ -22,9 +22,11 @@ import numpy as np
 from tfmot_sapp.blocks.grid import BlockGrid, block_reduce
 from tfmot_sapp.blocks.report import Report, Row
 from tfmot_sapp.frameworks.kernels import (
+    NO_KERNEL,
     find_kernels,
-    has_matrices,
     kernel_name,
+    other_matrices,
+    short_name,
     why_no_kernels,
 )
 from tfmot_sapp.frameworks.private.layers import all_layers
@@ -33,6 +35,12 @@ from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer, is_model
 from tfmot_sapp.training.pruning_group import pruned_layers
 from tfmot_sapp.training.wrapper import PruneBlocksMixin
+
+# How the reasons begin for what the user has left out.
+NO_BLOCK_SIZE = "no block size given for it"
+NOT_ALLOWED = "not allowed by "
+# What does not count where the share is told that is pruned.
+_NOT_COUNTED = (NO_BLOCK_SIZE, NOT_ALLOWED, "a depthwise kernel")
 
 
 def pruning_report(model: Any) -> Report:
@@ -60,7 +68,45 @@ def pruning_report(model: Any) -> Report:
     extra = sum(_count(_added_variables(layer)) for layer in wrapped)
     parameters = sum(_count(member.weights) for member in members) - extra
     removed = sum(row.weights - row.kept_weights for row in rows)
-    return Report(tuple(rows), parameters, parameters - removed)
+    note = coverage_note(rows) if wrapped else None
+    return Report(tuple(rows), parameters, parameters - removed, note)
+
+
+def coverage_note(rows: Sequence[Row]) -> str | None:
+    """Says that little of a model is pruned, and why, if that is so.
+
+    Args:
+        rows: The rows of a wrapped model.
+
+    Returns:
+        The note; `None` where half of the weights in matrices or more are
+        pruned. Those are not counted that the user has left out, nor depthwise
+        kernels.
+    """
+    counted = [row for row in rows if _is_counted(row.skipped)]
+    total = sum(row.weights for row in counted)
+    pruned = sum(row.weights for row in counted if row.skipped is None)
+    if 2 * pruned >= total:
+        return None
+    left = [row for row in counted if row.skipped is not None]
+    left.sort(key=lambda row: -row.weights)
+    shown = "; ".join(
+        f"`{row.name}` ({row.weights:,} weights): {row.skipped}"
+        for row in left[:_SHOWN]
+    )
+    more = "" if len(left) <= _SHOWN else f"; and {len(left) - _SHOWN} more"
+    return (
+        f"Only {100 * pruned / total:.0f} % of the weights in matrices are "
+        f"pruned. Left alone are {shown}{more}."
+    )
+
+
+# Layers that the note tells of.
+_SHOWN = 3
+
+
+def _is_counted(reason: str | None) -> bool:
+    return reason is None or not reason.startswith(_NOT_COUNTED)
 
 
 def _remembered(model: Any) -> Sequence[Row] | None:
@@ -118,6 +164,7 @@ def pruning_rows(
             ]
             for name, why in layer.skipped_kernels:
                 reasons.setdefault(name, why)
+            rows += _skipped_rows(layer.layer, reasons, layer.pruned_kernels)
         elif not is_model(layer) and layer.built:
             inside.update(map(id, _own_layers(layer)))
             rows += _skipped_rows(layer, reasons)
@@ -148,36 +195,45 @@ def _masked_row(name: str, mask: np.ndarray, grid: BlockGrid) -> Row:
     )
 
 
-def _skipped_rows(layer: Any, reasons: Mapping[str, str]) -> list[Row]:
+def _skipped_rows(
+    layer: Any, reasons: Mapping[str, str], pruned: Sequence[Any] = ()
+) -> list[Row]:
+    """Returns a row for each kernel or matrix of a layer that is left alone."""
     kernels = find_kernels(layer)
+    done = {id(kernel.variable) for kernel in pruned}
+    shared = {
+        id(kernel.variable)
+        for wrapper in pruned_layers(layer)
+        for kernel in wrapper.pruned_kernels
+    }
     rows = []
     for kernel in kernels:
+        if id(kernel.variable) in done | shared:
+            continue
         name = kernel_name(layer.name, kernel, kernels)
-        weights = int(np.prod(kernel.shape))
         why = reasons.get(name) or reasons.get(layer.name) or "not wrapped"
-        rows.append(
-            Row(
-                name,
-                kernel.shape,
-                None,
-                None,
-                None,
-                weights,
-                weights,
-                None,
-                why,
-            )
-        )
-    if not kernels and has_matrices(layer):
+        rows.append(_dense_row(name, kernel.shape, why))
+    others = other_matrices(layer, kernels)
+    if not kernels and others:
         weights = _count(layer.weights)
-        shape = max((tuple(w.shape) for w in layer.weights), key=len)
+        shape = max((tuple(w.shape) for w in others), key=len)
         why = reasons.get(layer.name) or why_no_kernels(layer)
-        rows.append(
-            Row(
-                layer.name, shape, None, None, None, weights, weights, None, why
+        rows.append(_dense_row(layer.name, shape, why, weights))
+    elif kernels:
+        rows += [
+            _dense_row(
+                f"{layer.name}/{short_name(w)}", tuple(w.shape), NO_KERNEL
             )
-        )
+            for w in others
+        ]
     return rows
+
+
+def _dense_row(
+    name: str, shape: tuple[int, ...], why: str, weights: int | None = None
+) -> Row:
+    count = int(np.prod(shape)) if weights is None else weights
+    return Row(name, shape, None, None, None, count, count, None, why)
 
 
 def zero_rows(

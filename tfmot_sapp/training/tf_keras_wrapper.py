@@ -138,6 +138,17 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         with _replaced(kernels):
             return self.layer(*args, **kwargs)
 
+    def _freeze(self, pruned: PrunedKernel) -> None:
+        # The flag of a variable can't be changed; the lists tell what trains.
+        for variable in pruned.state.values():
+            if any(variable is other for other in self._trainable_weights):
+                self._trainable_weights = [
+                    other
+                    for other in self._trainable_weights
+                    if other is not variable
+                ]
+                self._non_trainable_weights.append(variable)
+
     def _full_precision(self, pruned: PrunedKernel) -> tf.Tensor:
         return tf.convert_to_tensor(pruned.variable)
 

@@ -76,6 +76,8 @@ class PruneBlocksMixin:
     build: Callable[..., Any]
     add_weight: Callable[..., Any]
     add_loss: Callable[[Any], None]
+    trainable: Any
+    _freeze: Callable[[PrunedKernel], None]
     _full_precision: Callable[[PrunedKernel], Any]
     get_own_config: Callable[[], dict[str, Any]]
 
@@ -187,6 +189,16 @@ class PruneBlocksMixin:
         self._skipped = tuple(skipped)
         self.pruning_step = self._counter("pruning_step", NOT_STARTED)
         self.step_offset = self._counter("step_offset", 0)
+        self.freeze_with_layer()
+
+    def freeze_with_layer(self) -> None:
+        """Keeps what the scorer trains as it is where the layer is frozen."""
+        if not self.layer.trainable:
+            self.trainable = False
+            return
+        for kernel in self._kernels:
+            if not (kernel.kernel.owner.trainable and kernel.variable.trainable):
+                self._freeze(kernel)
 
     def _make_kernel(self, name: str, kernel: Kernel) -> PrunedKernel:
         grid = kernel.grid(self.block_size)

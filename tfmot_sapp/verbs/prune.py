@@ -17,6 +17,7 @@
 import contextlib
 import dataclasses
 import sys
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,12 @@ from tfmot_sapp.scorers.scorer import Scorer, check_scorer
 from tfmot_sapp.training.block_regularizers import REGULARIZERS
 from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
+from tfmot_sapp.training.pruning_rows import (
+    NO_BLOCK_SIZE,
+    NOT_ALLOWED,
+    coverage_note,
+    pruning_rows,
+)
 from tfmot_sapp.training.wrapped_models import finish_wrapped, plain_config
 from tfmot_sapp.training.wrapper import without_factors
 
@@ -288,8 +295,14 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
         # The weights have been copied since the wrappers were built.
         for kernel in layer.pruned_kernels:
             kernel.prepare()
+        if layer.built:
+            layer.freeze_with_layer()
     wrappers[0].note_left_alone(reasons)
     finish_wrapped(pruned, plain_config(model), parts)
+    if all(wrapper.built for wrapper in wrappers):
+        note = coverage_note(pruning_rows(pruned))
+        if note:
+            warnings.warn(f"`{model.name}`: {note}", stacklevel=3)
     return pruned
 
 
@@ -318,7 +331,7 @@ def _plan(
     if not own:
         return _Plan()
     if block_size is None:
-        return _Plan(None, {name: "no block size given for it"})
+        return _Plan(None, {name: NO_BLOCK_SIZE})
     if policy is not None and not policy.allow_pruning(layer):
         return _Plan(None, {name: _not_allowed(policy)})
     reasons = {}
@@ -354,7 +367,7 @@ def _set_aside(
 
 
 def _not_allowed(policy: Any) -> str:
-    return f"not allowed by {type(policy).__name__}"
+    return f"{NOT_ALLOWED}{type(policy).__name__}"
 
 
 def _wrapped(layer: Any, plan: _Plan, settings: _Settings) -> Any:
