@@ -197,7 +197,9 @@ class PruneBlocksMixin:
             self.trainable = False
             return
         for kernel in self._kernels:
-            if not (kernel.kernel.owner.trainable and kernel.variable.trainable):
+            if not (
+                kernel.kernel.owner.trainable and kernel.variable.trainable
+            ):
                 self._freeze(kernel)
 
     def _make_kernel(self, name: str, kernel: Kernel) -> PrunedKernel:
