@@ -192,6 +192,7 @@ def test_regularizers_sum_over_blocks_of_any_kernel():
     assert float(each) == pytest.approx(0.1 * taps, rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:The `keras.regularizers.serialize")
 def test_tf_keras_loads_a_regularizer_in_a_fresh_process(tmp_path):
     path = tmp_path / "model.keras"
     layer = tf_keras.layers.Dense(
