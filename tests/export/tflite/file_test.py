@@ -25,8 +25,8 @@ import tensorflow as tf
 
 from tfmot_sapp.export import runtime, serving, verify
 from tfmot_sapp.export.benchmark.benchmark import benchmark
-from tfmot_sapp.export.tflite import conversions, noise
 from tfmot_sapp.export.tflite import file as tflite
+from tfmot_sapp.export.tflite import kept_files, noise
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.flatbuffer import read_graph
@@ -308,7 +308,7 @@ def test_one_conversion_serves_several_exports(keras, tmp_path, monkeypatch):
     assert again.max_error < 1e-5
     assert again.ops == first.ops
 
-    held = weakref.ref(conversions._KEPT[model])
+    held = weakref.ref(kept_files._KEPT[model])
     del model
     gc.collect()
     assert held() is None

@@ -43,8 +43,8 @@ from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.samples import checking_inputs
 from tfmot_sapp.export.serving import Serving, check_model, serving_of
 from tfmot_sapp.export.tflite.conversion import convert
-from tfmot_sapp.export.tflite.conversions import keep, kept
 from tfmot_sapp.export.tflite.flatbuffer import count_ops, read_graph
+from tfmot_sapp.export.tflite.kept_files import keep, kept
 from tfmot_sapp.export.tflite.options import (
     check_options,
     check_packing,

@@ -31,8 +31,6 @@ import numpy as np
 from tfmot_sapp.export.serving import Serving
 from tfmot_sapp.frameworks.private.layers import all_layers
 
-_KEPT: weakref.WeakKeyDictionary[Any, "_Kept"] = weakref.WeakKeyDictionary()
-
 
 class _Kept:
     """A file's bytes, in a temporary file that goes with this object."""
@@ -50,6 +48,9 @@ class _Kept:
                 return file.read()
         except OSError:  # Somebody has cleaned up.
             return None
+
+
+_KEPT: weakref.WeakKeyDictionary[Any, _Kept] = weakref.WeakKeyDictionary()
 
 
 def keep(model: Any, serving: Serving, content: bytes) -> None:
