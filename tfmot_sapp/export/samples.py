@@ -37,7 +37,8 @@ Arrays = dict[str, np.ndarray]
 
 # (lowest or `None` for normal numbers, highest or standard deviation)
 _RANGES = ((None, 1.0), (None, 0.05), (0.0, 1.0), (0.0, 255.0))
-_FEWEST, _MOST = 3, 8  # Calls of one range.
+# Calls of one range, and how many are then added as long as that shows more.
+_FEWEST, _MORE = 3, (2, 3)
 _SAMPLES = 2  # Of one call, where the batch is open.
 # A kernel is seen if losing all of it changes the outputs by this much, and if
 # losing any of this share of its weights does.
@@ -63,20 +64,32 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
     kernels = _Kernels(serving)
     groups: list[list[Arrays]] = []
     for low, high in _RANGES:
-        group: list[Arrays] = []
         before = kernels.seen()
-        for seed in range(_MOST):
-            arrays = random_inputs(serving, _SAMPLES, seed, low, high)
-            group.append(arrays)
+        group: list[Arrays] = []
+        for count in (_FEWEST, *_MORE):
             last = kernels.seen()
-            kernels.look(arrays)
-            if len(group) >= _FEWEST and kernels.seen() in (last, 1.0):
+            calls = [
+                random_inputs(serving, _SAMPLES, seed, low, high)
+                for seed in range(len(group), len(group) + count)
+            ]
+            group += calls
+            for arrays in _together(serving, calls):
+                kernels.look(arrays)
+            if kernels.seen() in (last, 1.0):
                 break
         if not groups or kernels.seen() > before:
             groups.append(group)
         if kernels.seen() == 1.0:
             break
     return groups
+
+
+def _together(serving: Serving, calls: list[Arrays]) -> list[Arrays]:
+    """Several calls as one, where the model takes any batch."""
+    inputs = getattr(serving.model, "inputs", None)
+    if not inputs or any(tensor.shape[0] is not None for tensor in inputs):
+        return calls
+    return [{k: np.concatenate([each[k] for each in calls]) for k in calls[0]}]
 
 
 @dataclasses.dataclass(eq=False)
@@ -148,8 +161,11 @@ class _Kernels:
             if gradient is not None:
                 slope = np.asarray(tf.convert_to_tensor(gradient), np.float32)
                 changes = slope * each.weights
-                each.matters |= np.isfinite(changes) & (changes != 0)
-                effect = float(np.linalg.norm(np.nan_to_num(changes)))
+                effect = float(np.linalg.norm(changes))
+                if not np.isfinite(effect):
+                    changes[~np.isfinite(changes)] = 0.0
+                    effect = float(np.linalg.norm(changes))
+                each.matters |= changes != 0
                 each.effect = max(each.effect, effect)
 
 

@@ -14,8 +14,10 @@
 # ==============================================================================
 """Files are right, and free of what stock runtimes can't run."""
 
+import gc
 import importlib
 import os
+import weakref
 
 import numpy as np
 import pytest
@@ -23,7 +25,8 @@ import tensorflow as tf
 
 from tfmot_sapp.export import runtime, serving, verify
 from tfmot_sapp.export.benchmark.benchmark import benchmark
-from tfmot_sapp.export.tflite import noise
+from tfmot_sapp.export.tflite import file as tflite
+from tfmot_sapp.export.tflite import kept_files, noise
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.flatbuffer import read_graph
@@ -278,3 +281,34 @@ def test_the_runtime_is_chosen_in_one_place(monkeypatch):
     monkeypatch.setattr(runtime, "has_litert", lambda: False)
     assert runtime.runtime_name() == "TensorFlow Lite"
     assert runtime.interpreter_module().__name__.startswith("tensorflow.")
+
+
+def test_one_conversion_serves_several_exports(keras, tmp_path, monkeypatch):
+    inputs = keras.Input((64,))
+    model = keras.Model(inputs, keras.layers.Dense(64, "relu")(inputs))
+    converted = []
+    real = tflite.convert
+
+    def counted(serving, quantize, *arguments):
+        converted.append(quantize)
+        return real(serving, quantize, *arguments)
+
+    monkeypatch.setattr(tflite, "convert", counted)
+    path = tmp_path / "model.tflite"
+    first = export_tflite(model, path)
+    export_tflite(model, path, pack=True)
+    export_tflite(model, path, quantize="float16")
+    assert converted == [None, "float16"]
+
+    model.layers[-1].set_weights(
+        [2 * weight for weight in model.layers[-1].get_weights()]
+    )
+    again = export_tflite(model, path)
+    assert converted == [None, "float16", None]
+    assert again.max_error < 1e-5
+    assert again.ops == first.ops
+
+    held = weakref.ref(kept_files._KEPT[model])
+    del model
+    gc.collect()
+    assert held() is None

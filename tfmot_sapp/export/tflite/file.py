@@ -26,6 +26,7 @@ against the source model under the runtime's default delegate, and only then put
 in place.
 """
 
+import contextlib
 import dataclasses
 import os
 from typing import Any
@@ -43,6 +44,7 @@ from tfmot_sapp.export.samples import checking_inputs
 from tfmot_sapp.export.serving import Serving, check_model, serving_of
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.flatbuffer import count_ops, read_graph
+from tfmot_sapp.export.tflite.kept_files import keep, kept
 from tfmot_sapp.export.tflite.options import (
     check_options,
     check_packing,
@@ -169,11 +171,17 @@ def export_tflite(
                 representative_data, serving, batch_size or 1, max_samples
             )
         )
-    content = convert(serving, quantize, encoding, io_dtype, data, CpuTarget())
-    if encoding == "sparse":
-        _check_encoding(content)
     groups = _groups(serving, data)
-    difference = _compare(serving, content, quantize, groups, tolerance)
+    comparison = _Comparison(model, serving, groups, tolerance)
+    if quantize is None and encoding is None:
+        content, difference = comparison.float32_file(tolerance)
+    else:
+        content = convert(
+            serving, quantize, encoding, io_dtype, data, CpuTarget()
+        )
+        if encoding == "sparse":
+            _check_encoding(content)
+        difference = comparison.file(content, quantize)
     if serving is not own:
         difference = _sum(
             difference, verify.check_precision(own, serving, groups)
@@ -242,12 +250,43 @@ def _check_encoding(content: bytes) -> None:
 class _Comparison:
     """A file's source, and what the file is compared with it on."""
 
+    model: Any
     serving: Serving
     groups: list[Calls]
     tolerance: float | None
 
-    def exact(self, content: bytes, tolerance: float | None) -> Difference:
-        """Compares a float32 file."""
+    def file(self, content: bytes, quantize: str | None) -> Difference:
+        """Compares a file of any format."""
+        if quantize is None:
+            return self._exact(content, self.tolerance)
+        difference = self._quantized(content)
+        reference, _ = self.float32_file(
+            max(_REFERENCE_TOLERANCE, self.tolerance or 0.0)
+        )
+        fault = misrounded_weights(content, reference)
+        if fault:
+            raise ValueError(
+                "The quantized file doesn't hold the weights of `model`, so "
+                f"nothing was written: {fault}. Use another `quantize`. "
+                f"Received: quantize={quantize!r}."
+            )
+        return difference
+
+    def float32_file(self, tolerance: float | None) -> tuple[bytes, Difference]:
+        """The float32 file, compared; converted unless it has been kept."""
+        content = kept(self.model, self.serving)
+        if content is not None:
+            # Of a model that has changed in a way that isn't told.
+            with contextlib.suppress(ValueError):
+                return content, self._exact(content, tolerance)
+        content = convert(
+            self.serving, None, None, "float32", None, CpuTarget()
+        )
+        difference = self._exact(content, tolerance)
+        keep(self.model, self.serving, content)
+        return content, difference
+
+    def _exact(self, content: bytes, tolerance: float | None) -> Difference:
         return worst(
             verify.check_exact(
                 self.serving,
@@ -258,8 +297,7 @@ class _Comparison:
             for inputs in self.groups
         )
 
-    def quantized(self, content: bytes) -> Difference:
-        """Compares a file that rounds."""
+    def _quantized(self, content: bytes) -> Difference:
         return worst(
             verify.check_quantized(
                 content,
@@ -269,26 +307,3 @@ class _Comparison:
             )
             for inputs in self.groups[:1]
         )
-
-
-def _compare(
-    serving: Serving,
-    content: bytes,
-    quantize: str | None,
-    groups: list[Calls],
-    tolerance: float | None,
-) -> Difference:
-    comparison = _Comparison(serving, groups, tolerance)
-    if quantize is None:
-        return comparison.exact(content, tolerance)
-    difference = comparison.quantized(content)
-    reference = convert(serving, None, None, "float32", None, CpuTarget())
-    comparison.exact(reference, max(_REFERENCE_TOLERANCE, tolerance or 0.0))
-    fault = misrounded_weights(content, reference)
-    if fault:
-        raise ValueError(
-            "The quantized file doesn't hold the weights of `model`, so "
-            f"nothing was written: {fault}. Use another `quantize`. "
-            f"Received: quantize={quantize!r}."
-        )
-    return difference
