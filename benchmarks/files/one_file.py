@@ -17,6 +17,8 @@
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from benchmarks.files.variants import Zeroed, zero_blocks
 from benchmarks.shared.realtime_scheduling import realtime_scheduling
 from tfmot_sapp.compiler.ir.graph import Graph, Operation
@@ -25,7 +27,7 @@ from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.compiler.writers.tflite import write_tflite
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.benchmark.interleave import interleave_for
-from tfmot_sapp.export.measure import measure
+from tfmot_sapp.export.measure import EXACT, measure
 from tfmot_sapp.export.tflite.entries import (
     entries_of,
     run_entry,
@@ -60,7 +62,7 @@ def copy_file(content: bytes) -> Row:
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1][:80]
             kept = "same operators" if same else "other operators"
-            return row | {"copy": f"{kept}; doesn't run: {reason}"}
+            return row | {"copy": f"{kept}; isn't run: {reason}"}
         errors.append(measure(expected, run_entry(copy, entry, calls))[0])
     row["copy_error"] = max(errors)
     if same and max(errors) < _SAME:
@@ -120,8 +122,9 @@ def prune_and_pack(
         realtime: Whether to time under the real-time scheduler.
 
     Returns:
-        Row with `pruned` (kernels of products), `density`, `packed` (what came
-        out), `error`, `dense_ms`, `packed_ms` and `speed_up`.
+        Row with `pruned` (kernels of products), `density`, `rounding` (how much
+        outputs change where inputs change by one rounding), `packed` (what
+        came out), `error`, `dense_ms`, `packed_ms` and `speed_up`.
     """
     graph = read_tflite(content)
     zeroed = zero_blocks(graph, sparsity)
@@ -134,12 +137,17 @@ def prune_and_pack(
     dense, packed = folder / "dense.tflite", folder / "packed.tflite"
     dense.write_bytes(write_tflite(graph))
     try:
-        result = pack_tflite(dense, packed)
+        rounding = _effect_of_rounding(dense.read_bytes())
+    except (RuntimeError, ValueError):
+        return row | {"packed": "left alone: isn't run"}
+    row["rounding"] = f"{rounding:.1e}"
+    try:
+        result = pack_tflite(dense, packed, tolerance=max(EXACT, 4 * rounding))
     except ValueError as error:
-        return row | {"packed": f"refused: {_reason(error)}"}
+        reason = " ".join(str(error).split())[:160]
+        return row | {"packed": f"refused: {reason}"}
     row["error"] = f"{result.max_error:.1e}"
-    chosen = [each["lowering"] for each in result.packing]
-    row["packed"] = "packed" if chosen else "left alone: no blocks were seen"
+    row["packed"] = "packed" if result.packing else "left alone: no blocks"
     times = time_both(
         dense.read_bytes(), packed.read_bytes(), seconds, realtime
     )
@@ -154,8 +162,25 @@ def _why_not_pruned(zeroed: Zeroed) -> str:
     return "left alone: no float kernels of 32 channels on each side"
 
 
-def _reason(error: ValueError) -> str:
-    return " ".join(str(error).split())[:160]
+def _effect_of_rounding(content: bytes) -> float:
+    """Largest change of the outputs where float inputs change by a rounding."""
+    generator = np.random.default_rng(0)
+    errors = []
+    for entry in entries_of(read_tflite(content)):
+        calls, expected = run_random(content, entry)
+        near = [
+            {name: _rounded(x, generator) for name, x in call.items()}
+            for call in calls
+        ]
+        errors.append(measure(expected, run_entry(content, entry, near))[0])
+    return max(errors)
+
+
+def _rounded(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    if x.dtype != np.float32:
+        return x
+    up = generator.random(x.shape) < 0.5
+    return np.where(up, np.nextafter(x, np.float32(np.inf)), x)
 
 
 def time_both(

@@ -25,7 +25,9 @@ The packages named in `sources.py` are loaded into the folder (`pip`, `npm` and
 - read and written unchanged: the operators must be the same, and the outputs
   on random inputs within 1e-6 of the output scale;
 - pruned: 90 % of the blocks of its larger float kernels are zeroed; packed by
-  `pack_tflite`; and timed beside the dense one, in turn, on one thread.
+  `pack_tflite`; and timed beside the dense one, in turn, on one thread. Where
+  one rounding of the inputs changes outputs by more than packing may, so may
+  packing: by four times as much.
 
 Rows are appended to `public_files.csv` as they are measured, and a run goes on
 where the last one stopped. The random blocks make no model that is of any use;
@@ -44,6 +46,7 @@ from benchmarks.files.sources import File, collect
 from benchmarks.shared.csv_rows import append_row, read_rows
 
 FLAGS = flags.FLAGS
+_HOST = "https://github.com/"
 COLUMNS = (
     "name",
     "source",
@@ -53,6 +56,7 @@ COLUMNS = (
     "copy_error",
     "pruned",
     "density",
+    "rounding",
     "packed",
     "error",
     "dense_ms",
@@ -99,7 +103,7 @@ def main(argv: list[str]) -> None:
         try:
             row |= worker.submit(_measure, file, *arguments).result()
         except concurrent.futures.process.BrokenProcessPool:
-            row["packed"] = "ended the process"
+            row |= {"copy": "the runtime ended", "packed": "left alone"}
             worker = None
         append_row(path, COLUMNS, row)
     print(table(read_rows(path, COLUMNS)))
@@ -127,8 +131,12 @@ def table(rows: list[dict[str, str]]) -> str:
     Args:
         rows: Rows of `public_files.csv`.
     """
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += ["| " + " | ".join(row.values()) + " |" for row in rows]
+    shown = ("name", "source", "bytes", "operators", "copy", "pruned")
+    shown += ("density", "packed", "rounding", "error", "speed_up")
+    lines = ["| " + " | ".join(shown) + " |", "|---" * len(shown) + "|"]
+    for row in rows:
+        short = row | {"source": row["source"].removeprefix(_HOST)}
+        lines.append("| " + " | ".join(short[name] for name in shown) + " |")
     return "\n".join(lines)
 
 
