@@ -384,6 +384,8 @@ def test_budgets_are_met_by_what_is_kept(keras, kind):
     places = {"conv": 64 if kind == "FlopsBudget" else 1, "dense": 1}
     total = sum(places[name] * kept[name] for name in kept)
     whole = budget.measure(model)
-    assert 0.57 * whole <= total <= 0.6 * whole
+    # As close as the largest block, of 2 by 2 channels and all taps, allows.
+    largest = 4 * 9 * places["conv"]
+    assert 0.6 * whole - largest < total <= 0.6 * whole
     with pytest.raises(ValueError, match="budget"):
         pruned(model, normal(12, 8, 8, 4), getattr(sapp, kind)(1e-6))
