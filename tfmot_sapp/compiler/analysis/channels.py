@@ -22,11 +22,10 @@ made it.
 
 import dataclasses
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
-from tfmot_sapp.compiler.analysis.block_structure import block_structure
+from tfmot_sapp.compiler.analysis.edges import common_edges, values_of
 from tfmot_sapp.compiler.graph import (
     Concat,
     Graph,
@@ -94,7 +93,7 @@ def analyse_channels(
     Returns:
         `Channels` of every value.
     """
-    edges = _edges(graph, narrowest_piece)
+    edges = common_edges(graph, narrowest_piece)
     channels: dict[Value, Channels] = {}
     for value in graph.inputs:
         channels[value] = _given(edges[value], value)
@@ -138,8 +137,8 @@ def whole_channels(graph: Graph) -> dict[Value, Channels]:
         `Channels` of every value: one run, or one for each part of what is
         concatenated.
     """
-    edges = _edges(graph, None)
-    return {value: _given(edges[value], value) for value in _values(graph)}
+    edges = common_edges(graph, None)
+    return {value: _given(edges[value], value) for value in values_of(graph)}
 
 
 def _varying(edges: np.ndarray, value: Value) -> Channels:
@@ -153,80 +152,6 @@ def _given(edges: np.ndarray, value: Value) -> Channels:
     channels = _varying(edges, value)
     channels.needed[:] = True
     return channels
-
-
-def _edges(
-    graph: Graph, narrowest_piece: int | None
-) -> dict[Value, np.ndarray]:
-    """Common edges of all values whose channels correspond.
-
-    Args:
-        graph: The graph.
-        narrowest_piece: Kernels whose blocks are narrower aren't cut; `None`
-            cuts none.
-    """
-    found: dict[Value, set[int]] = {}
-    for value in _values(graph):
-        found[value] = {0, max(value.channels, 1)}
-    for node in graph.nodes:
-        if isinstance(node, Packable) and isinstance(node.core, Table):
-            found[node.output] |= set(node.core.column_edges)
-        if isinstance(node, Packable) and isinstance(node.core, Linear):
-            if narrowest_piece is None or node.shared is not None:
-                continue
-            structure = block_structure(node.core.by_tap() != 0)
-            if min(structure.block_shape) < narrowest_piece:
-                continue
-            found[node.inputs[0]] |= set(structure.in_edges)
-            found[node.output] |= set(structure.out_edges)
-    changed = True
-    while changed:
-        changed = False
-        for node in graph.nodes:
-            for group in _corresponding(node):
-                changed |= _unify(found, group)
-    return {value: np.array(sorted(edges)) for value, edges in found.items()}
-
-
-def _corresponding(node: Node) -> Iterable[list[tuple[Value, int, Value]]]:
-    """Values that share channels: (part, offset in the whole, whole)."""
-    if isinstance(node, Packable):
-        if isinstance(node.core, Taps):
-            channels = node.inputs[0].channels
-            for offset in range(0, node.output.channels, channels):
-                yield [(node.inputs[0], offset, node.output)]
-        for value in node.alike:
-            yield [(value, 0, node.output)]
-    elif isinstance(node, Part):
-        yield [(node.output, node.begin, node.inputs[0])]
-    elif isinstance(node, Concat):
-        offset = 0
-        for value in node.inputs:
-            yield [(value, offset, node.output)]
-            offset += value.channels
-
-
-def _unify(
-    found: dict[Value, set[int]], links: list[tuple[Value, int, Value]]
-) -> bool:
-    changed = False
-    for part, offset, whole in links:
-        up = {edge + offset for edge in found[part]}
-        down = {
-            edge - offset
-            for edge in found[whole]
-            if 0 <= edge - offset <= part.channels
-        }
-        if not up <= found[whole] or not down <= found[part]:
-            found[whole] |= up
-            found[part] |= down
-            changed = True
-    return changed
-
-
-def _values(graph: Graph) -> list[Value]:
-    made = [value for node in graph.nodes for value in node.outputs]
-    return [*graph.inputs, *made]
 
 
 def _constants(

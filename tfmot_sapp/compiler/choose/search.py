@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfmot_sapp.compiler.choose.alike import alike_nodes
 from tfmot_sapp.compiler.choose.estimates import (
     LayerCost,
     Shape,
@@ -191,7 +192,9 @@ class Chooser:
         return Choice(*key)
 
     def _improve(self) -> None:
-        groups = list(self._groups())
+        groups = list(
+            alike_nodes(self._nodes, self._producers, self._consumers)
+        )
         for _ in range(8):
             before = self.total()
             for node in self._nodes:
@@ -241,31 +244,6 @@ class Chooser:
         if near or fitting:
             key = min(near or fitting, key=options.__getitem__)
             self.plan.choices[node] = Choice(*key)
-
-    def _groups(self) -> Iterator[list[Packable]]:
-        """Nodes whose outputs share channels, through additions and so on."""
-        seen: set[Packable] = set()
-        for node in self._nodes:
-            if node in seen:
-                continue
-            group, fresh = [], [node]
-            while fresh:
-                member = fresh.pop()
-                if member in seen:
-                    continue
-                seen.add(member)
-                group.append(member)
-                near: list[Node | None] = [
-                    self._producers.get(v) for v in member.alike
-                ]
-                near += [
-                    reader
-                    for reader in self._consumers.get(member.output, [])
-                    if isinstance(reader, Packable)
-                    and member.output in reader.alike
-                ]
-                fresh += [n for n in near if isinstance(n, Packable)]
-            yield group
 
     # --- costs ----------------------------------------------------------------
 
