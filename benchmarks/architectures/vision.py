@@ -152,14 +152,13 @@ def _retinanet(size: str) -> Any:
     import keras_hub
 
     shape = (512, 512, 3) if size == "full" else (64, 64, 3)
-    backbone = keras_hub.models.RetinaNetBackbone(
+    return keras_hub.models.RetinaNetBackbone(
         image_encoder=_resnet(size, shape),
         min_level=3,
         max_level=5,
         use_p5=False,
         image_shape=shape,
     )
-    return backbone
 
 
 def _deeplab(size: str) -> Any:

@@ -77,9 +77,7 @@ def rebound(function: Any, new: Callable[[Any], Any]) -> Any:
         return new(item)
 
     cells = tuple(
-        cell
-        if _is_empty(cell)
-        else types.CellType(again(cell.cell_contents))
+        cell if _is_empty(cell) else types.CellType(again(cell.cell_contents))
         for cell in function.__closure__ or ()
     )
     known = function.__globals__

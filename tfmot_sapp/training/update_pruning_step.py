@@ -144,7 +144,9 @@ class UpdatePruningStep(TrainingCallback):
             self._own_step = max(self._own_step, group.step)
         self._advance(self._step())
 
-    def on_epoch_begin(self, epoch: int | None = None, logs: Any = None) -> None:
+    def on_epoch_begin(
+        self, epoch: int | None = None, logs: Any = None
+    ) -> None:
         """Starts from what another callback has restored, if one has.
 
         A `BackupAndRestore` behind this callback restores the model when
