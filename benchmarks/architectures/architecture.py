@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.frameworks.private.layers import functional_of
+
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
@@ -72,7 +74,7 @@ class Architecture:
                 return tf.constant(rng.integers(0, most, shape), dtype)
             return tf.constant(rng.standard_normal(shape), dtype)
 
-        return tf.nest.map_structure(draw, model.input)
+        return tf.nest.map_structure(draw, functional_of(model).input)
 
 
 def outputs_of(model: Any, inputs: Any) -> list[np.ndarray]:

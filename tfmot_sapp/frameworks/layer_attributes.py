@@ -75,9 +75,14 @@ def replace_inside(
             if (made := make(inner)) is not None
         }
         if replaced:
-            replace_members(
-                old, new, lambda inner, by=replaced: by.get(id(inner))
-            )
+            replace_members(old, new, _Replacement(replaced))
+
+
+class _Replacement(dict[int, Any]):
+    """Layers by the `id` of those whose places they take."""
+
+    def __call__(self, layer: Any) -> Any | None:
+        return self.get(id(layer))
 
 
 def _flat(value: Any) -> list[Any]:
@@ -90,9 +95,9 @@ def _flat(value: Any) -> list[Any]:
 
 def _map_layers(value: Any, mine: Any, make: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
-        own = mine if isinstance(mine, Mapping) else {}
+        named = mine if isinstance(mine, Mapping) else {}
         return {
-            key: _map_layers(member, own.get(key, member), make)
+            key: _map_layers(member, named.get(key, member), make)
             for key, member in value.items()
         }
     if isinstance(value, (list, tuple)):

@@ -163,6 +163,19 @@ def continue_schedule(optimizer: Any, offset: int = 0) -> None:
     _set_learning_rate(optimizer, lasting)
 
 
+def set_offset(optimizer: Any, offset: int) -> None:
+    """Tells an optimizer's schedule which steps it does not count.
+
+    Args:
+        optimizer: An optimizer that `continue_schedule` was called with, whose
+            variables have been restored since.
+        offset: Steps from before its last reset.
+    """
+    schedule = _learning_rate(inner_optimizer(optimizer))
+    if hasattr(schedule, "add_offset"):
+        schedule.offset.assign(offset)
+
+
 def restore_schedule(optimizer: Any) -> None:
     """Gives an optimizer the learning-rate schedule back that it had.
 

@@ -31,11 +31,8 @@ from tfmot_sapp.frameworks.private.keras3 import (
 from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
-from tfmot_sapp.training.wrapper import (
-    PruneBlocksMixin,
-    call_like,
-    refuse_to_quantize,
-)
+from tfmot_sapp.training.wrapped_calls import call_like, refuse_to_quantize
+from tfmot_sapp.training.wrapper import PruneBlocksMixin
 
 
 @keras.saving.register_keras_serializable(package="tfmot_sapp")

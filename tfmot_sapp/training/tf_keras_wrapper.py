@@ -31,7 +31,8 @@ from tfmot_sapp.frameworks.thread_values import seen_as
 from tfmot_sapp.frameworks.which_keras import check_layer
 from tfmot_sapp.scorers.scorer import Scorer
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
-from tfmot_sapp.training.wrapper import PruneBlocksMixin, call_like
+from tfmot_sapp.training.wrapped_calls import call_like
+from tfmot_sapp.training.wrapper import PruneBlocksMixin
 
 
 @tf_keras.saving.register_keras_serializable(package="tfmot_sapp")
@@ -63,6 +64,9 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
     _full_precision_variable: ClassVar[dict[str, bool]] = {
         "experimental_autocast": False
     }
+
+    _trainable_weights: Any
+    _non_trainable_weights: Any
 
     def __init__(
         self,
@@ -140,13 +144,10 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
 
     def _freeze(self, pruned: PrunedKernel) -> None:
         # The flag of a variable can't be changed; the lists tell what trains.
+        trained: list[Any] = self._trainable_weights
         for variable in pruned.state.values():
-            if any(variable is other for other in self._trainable_weights):
-                self._trainable_weights = [
-                    other
-                    for other in self._trainable_weights
-                    if other is not variable
-                ]
+            if any(variable is other for other in trained):
+                trained[:] = [v for v in trained if v is not variable]
                 self._non_trainable_weights.append(variable)
 
     def _full_precision(self, pruned: PrunedKernel) -> tf.Tensor:

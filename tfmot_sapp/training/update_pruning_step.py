@@ -24,6 +24,7 @@ from tfmot_sapp.frameworks.optimizers import (
     reset_optimizer,
     restore_attributes,
     restore_schedule,
+    set_offset,
     slots_of,
 )
 from tfmot_sapp.frameworks.which_keras import host_value, is_model
@@ -102,6 +103,7 @@ class UpdatePruningStep(TrainingCallback):
         self._groups: list[PruningGroup] | None = None
         self._own_step = 0
         self._offset = 0
+        self._begun = False
 
     def set_model(self, model: Any) -> None:
         """Sets the model whose masks are updated.
@@ -129,13 +131,41 @@ class UpdatePruningStep(TrainingCallback):
             self._changed = self._changed or keep_finite(self._optimizer)
             if self._resets():
                 continue_schedule(self._optimizer, self._restored_steps())
+        self._begun = False
         if not self._built():
             # A model without an input shape gets its layers at the first batch.
             return
+        self._resume()
+        self._save_step()
+
+    def _resume(self) -> None:
         for group in self._find_groups():
             group.resume()
             self._own_step = max(self._own_step, group.step)
         self._advance(self._step())
+
+    def on_epoch_begin(
+        self, epoch: int | None = None, logs: Any = None
+    ) -> None:
+        """Starts from what another callback has restored, if one has.
+
+        A `BackupAndRestore` behind this callback restores the model when
+        training begins, after this one has looked at it.
+        """
+        if self._begun or self._groups is None:
+            return
+        self._begun = True
+        steps = [
+            (group.step, int(host_value(layer.pruning_step)))
+            for group in self._groups
+            for layer in group.layers
+        ]
+        if all(known == found for known, found in steps):
+            return
+        self._groups = None
+        if self._optimizer is not None and self._resets():
+            set_offset(self._optimizer, self._restored_steps())
+        self._resume()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Makes the updates that have become due."""

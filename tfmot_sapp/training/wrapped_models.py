@@ -27,7 +27,8 @@ from tfmot_sapp.frameworks.calls import holds_graph
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.which_keras import is_model, keras_of
 from tfmot_sapp.training.pruning_group import pruned_layers
-from tfmot_sapp.training.wrapper import PruneBlocksMixin, refuse_to_quantize
+from tfmot_sapp.training.wrapped_calls import refuse_to_quantize
+from tfmot_sapp.training.wrapper import PruneBlocksMixin
 
 # The name that files know such a model by, in either Keras.
 NAME = "PrunedModel"

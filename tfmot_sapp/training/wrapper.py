@@ -21,7 +21,6 @@ for Keras 3, `tf_keras_wrapper.py` for tf_keras.
 """
 
 import contextlib
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -390,54 +389,3 @@ def without_factors(wrappers: Sequence[PruneBlocksMixin]) -> Iterator[None]:
     finally:
         for wrapper, own in zip(wrappers, kernels):
             wrapper._kernels = own
-
-
-def refuse_to_quantize(name: str, *args: Any, **kwargs: Any) -> None:
-    """Takes the place of `quantize` in what is wrapped.
-
-    Args:
-        name: Name of the layer or model.
-        *args: Ignored.
-        **kwargs: Ignored.
-
-    Raises:
-        ValueError: Always: quantizing would bypass the masks.
-    """
-    raise ValueError(
-        f"`{name}` is being pruned and cannot be quantized. Call "
-        "`tfmot_sapp.strip_pruning(model)` first and quantize its result."
-    )
-
-
-def call_like(layer: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a wrapper's `call` the signature of the wrapped layer's.
-
-    Keras reads a layer's abilities (`training`, masks, several inputs) off the
-    signature of its `call`. A `training` argument is added where the layer has
-    none, since a scorer may behave differently in training.
-
-    Args:
-        layer: The wrapped layer.
-        function: The wrapper's own `call`, taking any arguments.
-
-    Returns:
-        A function that calls `function`, with that signature.
-    """
-    signature = inspect.signature(layer.call)
-    parameters = list(signature.parameters.values())
-    if "training" not in signature.parameters:
-        training = inspect.Parameter(
-            "training", inspect.Parameter.KEYWORD_ONLY, default=None
-        )
-        at = len(parameters)
-        if parameters and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
-            at -= 1
-        parameters.insert(at, training)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    signature = signature.replace(parameters=parameters)
-    described: Any = call
-    described.__signature__ = signature
-    return described

@@ -23,24 +23,11 @@ from typing import Any
 
 from tfmot_sapp.allocations.allocation import Allocation, check_allocation
 from tfmot_sapp.base.patterns import check_patterns
-from tfmot_sapp.blocks.block_size import (
-    BlockSize,
-    BlockSizeLike,
-    check_block_size,
-    resolve_block_size,
-)
+from tfmot_sapp.blocks.block_size import BlockSizeLike, check_block_size
 from tfmot_sapp.frameworks.comparing import check_same_outputs
 from tfmot_sapp.frameworks.copying import Cloner, Copy
-from tfmot_sapp.frameworks.kernels import (
-    find_kernels,
-    has_matrices,
-    kernel_name,
-    why_no_kernels,
-    why_skip,
-)
-from tfmot_sapp.frameworks.layers.table import may_have_kernels
-from tfmot_sapp.frameworks.private.layers import all_layers, layers_inside
-from tfmot_sapp.frameworks.sharing import Sharing, find_sharing
+from tfmot_sapp.frameworks.kernels import find_kernels
+from tfmot_sapp.frameworks.sharing import find_sharing
 from tfmot_sapp.frameworks.which_keras import (
     host_value,
     is_layer,
@@ -50,14 +37,10 @@ from tfmot_sapp.frameworks.which_keras import (
 from tfmot_sapp.schedules.schedule import check_schedule
 from tfmot_sapp.scorers.scorer import Scorer, check_scorer
 from tfmot_sapp.training.block_regularizers import REGULARIZERS
+from tfmot_sapp.training.plan_layer import Plan, plan_layer
 from tfmot_sapp.training.policy import MinimumBlocks, check_policy
 from tfmot_sapp.training.pruning_group import pruned_layers
-from tfmot_sapp.training.pruning_rows import (
-    NO_BLOCK_SIZE,
-    NOT_ALLOWED,
-    coverage_note,
-    pruning_rows,
-)
+from tfmot_sapp.training.pruning_rows import coverage_note, pruning_rows
 from tfmot_sapp.training.wrapped_models import finish_wrapped, plain_config
 from tfmot_sapp.training.wrapper import without_factors
 
@@ -214,26 +197,10 @@ class _Settings:
         self.allocation.check_names({*kernels, *skipped, *others})
 
 
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """What is to be done with one layer.
-
-    Attributes:
-        block_size: The block size to wrap it with; `None` leaves it alone.
-        skipped: The kernels left alone, by name, each with the reason.
-        aside: The kernels that are not this layer's alone, by path, each with
-            the reason; nothing for one that is pruned elsewhere.
-    """
-
-    block_size: BlockSize | None = None
-    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    aside: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
 def _prune_layers(layers: Sequence[Any], settings: _Settings) -> list[Any]:
     """Wraps layers themselves, all of them or, on an error, none."""
     settings.check_layers([layer.name for layer in layers])
-    plans = {id(layer): _plan(layer, settings) for layer in layers}
+    plans = {id(layer): plan_layer(layer, settings) for layer in layers}
     before = [
         (kernel.variable, host_value(kernel.variable))
         for layer in layers
@@ -274,7 +241,7 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
     sharing = find_sharing(model)
 
     def replace(layer: Any, copy: Copy) -> Any:
-        plan = _plan(layer, settings, sharing)
+        plan = plan_layer(layer, settings, sharing)
         names.append(layer.name)
         reasons.update(plan.skipped)
         part = copy(layer)
@@ -306,71 +273,7 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
     return pruned
 
 
-def _plan(
-    layer: Any, settings: _Settings, sharing: Sharing | None = None
-) -> _Plan:
-    """Decides whether a layer is wrapped, and with which block size."""
-    name = layer.name
-    if isinstance(layer, keras_of(layer).layers.InputLayer):
-        return _Plan()
-    policy = settings.pruning_policy
-    block_size = resolve_block_size(settings.block_size, name, layer)
-    if not layer.built:
-        if block_size is None or not may_have_kernels(layer):
-            return _Plan()
-        if policy is not None and not policy.allow_pruning(layer):
-            return _Plan(None, {name: _not_allowed(policy)})
-        return _Plan(block_size)
-    kernels = find_kernels(layer)
-    if not kernels:
-        if not has_matrices(layer):
-            return _Plan()
-        return _Plan(None, {name: why_no_kernels(layer)})
-    aside = _set_aside(layer, kernels, sharing or Sharing())
-    own = [kernel for kernel in kernels if aside.get(kernel.path) != ""]
-    if not own:
-        return _Plan()
-    if block_size is None:
-        return _Plan(None, {name: NO_BLOCK_SIZE})
-    if policy is not None and not policy.allow_pruning(layer):
-        return _Plan(None, {name: _not_allowed(policy)})
-    reasons = {}
-    for kernel in own:
-        why = aside.get(kernel.path) or why_skip(
-            kernel, block_size, settings.min_blocks
-        )
-        if why:
-            reasons[kernel_name(name, kernel, kernels)] = why
-    if len(reasons) == len(own):
-        return _Plan(None, reasons)
-    return _Plan(block_size, reasons, aside)
-
-
-def _set_aside(
-    layer: Any, kernels: Sequence[Any], sharing: Sharing
-) -> dict[str, str]:
-    """Returns the kernels of a layer that others compute with as well."""
-    elsewhere = {
-        id(inner)
-        for shared in layers_inside(layer)
-        if id(shared) in sharing.layers
-        for inner in all_layers(shared)
-    }
-    aside = {}
-    for kernel in kernels:
-        reader = sharing.readers.get(id(kernel.variable))
-        if id(kernel.owner) in elsewhere:
-            aside[kernel.path] = ""
-        elif reader:
-            aside[kernel.path] = f"{reader} reads it by itself"
-    return aside
-
-
-def _not_allowed(policy: Any) -> str:
-    return f"{NOT_ALLOWED}{type(policy).__name__}"
-
-
-def _wrapped(layer: Any, plan: _Plan, settings: _Settings) -> Any:
+def _wrapped(layer: Any, plan: Plan, settings: _Settings) -> Any:
     wrapper = wrapper_class(keras_of(layer))(
         layer,
         pruning_schedule=settings.pruning_schedule,
