@@ -118,15 +118,3 @@ def test_a_model_of_nan_is_refused(sparse_mlp, tmp_path):
 
     with pytest.raises(ValueError, match="no finite number"):
         export_tflite(model, tmp_path / "model.tflite")
-
-
-def test_layers_in_half_precision_are_refused_with_the_reason(tmp_path):
-    keras = importlib.import_module("keras")
-    layers = [
-        keras.layers.Input((32,)),
-        keras.layers.Dense(16, dtype="mixed_float16"),
-        keras.layers.Dense(4, dtype="float32"),
-    ]
-
-    with pytest.raises(ValueError, match="in float32, if theirs is half"):
-        export_tflite(keras.Sequential(layers), tmp_path / "model.tflite")

@@ -126,8 +126,8 @@ def _why_not_converted(error: Exception) -> str:
         return (
             "`model` needs TensorFlow operators that the runtime doesn't have "
             "(they would be Flex operators, which stock LiteRT can't run). "
-            "Replace the layers that make them (in float32, if theirs is half "
-            "precision), or use `export_saved_model`. "
+            "Replace the layers that make them (by others that cast to no half "
+            "precision, if they do), or use `export_saved_model`. "
             f"Received: {_flex_ops(text)}."
         )
     return f"`model` can't be converted to TFLite. Received: {text[-2000:]}"
