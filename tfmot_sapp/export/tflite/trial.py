@@ -21,6 +21,7 @@ runtime and not TensorFlow, and works while this one packs, so that it takes
 next to no time.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -129,6 +130,11 @@ def run_all(path: str) -> None:
     Args:
         path: The file.
     """
+    with contextlib.suppress(ImportError):  # Not on Windows.
+        import resource
+
+        # No core file where the runtime ends this process.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open(path, "rb") as file:
         content = file.read()
     for entry in entries_of(read_tflite(content)):
