@@ -54,3 +54,14 @@ def forget_calls(layer: Any) -> None:
     """Takes the nodes off a layer that hold the graph it was called in."""
     layer._inbound_nodes_value.clear()
     layer._outbound_nodes_value.clear()
+
+
+def stop_training(layer: Any, variable: Any) -> None:
+    """Makes a variable of a layer's own one that is not trained.
+
+    The flag of a variable can't be changed; the layer's lists tell.
+    """
+    trained = layer._trainable_weights
+    if any(variable is other for other in trained):
+        trained[:] = [other for other in trained if other is not variable]
+        layer._non_trainable_weights.append(variable)

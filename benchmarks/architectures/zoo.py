@@ -19,8 +19,8 @@ the wrapped and of the stripped model, whether the class is kept, the share of
 units that `prune_structured` may remove, seconds of the processor and memory.
 Each runs in a process of its own.
 
-    python -m benchmarks.architectures.architectures
-    python -m benchmarks.architectures.architectures --only=Gemma,Llama
+    python -m benchmarks.architectures.zoo
+    python -m benchmarks.architectures.zoo --only=Gemma,Llama
 """
 
 import math
