@@ -367,3 +367,31 @@ def test_generated_classes_of_flatbuffers_read_a_table():
     assert table.Pos == 8, broke
     flatbuffers.set_table(model, None)
     assert flatbuffers.table_of(model) is None, broke
+
+
+def test_a_layer_forgets_the_graph_it_was_called_in(keras):
+    model = functional(keras)
+    layer = model.get_layer("hidden")
+    private = keras3 if keras.__name__ == "keras" else tf_keras2
+    assert layers.call_count(layer) == 1
+    private.forget_calls(layer)
+    assert layers.call_count(layer) == 0, "Nodes are kept elsewhere now."
+
+
+def test_a_lambda_is_made_again_with_its_functions(keras3_module):
+    layer = keras3_module.layers.Lambda(
+        lambda x: 2 * x, output_shape=(3,), name="twice"
+    )
+    again = keras3.same_lambda(layer)
+    assert again is not layer
+    assert again.name == "twice"
+    assert again.function is layer.function
+    assert again.compute_output_shape((5, 4)) == (5, 3)
+
+
+def test_a_variable_is_taken_out_of_training(tf_keras_module):
+    layer = tf_keras_module.layers.Dense(3)
+    layer.build((None, 4))
+    tf_keras2.stop_training(layer, layer.bias)
+    assert [v is layer.kernel for v in layer.trainable_weights] == [True]
+    assert [v is layer.bias for v in layer.non_trainable_weights] == [True]

@@ -71,10 +71,11 @@ def _compare(
 ) -> None:
     with tf.GradientTape() as tape:
         found = _outputs(copy, inputs)
-    theirs = {
-        id(keras3.unrounded_value(v) if hasattr(v, "_value") else v): v
-        for v in variables_of(original)
-    }
+    theirs = {}
+    for variable in variables_of(original):
+        is_keras_3 = getattr(keras_of(variable), "__name__", "") == "keras"
+        inner = keras3.unrounded_value(variable) if is_keras_3 else variable
+        theirs[id(inner)] = variable
     taken = [
         theirs[id(variable)]
         for variable in tape.watched_variables()

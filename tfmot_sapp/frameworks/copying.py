@@ -156,7 +156,7 @@ class Cloner:
 
     def _call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         if self._sharing.readers:
-            args, kwargs = keras3.map_structure(
+            args, kwargs = keras_of(layer).tree.map_structure(
                 self._counterpart, (args, kwargs)
             )
         return layer(*args, **kwargs)

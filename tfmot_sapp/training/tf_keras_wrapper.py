@@ -25,7 +25,11 @@ import tf_keras
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
 from tfmot_sapp.frameworks.kernels import Kernel
-from tfmot_sapp.frameworks.private.tf_keras2 import is_saving, without_autocast
+from tfmot_sapp.frameworks.private.tf_keras2 import (
+    is_saving,
+    stop_training,
+    without_autocast,
+)
 from tfmot_sapp.frameworks.tf_keras_building import build_by_call
 from tfmot_sapp.frameworks.thread_values import seen_as
 from tfmot_sapp.frameworks.which_keras import check_layer
@@ -64,9 +68,6 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
     _full_precision_variable: ClassVar[dict[str, bool]] = {
         "experimental_autocast": False
     }
-
-    _trainable_weights: Any
-    _non_trainable_weights: Any
 
     def __init__(
         self,
@@ -143,12 +144,8 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
             return self.layer(*args, **kwargs)
 
     def _freeze(self, pruned: PrunedKernel) -> None:
-        # The flag of a variable can't be changed; the lists tell what trains.
-        trained: list[Any] = self._trainable_weights
         for variable in pruned.state.values():
-            if any(variable is other for other in trained):
-                trained[:] = [v for v in trained if v is not variable]
-                self._non_trainable_weights.append(variable)
+            stop_training(self, variable)
 
     def _full_precision(self, pruned: PrunedKernel) -> tf.Tensor:
         return tf.convert_to_tensor(pruned.variable)

@@ -15,7 +15,7 @@
 """What Keras 3 keeps private. Called with objects of Keras 3 only."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -128,13 +128,6 @@ def forget_calls(layer: Any) -> None:
     """Takes the nodes off a layer that hold the graph it was called in."""
     layer._inbound_nodes.clear()
     layer._outbound_nodes.clear()
-
-
-def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Returns a call's arguments with a function applied to each value."""
-    import keras
-
-    return keras.tree.map_structure(function, structure)
 
 
 def stateless_scope() -> Any:
