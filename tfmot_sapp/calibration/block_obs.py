@@ -35,6 +35,7 @@ import dataclasses
 import numpy as np
 
 # Costs this close are ties, which are decided by index.
+_EPSILON = float(np.finfo(np.float64).eps)
 _TIE = 1e-9
 
 
@@ -142,7 +143,7 @@ def _removal(
     cost = np.zeros(count + 1)
     for step in range(count):
         own = weights[alive]
-        solved = np.linalg.solve(blocks[alive], own)
+        solved = _solved(blocks[alive], own)
         costs = np.einsum("gio,gio->g", own, solved)
         least = costs.min()
         ties = np.flatnonzero(costs <= least + _TIE * abs(least))
@@ -153,7 +154,7 @@ def _removal(
         rows = slice(group * size, (group + 1) * size)
         known = factors[: step * size]
         strip = inverse[rows] - known[:, rows].T @ known
-        root = np.linalg.inv(np.linalg.cholesky(blocks[group]))
+        root = _root_of_inverse(blocks[group])
         factor = root @ strip
         factors[step * size : (step + 1) * size] = factor
         factor = factor.reshape(size, count, size)
@@ -161,6 +162,31 @@ def _removal(
         weights[alive] -= factor @ (root @ weights[group])
         blocks[alive] -= factor @ factor.transpose(0, 2, 1)
     return Removal(order, cost)
+
+
+def _solved(blocks: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solves by blocks, also where rounding left a block without full rank."""
+    try:
+        return np.linalg.solve(blocks, right)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(blocks, hermitian=True) @ right
+
+
+def _root_of_inverse(block: np.ndarray) -> np.ndarray:
+    """`R` with `R'R` the inverse of a block.
+
+    After many removals rounding may leave a block that isn't positive; what is
+    below its precision then counts as nothing.
+    """
+    try:
+        return np.linalg.inv(np.linalg.cholesky(block))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(block)
+        least = max(float(values[-1]), 0.0) * len(block) * _EPSILON
+        kept = values > least
+        roots = np.zeros(len(values))
+        roots[kept] = 1 / np.sqrt(values[kept])
+        return roots[:, np.newaxis] * vectors.T
 
 
 def removals_without_refit(

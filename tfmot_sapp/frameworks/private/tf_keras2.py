@@ -56,11 +56,11 @@ def forget_calls(layer: Any) -> None:
     layer._outbound_nodes_value.clear()
 
 
-<<<<<<< HEAD
 def set_policy(layer: Any, name: str) -> None:
     """Gives a layer another dtype policy, which it computes by from then on."""
     layer._set_dtype_policy(name)
-=======
+
+
 def stop_training(layer: Any, variable: Any) -> None:
     """Makes a variable of a layer's own one that is not trained.
 
@@ -70,4 +70,3 @@ def stop_training(layer: Any, variable: Any) -> None:
     if any(variable is other for other in trained):
         trained[:] = [other for other in trained if other is not variable]
         layer._non_trainable_weights.append(variable)
->>>>>>> h16
