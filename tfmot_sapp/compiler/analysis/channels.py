@@ -124,7 +124,40 @@ def analyse_channels(
         used.update(node.inputs)
         if not _demand(node, channels):
             graph.nodes.remove(node)
+    _compute_where_they_vary(graph, channels)
     return channels
+
+
+def _compute_where_they_vary(
+    graph: Graph, channels: dict[Value, Channels]
+) -> None:
+    """Lets products compute constants that don't stay constant.
+
+    A constant channel varies after a convolution that pads, or an addition. To
+    fill it in beside the channels of a product takes several operations and a
+    copy of all; to compute it with them takes a few columns of zeros.
+    """
+    producers = graph.producers()
+    for node in graph.nodes:
+        if not isinstance(node, Packable):
+            continue
+        after = channels[node.output]
+        live = after.needed & ~after.constant
+        for value in node.alike:
+            producer = producers.get(value)
+            if (
+                isinstance(producer, Packable)
+                and isinstance(producer.core, Linear)
+                and producer.shared is None
+            ):
+                before = channels[value]
+                span = np.repeat(before.constant, np.diff(before.edges))
+                silent = span & (before.values == 0)
+                zero = np.logical_and.reduceat(silent, before.edges[:-1])
+                is_added = value is not node.inputs[0]
+                filled = before.constant & live & ~(zero & is_added)
+                before.constant = before.constant & ~filled
+                before.needed |= filled
 
 
 def whole_channels(graph: Graph) -> dict[Value, Channels]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from tfmot_sapp.compiler.emit.litert_layout import LiteRtLayout, size_of
 from tfmot_sapp.compiler.ir.values import Value
+from tfmot_sapp.targets.operators import Operators
 
 # Constants of more bytes are computed, not stored.
 _LARGEST_FILL = 1 << 12
@@ -28,6 +29,11 @@ _LARGEST_FILL = 1 << 12
 
 class LiteRtOperations(LiteRtLayout):
     """Appends operations to a list, in the order of execution."""
+
+    def __init__(self, operators: Operators):
+        super().__init__(operators)
+        # One channel of zeros in the shape of a value.
+        self._zeros: dict[Value, Value] = {}
 
     # --- arithmetic -----------------------------------------------------------
 
@@ -39,7 +45,9 @@ class LiteRtOperations(LiteRtLayout):
         if size is not None and 4 * size <= _LARGEST_FILL:
             full = np.broadcast_to(values, [n or 0 for n in shape])
             return self.constant(np.ascontiguousarray(full), "constants")
-        zeros = self.multiply(self.cut(x, 0, 1), 0.0)
+        if x not in self._zeros:
+            self._zeros[x] = self.multiply(self.cut(x, 0, 1), 0.0)
+        zeros = self._zeros[x]
         return self.elementwise(
             "ADD", zeros, self.weight(values, "constants"), shape
         )
