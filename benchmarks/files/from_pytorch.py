@@ -23,7 +23,7 @@ python -m benchmarks.files.from_pytorch --folder=/tmp/pytorch --convert
 python -m benchmarks.files.from_pytorch --folder=/tmp/pytorch
 ```
 
-In a torchvision ResNet-18 and a small BERT of transformers, both with random
+In models of torchvision and a small BERT of transformers, all with random
 weights, 90 % of the 32x32 blocks of every kernel with 64 channels on each side
 are zeroed in PyTorch; `litert_torch` writes `.tflite` files, `pack_tflite`
 packs them, and both are timed in turn on one thread.
@@ -38,7 +38,8 @@ from absl import app, flags
 FLAGS = flags.FLAGS
 _BLOCK = 32
 _FEWEST_CHANNELS = 64
-MODELS = ("resnet18", "bert")
+_TORCHVISION = ("resnet18", "mobilenet_v3_large", "convnext_tiny")
+MODELS = (*_TORCHVISION, "bert")
 
 
 def define_flags() -> None:
@@ -79,18 +80,18 @@ def convert(name: str, path: pathlib.Path) -> None:
     import torch
 
     torch.manual_seed(0)
-    model, inputs = _resnet18() if name == "resnet18" else _bert()
+    model, inputs = _bert() if name == "bert" else _of_torchvision(name)
     model.eval()
     density = zero_blocks(model, FLAGS.sparsity)
     litert_torch.convert(model, inputs).export(str(path))
     print(f"{name}: density of the weights {density:.3f}")
 
 
-def _resnet18() -> tuple[Any, tuple[Any, ...]]:
+def _of_torchvision(name: str) -> tuple[Any, tuple[Any, ...]]:
     import torch
     import torchvision
 
-    model = torchvision.models.resnet18(weights=None)
+    model = torchvision.models.get_model(name, weights=None)
     return model, (torch.randn(1, 3, 224, 224),)
 
 

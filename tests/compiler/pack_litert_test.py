@@ -134,6 +134,21 @@ def test_names_of_inputs_and_outputs_stay():
     assert after.main.outputs[1].name == "x0"
 
 
+@pytest.mark.parametrize("seed", [0, 3, 104])
+def test_operations_with_wrong_channels_pass_through(seed):
+    content = random_file(seed)
+    for index in range(len(read_tflite(content).main.operations)):
+        for channels in (1, 1 << 16):
+            graph = read_tflite(content)
+            operation = graph.main.operations[index]
+            output = operation.outputs[0]
+            output.shape = (*output.shape[:-1], channels)
+
+            pack_litert(graph, CpuTarget())
+
+            assert write_tflite(graph)
+
+
 def test_what_is_made_has_names_of_its_own():
     graph = read_tflite(random_file(2))
     read = {value.name for value in graph.main.values}

@@ -18,7 +18,11 @@ import numpy as np
 
 from tfmot_sapp.compiler.graph import Step, Value
 from tfmot_sapp.compiler.ir.graph import Operation
-from tfmot_sapp.compiler.readers.operations.reader import Reader, reads
+from tfmot_sapp.compiler.readers.operations.reader import (
+    Reader,
+    keeps_channels,
+    reads,
+)
 from tfmot_sapp.compiler.readers.operations.step import is_by_channel
 from tfmot_sapp.frameworks.channel_operations import Scale
 
@@ -50,7 +54,7 @@ from tfmot_sapp.frameworks.channel_operations import Scale
 )
 def _unary(reader: Reader, operation: Operation) -> bool:
     x = reader.value(operation.inputs[0])
-    if x is None or not x.channels:
+    if x is None or not x.channels or not keeps_channels(operation, x):
         return False
     step = reader.step(operation, (0,), "map")
     return reader.add(operation, [x], steps=[step])
@@ -61,6 +65,8 @@ def _prelu(reader: Reader, operation: Operation) -> bool:
     x = reader.value(operation.inputs[0])
     slopes = reader.constant(operation.inputs[1])
     if x is None or slopes is None or not x.channels:
+        return False
+    if not keeps_channels(operation, x):
         return False
     return _with_constant(reader, operation, x, slopes, 0)
 
@@ -85,7 +91,7 @@ def _binary(reader: Reader, operation: Operation) -> bool:
     given = reader.constant(right if x is not None else left)
     if value is None or given is None or not value.channels:
         return False
-    if value.channels != (operation.outputs[0].shape or (0,))[-1]:
+    if not keeps_channels(operation, value):
         return False
     scale = _scale(operation.kind, place, given, value.channels)
     if scale is not None and given.ndim <= len(value.shape):

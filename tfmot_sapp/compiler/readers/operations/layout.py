@@ -20,6 +20,7 @@ from tfmot_sapp.compiler.graph import Concat, Part, Value
 from tfmot_sapp.compiler.ir.graph import Operation
 from tfmot_sapp.compiler.readers.operations.reader import (
     Reader,
+    keeps_channels,
     node_name,
     reads,
 )
@@ -100,7 +101,7 @@ def _concatenation(reader: Reader, operation: Operation) -> bool:
         # Runtimes are not of one mind whether to heed it.
         return False
     if axis != rank - 1:
-        if len({value.channels for value in given}) > 1:
+        if not all(keeps_channels(operation, value) for value in given):
             return False
         step = reader.step(operation, range(len(given)), "vary")
         return reader.add(operation, given, steps=[step])
@@ -188,7 +189,7 @@ def _cut(
     """Some channels of all positions, or all channels of some positions."""
     (output,) = operation.outputs
     width = output.shape[-1] if output.shape else None
-    if not width:
+    if not width or begin + width > (x.channels or 0):
         return False
     if begin == 0 and width == x.channels:
         return _moved(reader, operation, "pool")

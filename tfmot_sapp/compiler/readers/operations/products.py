@@ -72,6 +72,8 @@ def _transposed(reader: Reader, operation: Operation) -> bool:
     bias = _bias(reader, operation, 3, 0 if kernel is None else len(kernel))
     if x is None or kernel is None or bias is None:
         return False
+    if x.channels != kernel.shape[-1]:
+        return False
     window = _window(operation, transposed=True)
     made = operation.outputs[0].shape
     for n, m, stride, taps in zip(

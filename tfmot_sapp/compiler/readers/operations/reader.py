@@ -18,11 +18,19 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tfmot_sapp.compiler.graph import Core, Node, Packable, Step, Value
+from tfmot_sapp.compiler.graph import (
+    Core,
+    Node,
+    Packable,
+    Step,
+    Table,
+    Value,
+)
 from tfmot_sapp.compiler.ir.graph import Operation
 from tfmot_sapp.compiler.ir.make import make_operation
 from tfmot_sapp.compiler.ir.values import Value as Tensor
 from tfmot_sapp.compiler.readers.operations.step import OperationStep
+from tfmot_sapp.frameworks.channel_operations import Depthwise, Linear
 
 # Fused activations that are operations of their own, and treat each value by
 # itself.
@@ -101,12 +109,15 @@ class Reader:
             shape: Of the output, where it isn't the operation's.
 
         Returns:
-            True, for whoever reads an operation to return.
+            Whether it was added, for whoever reads an operation to return: not
+            if the file says that other channels come out.
         """
         (tensor,) = operation.outputs
         name = node_name(operation)
         fused = operation.attributes.get("fused_activation_function", "NONE")
         output = Value(tuple(tensor.shape if shape is None else shape))
+        if _channels_made(core) not in (None, output.channels):
+            return False
         node = Packable(
             name,
             inputs,
@@ -195,6 +206,25 @@ def read_operation(reader: Reader, operation: Operation) -> bool:
     if any(tensor.dtype != "float32" for tensor in operation.outputs):
         return False
     return function(reader, operation)
+
+
+def _channels_made(core: Core) -> int | None:
+    if isinstance(core, Linear | Depthwise):
+        return core.kernel.shape[-1]
+    return core.rows.shape[-1] if isinstance(core, Table) else None
+
+
+def keeps_channels(operation: Operation, value: Value) -> bool:
+    """Whether what an operation writes has as many channels as a value.
+
+    A file may say otherwise, because the runtime works out shapes anew.
+
+    Args:
+        operation: The operation.
+        value: What it reads.
+    """
+    (output,) = operation.outputs
+    return output.shape[-1:] == (value.channels,)
 
 
 def node_name(operation: Operation) -> str:
