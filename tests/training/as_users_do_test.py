@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Trainings as users run them: their own classes, frozen layers, backups."""
+"""Trainings as users run them: files of own classes, frozen layers, backups."""
 
 import numpy as np
 import pytest

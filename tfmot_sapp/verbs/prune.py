@@ -147,18 +147,18 @@ def prune_scope() -> contextlib.AbstractContextManager:
 
 
 def wrapper_class(owner: Any) -> Any:
-    """Returns the `PruneBlocks` of a Keras.
+    """Returns the `PruneBlocks` of a Keras, with what its files name known.
 
     Args:
         owner: The module `keras` or `tf_keras`.
     """
     if owner.__name__ == "tf_keras":
-        from tfmot_sapp.training import tf_keras_wrapper
+        from tfmot_sapp.training import tf_keras_wrapped_model
 
-        return tf_keras_wrapper.PruneBlocks
-    from tfmot_sapp.training import keras_wrapper
+        return tf_keras_wrapped_model.PruneBlocks
+    from tfmot_sapp.training import keras_wrapped_model
 
-    return keras_wrapper.PruneBlocks
+    return keras_wrapped_model.PruneBlocks
 
 
 @dataclasses.dataclass(frozen=True)
