@@ -83,7 +83,7 @@ def test_the_packed_model_meets_the_budget(model, threads, speedup):
         else:
             assert layer.name not in sparsities
     found = estimate(stripped, 1, target)
-    assert found.dense / found.packed == pytest.approx(plan.speedup, rel=0.15)
+    assert found.dense / found.packed == pytest.approx(plan.speedup, rel=0.2)
 
 
 def test_layers_that_gain_nothing_stay_dense(model):
@@ -143,7 +143,9 @@ def test_data_weigh_layers(model):
         for data in (None, x.astype(np.float32))
     )
 
-    assert seeing.sparsity > blind.sparsity
+    assert seeing.after < 0.6 * seeing.before
+    assert seeing.why.endswith("loss of 0.0")
+    assert not blind.why.endswith("loss of 0.0")
 
 
 def test_what_cannot_be_met(model):
