@@ -17,7 +17,7 @@
 import numpy as np
 import pytest
 
-from tfmot_sapp.calibration import dual
+from tfmot_sapp.calibration import dual_search
 from tfmot_sapp.calibration.dual import RowStack
 from tfmot_sapp.calibration.gram import GramSums
 
@@ -89,7 +89,7 @@ def test_no_more_rows_than_fit(monkeypatch):
 def test_with_much_to_do_fewer_costs_are_looked_at(monkeypatch, groups):
     found, known = both(10, 24, 6, True)
     blocks = groups, np.zeros(6, int)
-    monkeypatch.setattr(dual, "_MOST_OPERATIONS", 1e4)
+    monkeypatch.setattr(dual_search, "_MOST_OPERATIONS", 1e4)
 
     (order,) = found.removals(*blocks)
 
