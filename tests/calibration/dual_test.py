@@ -17,7 +17,7 @@
 import numpy as np
 import pytest
 
-from tfmot_sapp.calibration import dual_search
+from tfmot_sapp.calibration import dual, dual_search
 from tfmot_sapp.calibration.dual import RowStack
 from tfmot_sapp.calibration.gram import GramSums
 

@@ -156,12 +156,11 @@ def _follow(
     }
     if "fused_activation_function" in operation.attributes:
         attributes["fused_activation_function"] = "NONE"
-    write.operation(
+    return write.computed(
         dataclasses.replace(
             operation, inputs=inputs, outputs=[made], attributes=attributes
         )
     )
-    return made
 
 
 def _resized(sizes: np.ndarray, channels: int) -> np.ndarray:

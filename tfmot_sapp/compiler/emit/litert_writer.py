@@ -14,17 +14,21 @@
 # ==============================================================================
 """`LiteRtWriter`: a list of LiteRT operations that grows."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.compiler.ir.evaluate import evaluate, has_meaning
 from tfmot_sapp.compiler.ir.graph import Operation
 from tfmot_sapp.compiler.ir.make import make_operation
 from tfmot_sapp.compiler.ir.values import Value
 
 # Larger constants are rarely the same; the file's writer finds those that are.
 _LARGEST_SHARED = 1 << 12
+# Constants of more bytes are computed by the runtime, not stored.
+_LARGEST_COMPUTED = 1 << 16
 # What takes a ReLU with it.
 _FUSING = (
     "ADD",
@@ -103,11 +107,30 @@ class LiteRtWriter:
         **attributes: Any,
     ) -> Value:
         """Appends an operation; see `make_operation`."""
-        self.operations.append(
+        return self.computed(
             make_operation(
                 kind, list(inputs), [output], version=version, **attributes
             )
         )
+
+    def computed(self, operation: Operation) -> Value:
+        """Appends an operation, or computes what is constant and small.
+
+        Args:
+            operation: An operation that has one output.
+
+        Returns:
+            Its output, or a constant in its place.
+        """
+        (output,) = operation.outputs
+        if _is_small_constant(operation):
+            arrays = [
+                None if value is None else value.contents
+                for value in operation.inputs
+            ]
+            (array,) = evaluate(operation, arrays)
+            return Value.constant(output.name, array)
+        self.operations.append(operation)
         return output
 
     def elementwise(
@@ -133,7 +156,7 @@ class LiteRtWriter:
             shape: A constant with the value's extents, -1 where unknown.
             output: The value.
         """
-        self.write("RESHAPE", [x, shape], output)
+        self.operation(make_operation("RESHAPE", [x, shape], [output]))
 
     def activate(self, x: Value, kind: str, fuse: bool) -> Value:
         """A ReLU, in one operation with what made its input where it can be.
@@ -181,3 +204,15 @@ class LiteRtWriter:
             kept.append(operation)
             read.update(v for v in operation.inputs if v is not None)
         self.operations = kept[::-1]
+
+
+def _is_small_constant(operation: Operation) -> bool:
+    """Whether an operation makes a small constant of constants."""
+    (output,) = operation.outputs
+    # What makes a float of a half is there to keep the half.
+    if operation.kind == "DEQUANTIZE" or output.dtype != "float32":
+        return False
+    if None in output.shape or 4 * math.prod(output.shape) > _LARGEST_COMPUTED:  # type: ignore[arg-type]
+        return False
+    given = [value for value in operation.inputs if value is not None]
+    return all(v.contents is not None for v in given) and has_meaning(operation)
