@@ -28,7 +28,7 @@ from tfmot_sapp.verbs.report import report
 def _assert_packed_right(model, *arrays):
     """Packs a model and compares both on some inputs."""
     given = arrays[0] if len(arrays) == 1 else list(arrays)
-    packed = pack_blocks(model)
+    packed = pack_blocks(model, batch_size=10_000)
     mine = tf.nest.flatten(model(given, training=False))
     theirs = tf.nest.flatten(packed(given, training=False))
     for before, after in zip(mine, theirs, strict=True):
@@ -217,7 +217,7 @@ def test_an_embedding_in_two_places_is_one(keras):
     inputs = keras.Input((6,), dtype="int32")
     tokens = Tokens()
     model = keras.Model(inputs, tokens(inputs) + tokens.table(inputs))
-    packed = pack_blocks(model)
+    packed = pack_blocks(model, batch_size=10_000)
     assert packed.count_params() == model.count_params()
     rows = report(packed).rows
     assert "Tokens passes through" in rows[0].skipped
