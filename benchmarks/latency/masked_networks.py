@@ -1,0 +1,245 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Whole networks with random and with grouped masks, at several threads.
+
+The first step converts the networks, masks their kernels and packs them for
+every number of threads; the second runs on a machine that has NumPy and
+`ai-edge-litert` only, the dense file and the packed ones in turns.
+
+```
+python -m benchmarks.latency.masked_networks --prepare --folder=FOLDER
+python -m benchmarks.latency.masked_networks --folder=FOLDER \
+    --output=masked_networks.csv --seconds=170
+```
+
+Masks keep a tenth of the 32x32 blocks of a kernel at random, or an eighth of
+them as `GroupedAllocation` does; kernels of fewer than 16 blocks stay dense.
+Weights are a power of two with random signs, so that files are small.
+"""
+
+import argparse
+import csv
+import lzma
+import os
+import pathlib
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+
+THREADS = (4, 1, 8, 2)
+NETWORKS = ("resnet50", "feed_forward", "mobilenet_v2")
+MASKS = {"random": 0.9, "grouped": 0.875}
+COLUMNS = (
+    "network",
+    "threads",
+    "form",
+    "median_us",
+    "low_us",
+    "high_us",
+    "speed_up",
+    "rounds",
+)
+_SIDE = 32
+_FEWEST_BLOCKS = 16
+
+
+def main() -> None:
+    """Prepares the files, or measures them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prepare", action="store_true")
+    parser.add_argument("--folder", required=True)
+    parser.add_argument("--output", default="masked_networks.csv")
+    parser.add_argument("--seconds", type=float, default=170.0)
+    parser.add_argument("--networks", default=",".join(NETWORKS))
+    options = parser.parse_args()
+    folder = pathlib.Path(options.folder)
+    networks = options.networks.split(",")
+    if options.prepare:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in networks:
+            prepare(name, folder)
+    else:
+        measure(networks, folder, options.output, options.seconds)
+
+
+def prepare(name: str, folder: pathlib.Path) -> None:
+    """Writes the dense file of a network and its packed ones, compressed.
+
+    Args:
+        name: One of `NETWORKS`.
+        folder: Where to write.
+    """
+    from tfmot_sapp.export.tflite.packing import compare_files, packed_content
+    from tfmot_sapp.targets.cpu_target import CpuTarget
+
+    source = _dense_file(name)
+    for kind, sparsity in MASKS.items():
+        content = masked(source, kind, sparsity)
+        (folder / f"{name}-dense.xz").write_bytes(
+            lzma.compress(content, preset=1)
+        )
+        for threads in THREADS:
+            packed, rows = packed_content(content, CpuTarget(threads))
+            compare_files(content, packed)
+            path = folder / f"{name}-{kind}-{threads}.xz"
+            path.write_bytes(lzma.compress(packed, preset=1))
+            print(path.name, len(packed), {row["lowering"] for row in rows})
+
+
+def masked(content: bytes, kind: str, sparsity: float) -> bytes:
+    """Gives the kernels of a file random weights and a mask.
+
+    Args:
+        content: The bytes of a `.tflite` file.
+        kind: "random" or "grouped".
+        sparsity: Share of the blocks that go.
+
+    Returns:
+        The bytes of the new file.
+    """
+    from tfmot_sapp.compiler.readers.tflite import read_tflite
+    from tfmot_sapp.compiler.writers.tflite import write_tflite
+
+    graph = read_tflite(content)
+    rng = np.random.default_rng(0)
+    for operation in graph.main.operations:
+        if operation.kind not in ("CONV_2D", "FULLY_CONNECTED"):
+            continue
+        value = operation.inputs[1]
+        if value is None or value.contents is None:
+            continue
+        kernel = np.moveaxis(value.contents, 0, -1)
+        mask = _mask(kernel.shape[-2:], kind, sparsity, rng)
+        fan = np.prod(kernel.shape[:-1]) * mask.mean()
+        scale = np.float32(2.0 ** np.round(np.log2(1.4 / np.sqrt(fan))))
+        signs = rng.integers(0, 2, kernel.shape) * 2 - 1
+        weights = np.moveaxis((signs * scale * mask).astype(np.float32), -1, 0)
+        value.stored = np.ascontiguousarray(weights).reshape(-1).view(np.uint8)
+    return write_tflite(graph)
+
+
+def _mask(
+    shape: tuple[int, ...],
+    kind: str,
+    sparsity: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    from tfmot_sapp.allocations.grouped_allocation import GroupedAllocation
+
+    grid = tuple(-(-n // _SIDE) for n in shape)
+    if min(grid) < 2 or grid[0] * grid[1] < _FEWEST_BLOCKS:
+        return np.ones(shape)
+    score = rng.random(grid)
+    if kind == "random":
+        kept = score > np.quantile(score, sparsity)
+    else:
+        kept = GroupedAllocation().allocate(
+            {"kernel": score}, {"kernel": np.ones(grid, bool)}, sparsity
+        )["kernel"]
+    full = np.kron(kept, np.ones((_SIDE, _SIDE)))
+    return full[: shape[0], : shape[1]]
+
+
+def _dense_file(name: str) -> bytes:
+    import keras
+    import tensorflow as tf
+
+    if name == "feed_forward":
+        inputs = keras.Input(batch_shape=(128, 768))
+        x = keras.layers.Dense(3072, "relu")(inputs)
+        model = keras.Model(inputs, keras.layers.Dense(768)(x))
+    elif name == "resnet50":
+        model = keras.applications.ResNet50(weights=None)
+    else:
+        model = keras.applications.MobileNetV2(weights=None)
+    function = tf.function(lambda x: model(x, training=False))
+    shape = [n or 1 for n in model.inputs[0].shape]
+    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [concrete], model
+    )
+    return bytes(converter.convert())
+
+
+def measure(
+    networks: list[str], folder: pathlib.Path, output: str, seconds: float
+) -> None:
+    """Times the files of each network in turns, and writes a CSV file.
+
+    Args:
+        networks: Some of `NETWORKS`.
+        folder: What `prepare` wrote.
+        output: The CSV file.
+        seconds: How long all may take.
+    """
+    each = seconds / (len(networks) * len(THREADS))
+    with open(output, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for name in networks:
+            for threads in THREADS:
+                for row in _rows(name, threads, folder, each):
+                    writer.writerow(row)
+                    print(*row, flush=True)
+                file.flush()
+
+
+def _rows(
+    name: str, threads: int, folder: pathlib.Path, seconds: float
+) -> list[tuple[Any, ...]]:
+    names = {"dense": f"{name}-dense.xz"} | {
+        kind: f"{name}-{kind}-{threads}.xz" for kind in MASKS
+    }
+    calls = {
+        form: _loaded(folder / file, threads)
+        for form, file in names.items()
+        if os.path.exists(folder / file)
+    }
+    times: dict[str, list[float]] = {form: [] for form in calls}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times["dense"]) < 8:
+        for form, interpreter in calls.items():
+            # The second call finds its weights where the first put them.
+            interpreter.invoke()
+            start = time.perf_counter()
+            interpreter.invoke()
+            times[form].append(1e6 * (time.perf_counter() - start))
+    base = statistics.median(times["dense"])
+    rows = []
+    for form, taken in times.items():
+        low, high = np.percentile(taken, [25, 75])
+        median = statistics.median(taken)
+        figures = (f"{n:.1f}" for n in (median, low, high))
+        ratio = f"{base / median:.3f}"
+        rows.append((name, threads, form, *figures, ratio, len(taken)))
+    return rows
+
+
+def _loaded(path: pathlib.Path, threads: int) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    content = lzma.decompress(path.read_bytes())
+    interpreter = Interpreter(model_content=content, num_threads=threads)
+    interpreter.allocate_tensors()
+    for detail in interpreter.get_input_details():
+        values = np.random.default_rng(0).normal(size=detail["shape"])
+        interpreter.set_tensor(detail["index"], values.astype(np.float32))
+    return interpreter
+
+
+if __name__ == "__main__":
+    main()
