@@ -138,10 +138,18 @@ def _error(expected: list[Any], found: list[Any]) -> float:
         a, b = a[np.isfinite(a)], b[np.isfinite(b)]
         scale = float(np.max(np.abs(a), initial=0.0))
         error = float(np.max(np.abs(a - b), initial=0.0))
-        rounding = float(np.finfo(dtype.as_numpy_dtype).eps) * _ROUNDINGS
+        rounding = _epsilon(dtype) * _ROUNDINGS
         if error > rounding * max(scale, 1e-30):
             worst = max(worst, error / scale if scale else np.inf)
     return worst
+
+
+def _epsilon(dtype: Any) -> float:
+    """The machine epsilon of a floating type."""
+    if dtype == tf.bfloat16:
+        # NumPy doesn't know it.
+        return 2.0**-7
+    return float(np.finfo(dtype.as_numpy_dtype).eps)
 
 
 def _outputs(model: Any, inputs: Any) -> list[Any]:
