@@ -56,8 +56,10 @@ class RemovalSearch:
         ridge: float,
         groups: list[np.ndarray],
     ):
-        self._rows, self._ridge = rows, ridge
-        self._weights, self._wanted = weights, wanted
+        self._rows = rows
+        self._ridge = ridge
+        self._weights = weights
+        self._wanted = wanted
         self._groups = groups
         self.count = len(groups)
         self._samples = len(rows)

@@ -175,8 +175,10 @@ def share_values(original: Any, copy: Any) -> None:
 
 def _share_values(sources: list[Any], targets: list[Any]) -> None:
     for source, target in zip(sources, targets):
-        # TensorFlow lets the two have one buffer until one of them changes.
-        target.assign(tf.convert_to_tensor(source))
+        # TensorFlow lets the two have one buffer until one of them changes,
+        # where they are of one type.
+        value, dtype = tf.convert_to_tensor(source), tf.as_dtype(target.dtype)
+        target.assign(value if value.dtype == dtype else tf.cast(value, dtype))
 
 
 def _other_structure(original: Any, what: str) -> str:
