@@ -19,8 +19,8 @@ litert-torch` (CPU wheels will do). They may be installed elsewhere: convert
 there, pack and time here.
 
 ```
-python -m benchmarks.files.from_pytorch --folder=/tmp/pytorch --convert
-python -m benchmarks.files.from_pytorch --folder=/tmp/pytorch
+python -m benchmarks.files.from_pytorch --folder=FOLDER --convert
+python -m benchmarks.files.from_pytorch --folder=FOLDER
 ```
 
 In models of torchvision and a small BERT of transformers, all with random

@@ -43,6 +43,7 @@ from tfmot_sapp.calibration.dual_search import (
     mean_square,
     members_of,
 )
+from tfmot_sapp.calibration.refit import free_bias
 
 # Bytes of rows that are held, as float32.
 _MOST_BYTES = 2**28
@@ -134,9 +135,7 @@ class RowProblem:
 
     def bias(self, weights: np.ndarray) -> np.ndarray | None:
         """Returns the best bias beside `weights`, `None` if none is free."""
-        if self.input_mean is None or self.target_mean is None:
-            return None
-        return self.target_mean - self.input_mean @ weights
+        return free_bias(self.input_mean, self.target_mean, weights)
 
     def refit(
         self,

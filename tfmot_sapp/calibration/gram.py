@@ -31,7 +31,7 @@ import numpy as np
 
 from tfmot_sapp.calibration import block_obs
 from tfmot_sapp.calibration.block_obs import Removal
-from tfmot_sapp.calibration.refit import refit
+from tfmot_sapp.calibration.refit import free_bias, refit
 
 # A variance below this share of the mean square is rounding.
 _ROUNDING = 1e-12
@@ -119,9 +119,7 @@ class Problem:
 
     def bias(self, weights: np.ndarray) -> np.ndarray | None:
         """Returns the best bias beside `weights`, `None` if none is free."""
-        if self.input_mean is None or self.target_mean is None:
-            return None
-        return self.target_mean - self.input_mean @ weights
+        return free_bias(self.input_mean, self.target_mean, weights)
 
 
 class GramSums:

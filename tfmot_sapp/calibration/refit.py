@@ -80,3 +80,23 @@ def error(
     if column_scale is not None:
         difference = difference * column_scale
     return float(np.sum(difference * (gram @ difference)))
+
+
+def free_bias(
+    input_mean: np.ndarray | None,
+    target_mean: np.ndarray | None,
+    weights: np.ndarray,
+) -> np.ndarray | None:
+    """Returns the best bias beside some weights.
+
+    Args:
+        input_mean: Means of the inputs, `None` if no bias is free.
+        target_mean: Means of the outputs wanted, likewise.
+        weights: Array (inputs, outputs).
+
+    Returns:
+        Array (outputs,), or `None` if none is free.
+    """
+    if input_mean is None or target_mean is None:
+        return None
+    return target_mean - input_mean @ weights

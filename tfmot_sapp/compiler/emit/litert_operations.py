@@ -133,11 +133,7 @@ class LiteRtOperations(LiteRtLayout):
             [x, weights, bias],
             self.value((x.shape[0], *extents, kernel.shape[-1])),
             version=version,
-            padding=padding.upper(),
-            stride_h=strides[0],
-            stride_w=strides[1],
-            dilation_h_factor=dilation[0],
-            dilation_w_factor=dilation[1],
+            **_options(window),
             fused_activation_function="NONE",
         )
 
@@ -230,12 +226,8 @@ class LiteRtOperations(LiteRtLayout):
             [x, weights, self.weight(bias, "bias")],
             self.value((x.shape[0], *extents, kernel.shape[-1])),
             version=1 if tuple(dilation) == (1, 1) else 2,
-            padding=padding.upper(),
-            stride_h=strides[0],
-            stride_w=strides[1],
             depth_multiplier=1,
-            dilation_h_factor=dilation[0],
-            dilation_w_factor=dilation[1],
+            **_options(window),
             fused_activation_function="NONE",
         )
 
@@ -393,3 +385,15 @@ def _frame(
         total = max((made - 1) * stride + (taps - 1) * gap + 1 - extent, 0)
         frame.append((total // 2, total - total // 2))
     return frame
+
+
+def _options(window: tuple[Any, ...]) -> dict[str, Any]:
+    """A window as the options of a convolution."""
+    strides, padding, dilation = window[:3]
+    return {
+        "padding": padding.upper(),
+        "stride_h": strides[0],
+        "stride_w": strides[1],
+        "dilation_h_factor": dilation[0],
+        "dilation_w_factor": dilation[1],
+    }
