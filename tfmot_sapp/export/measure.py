@@ -21,6 +21,9 @@ import numpy as np
 
 # Largest error of a float32 export, as a fraction of the output scale.
 EXACT = 1e-5
+# What random inputs of a comparison are drawn from: (lowest or `None` for
+# normal numbers, highest or standard deviation).
+RANGES = ((None, 1.0), (None, 0.05), (0.0, 1.0), (0.0, 255.0))
 
 Arrays = dict[str, np.ndarray]
 

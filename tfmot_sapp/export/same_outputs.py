@@ -26,15 +26,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.export.measure import EXACT, Arrays, measure
+from tfmot_sapp.export.measure import EXACT, RANGES, Arrays, measure
 from tfmot_sapp.export.representative_data import random_inputs
 from tfmot_sapp.export.serving import Serving, serving_of
 from tfmot_sapp.export.verify import coarseness
 from tfmot_sapp.frameworks.layer_state import vocabulary_of
 from tfmot_sapp.frameworks.private.layers import layers_inside
 
-# (lowest or `None` for normal numbers, highest or standard deviation)
-_RANGES = ((None, 1.0), (None, 0.05), (0.0, 1.0), (0.0, 255.0))
 _SAMPLES = 3  # Of one range, where the batch is open.
 # What other open axes are tried as.
 _EXTENTS = (32, 8, 128, 1)
@@ -111,7 +109,7 @@ def _calls(serving: Serving, extent: int) -> list[Arrays]:
         serving.call,
     )
     calls = []
-    for seed, (low, high) in enumerate(_RANGES):
+    for seed, (low, high) in enumerate(RANGES):
         arrays = random_inputs(numbers, _SAMPLES, seed, low, high, extent)
         for name, spec in strings.items():
             arrays[name] = _texts(serving.model, spec, seed, extent)
@@ -167,9 +165,9 @@ def _worst(
 
 
 def _by_range(outputs: Arrays) -> list[list[Arrays]]:
-    rows = _SAMPLES * len(_RANGES)
+    rows = _SAMPLES * len(RANGES)
     if any(y.ndim == 0 or len(y) != rows for y in outputs.values()):
-        return [[outputs]] * len(_RANGES)
+        return [[outputs]] * len(RANGES)
     parts: Sequence[slice] = [
         slice(i, i + _SAMPLES) for i in range(0, rows, _SAMPLES)
     ]

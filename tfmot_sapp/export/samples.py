@@ -30,13 +30,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.export.measure import RANGES
 from tfmot_sapp.export.representative_data import random_inputs
 from tfmot_sapp.export.serving import Serving
 
 Arrays = dict[str, np.ndarray]
 
-# (lowest or `None` for normal numbers, highest or standard deviation)
-_RANGES = ((None, 1.0), (None, 0.05), (0.0, 1.0), (0.0, 255.0))
 # Calls of one range, and how many are then added as long as that shows more.
 _FEWEST, _MORE = 3, (2, 3)
 _SAMPLES = 2  # Of one call, where the batch is open.
@@ -63,7 +62,7 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
     """
     kernels = _Kernels(serving)
     groups: list[list[Arrays]] = []
-    for low, high in _RANGES:
+    for low, high in RANGES:
         before = kernels.seen()
         group: list[Arrays] = []
         for count in (_FEWEST, *_MORE):

@@ -28,11 +28,10 @@ import numpy as np
 from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.export import runtime
+from tfmot_sapp.export.measure import RANGES
 
 Arrays = dict[str, np.ndarray]
 
-# (lowest or `None` for normal numbers, highest or standard deviation)
-_RANGES = ((None, 1.0), (None, 0.05), (0.0, 1.0), (0.0, 255.0))
 _DRAWS = 2  # Of one range.
 # What unknown extents are tried as: the batch, and any other.
 _EXTENTS = ((2, 8), (1, 1))
@@ -89,7 +88,7 @@ def draw_inputs(entry: Entry) -> Iterator[list[Arrays]]:
                 name: _draw(value, batch, other, bounds[name], seed, span)
                 for name, value in entry.inputs.items()
             }
-            for span in _RANGES
+            for span in RANGES
             for seed in range(_DRAWS)
         ]
 
