@@ -206,6 +206,30 @@ def test_a_value_that_scales_all_channels_reaches_every_piece():
         compare_files(content, found, TOLERANCE)
 
 
+@pytest.mark.parametrize("zero_bias", [True, False])
+def test_pieces_that_read_nothing_are_what_is_added_to_them(zero_bias):
+    b = GraphBuilder(2, (32, 32), 0.2)
+    x = b.unary("RELU", b.input(1, 28, 28, 256))
+    for _ in range(3):
+        branch = b.conv(b.conv(x, 128, 1, fused="RELU"), 256, 1)
+        if zero_bias:
+            b.operations[-1].inputs[2].stored[:] = 0
+        x = b.binary("ADD", branch, x, "RELU")
+    content = b.file([x])
+
+    found, rows = packed(content)
+
+    assert rows
+    compare_files(content, found, TOLERANCE)
+    written = read_tflite(found).main.operations
+    kernels = [op.inputs[1].contents for op in written if "CONV" in op.kind]
+    assert len(kernels) > 3
+    assert all(kernel.any() for kernel in kernels)
+    if zero_bias:
+        # What a ReLU gave isn't activated again.
+        assert [op.kind for op in written].count("RELU") <= 8
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 @pytest.mark.parametrize("rows", [1000, 1024])
 def test_tables_store_only_kept_blocks(dtype, rows):

@@ -92,10 +92,11 @@ def list_cost(shape: Shape, most: int, pieces_in: bool, costs: Costs) -> float:
         )
     for j, width in enumerate(shape.outs):
         read = np.flatnonzero(shape.mask[:, j])
+        if not len(read):  # A bias, added to what follows.
+            cost += costs.add(shape.rows_out, width)
+            continue
         groups = max(1, -(-len(read) // most))
-        depth = max(
-            shape.ins[read].sum(), shape.ins[:1].sum() * (not len(read))
-        )
+        depth = shape.ins[read].sum()
         cost += groups * costs.product(
             shape.rows_multiplied, shape.taps, depth / groups, width
         )

@@ -137,11 +137,15 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     widths = tuple(len(piece) for piece in out_pieces)
     mask = _piece_mask(node, plan, choice)
     groups: list[tuple[tuple[int, ...], ...]] = []
+    added = added_to(node, plan) if choice.out_form == PIECES else []
     most = 1 if choice.lowering == "sum" else plan.widest_concatenation
     for j in range(len(out_pieces)):
         read = np.flatnonzero(mask[:, j]).tolist()
         if core.border is not None and core.border[..., out_pieces[j]].any():
             read.append(len(in_pieces))
+        if not read and j in added:
+            groups.append(())
+            continue
         # A piece that reads nothing still needs a shape.
         read = read or [0]
         if len(read) > most and (most == 1 or mask.shape[1] > 1):
@@ -151,6 +155,20 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     if core.border is not None:
         inputs = (*inputs, 1)
     return Products(core.taps, window, inputs, widths, tuple(groups))
+
+
+def added_to(node: Packable, plan: Plan) -> list[int]:
+    """Live output runs to which a value is added that has their whole shape.
+
+    Where such a run reads nothing, that value stands for the sum.
+    """
+    if not node.steps or node.steps[0].kind != "add":
+        return []
+    value = node.inputs[1]
+    if value.shape != node.output.shape or None in value.shape[1:]:
+        return []
+    runs, live = plan.channels[value], plan.channels[node.output].live
+    return [j for j, run in enumerate(live) if not runs.constant[run]]
 
 
 def _piece_mask(node: Packable, plan: Plan, choice: Choice) -> np.ndarray:

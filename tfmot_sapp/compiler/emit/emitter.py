@@ -39,6 +39,7 @@ from tfmot_sapp.compiler.graph import (
     Opaque,
     Packable,
     Part,
+    Step,
     Table,
     Taps,
     Value,
@@ -46,6 +47,7 @@ from tfmot_sapp.compiler.graph import (
 from tfmot_sapp.compiler.lowerings.join_cut_fill import Cut, Fill, Join
 from tfmot_sapp.compiler.lowerings.lowering import Lowering
 from tfmot_sapp.compiler.lowerings.piecewise import Channelwise, Shifts, Through
+from tfmot_sapp.compiler.lowerings.products import Products
 from tfmot_sapp.frameworks.channel_operations import (
     Depthwise,
     Linear,
@@ -218,6 +220,7 @@ class Emitter(abc.ABC):
         out_pieces = choice.out_form == "pieces"
         lowering: Lowering
         arrays: list[np.ndarray] = []
+        swapped: list[int] = []
         if isinstance(node.core, Linear):
             if node.shared is not None:
                 core = [self.full(value)]
@@ -227,6 +230,14 @@ class Emitter(abc.ABC):
             arrays = linear_arrays(node, choice, self.plan, lowering)
             if node.core.border is not None:
                 core = [*core, self.ones(value)]
+            if isinstance(lowering, Products):
+                swapped = [
+                    run
+                    for run, groups in zip(live, lowering.reads)
+                    if not groups
+                ]
+                summands = [self.run_of(node.inputs[1], r) for r in swapped]
+                core = [*core, *summands]
         elif isinstance(node.core, Taps):
             core, lowering = self._shifts(node, live)
         elif isinstance(node.core, Table):
@@ -252,19 +263,20 @@ class Emitter(abc.ABC):
         at = 1
         for step in node.steps:
             operands = node.inputs[at : at + step.operands]
-            at += step.operands
             places = []
-            for operand in operands:
+            for number, operand in enumerate(operands, at):
                 count = len(live) if out_pieces else 1
                 if node.meets_all(operand):
                     given: list[Any] = [self.full(operand)]
                     place: Places = [len(tensors)] * count
                 else:
+                    taken = swapped if number == 1 else []
                     given, place = self._operand(
-                        operand, live, out_pieces, len(tensors), step.kind
+                        operand, live, out_pieces, len(tensors), step, taken
                     )
                 tensors += given
                 places.append(place)
+            at += step.operands
             steps.append((step, places))
         outputs = self.compute(
             Computation(
@@ -321,7 +333,8 @@ class Emitter(abc.ABC):
         live: list[int],
         out_pieces: bool,
         first: int,
-        kind: str,
+        step: Step,
+        taken: list[int],
     ) -> tuple[list[Any], Places]:
         channels = self.channels(value)
         if not out_pieces:
@@ -334,7 +347,7 @@ class Emitter(abc.ABC):
         for run in live:
             span = channels.span(run)
             silent = channels.constant[run] and not channels.values[span].any()
-            if kind == "add" and silent:
+            if run in taken or (step.kind == "add" and silent):
                 places.append(None)
                 continue
             places.append(first + len(given))

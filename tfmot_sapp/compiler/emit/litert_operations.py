@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.compiler.emit import windows
 from tfmot_sapp.compiler.emit.litert_layout import LiteRtLayout, size_of
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.targets.operators import Operators
@@ -58,14 +59,16 @@ class LiteRtOperations(LiteRtLayout):
         shape = _broadcast(x.shape, other.shape)
         return self.elementwise("ADD", x, other, shape)
 
+    def shifted(self, x: Value, offset: np.ndarray) -> Value:
+        """See `Operations`."""
+        return self.add(x, offset) if np.any(offset != 0) else x
+
     def scale(self, x: Value, factor: np.ndarray, offset: np.ndarray) -> Value:
         """See `Operations`."""
-        if np.any(np.asarray(factor) != 1):
+        if np.any(factor != 1):
             given = self.weight(factor, "factor")
             x = self.elementwise("MUL", x, given, x.shape)
-        if np.any(np.asarray(offset) != 0):
-            x = self.add(x, offset)
-        return x
+        return self.shifted(x, offset)
 
     def multiply(self, x: Value, factor: float) -> Value:
         """See `Operations`."""
@@ -127,13 +130,15 @@ class LiteRtOperations(LiteRtLayout):
     ) -> Value:
         strides, padding, dilation, _ = window
         weights = self.weight(np.transpose(kernel, (3, 0, 1, 2)), "kernel")
-        extents = _extents(x, kernel.shape[:2], strides, padding, dilation)
+        extents = windows.extents(
+            x, kernel.shape[:2], strides, padding, dilation
+        )
         return self.write(
             "CONV_2D",
             [x, weights, bias],
             self.value((x.shape[0], *extents, kernel.shape[-1])),
             version=version,
-            **_options(window),
+            **windows.options(window),
             fused_activation_function="NONE",
         )
 
@@ -220,14 +225,16 @@ class LiteRtOperations(LiteRtLayout):
     ) -> Value:
         strides, padding, dilation = window
         weights = self.weight(kernel[np.newaxis], "kernel")
-        extents = _extents(x, kernel.shape[:2], strides, padding, dilation)
+        extents = windows.extents(
+            x, kernel.shape[:2], strides, padding, dilation
+        )
         return self.write(
             "DEPTHWISE_CONV_2D",
             [x, weights, self.weight(bias, "bias")],
             self.value((x.shape[0], *extents, kernel.shape[-1])),
             version=1 if tuple(dilation) == (1, 1) else 2,
             depth_multiplier=1,
-            **_options(window),
+            **windows.options(window),
             fused_activation_function="NONE",
         )
 
@@ -242,10 +249,11 @@ class LiteRtOperations(LiteRtLayout):
         strides, padding, dilation = window
         if padding == "same":
             x = self.pad(
-                x, [(0, 0), *_frame(x, kernel, strides, dilation), (0, 0)]
+                x,
+                [(0, 0), *windows.frame(x, kernel, strides, dilation), (0, 0)],
             )
         valid = (strides, "valid", dilation)
-        (height,) = _extents(x, kernel.shape[:1], *_first(valid))
+        (height,) = windows.extents(x, kernel.shape[:1], *windows.first(valid))
         count = self.operators.most_depthwise_taps // kernel.shape[1]
         parts = -(-len(kernel) // count)
         total = None
@@ -344,56 +352,3 @@ def _broadcast(
     left = [1] * (rank - len(x)) + list(x)
     right = [1] * (rank - len(y)) + list(y)
     return tuple(b if a == 1 else a for a, b in zip(left, right))
-
-
-def _extents(
-    x: Value,
-    taps: Sequence[int],
-    strides: Sequence[int],
-    padding: str,
-    dilation: Sequence[int],
-) -> list[int | None]:
-    extents: list[int | None] = []
-    for n, tap, stride, gap in zip(x.shape[1:-1], taps, strides, dilation):
-        if n is None:
-            extents.append(None)
-            continue
-        reach = (tap - 1) * gap if padding == "valid" else 0
-        extents.append(-(-(n - reach) // stride))
-    return extents
-
-
-def _first(window: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A window along the first spatial axis."""
-    strides, padding, dilation = window
-    return strides[:1], padding, dilation[:1]
-
-
-def _frame(
-    x: Value,
-    kernel: np.ndarray,
-    strides: Sequence[int],
-    dilation: Sequence[int],
-) -> list[tuple[int, int]]:
-    """What "same" pads, (before, after) along each spatial axis."""
-    frame = []
-    for n, taps, stride, gap in zip(
-        x.shape[1:-1], kernel.shape, strides, dilation
-    ):
-        extent = n or 1
-        made = -(-extent // stride)
-        total = max((made - 1) * stride + (taps - 1) * gap + 1 - extent, 0)
-        frame.append((total // 2, total - total // 2))
-    return frame
-
-
-def _options(window: tuple[Any, ...]) -> dict[str, Any]:
-    """A window as the options of a convolution."""
-    strides, padding, dilation = window[:3]
-    return {
-        "padding": padding.upper(),
-        "stride_h": strides[0],
-        "stride_w": strides[1],
-        "dilation_h_factor": dilation[0],
-        "dilation_w_factor": dilation[1],
-    }

@@ -39,6 +39,13 @@ _FUSING = (
     "SUB",
 )
 
+# Activations that change nothing of what another one gave.
+_IMPLIED = {
+    "RELU": ("RELU",),
+    "RELU6": ("RELU", "RELU6"),
+    "RELU_N1_TO_1": ("RELU_N1_TO_1",),
+}
+
 
 class LiteRtWriter:
     """Appends operations to a list, in the order of execution.
@@ -54,6 +61,8 @@ class LiteRtWriter:
         self.name = "packed"
         self.half_weights = False
         self._counts: dict[str, int] = {}
+        # The last activation of values that have one.
+        self._activated: dict[Value, str] = {}
         self._constants: dict[tuple[Any, ...], Value] = {}
 
     # --- values and constants -------------------------------------------------
@@ -166,6 +175,8 @@ class LiteRtWriter:
             kind: "RELU", "RELU6" or "RELU_N1_TO_1".
             fuse: Whether nothing else reads the input.
         """
+        if kind in _IMPLIED.get(self._activated.get(x, ""), ()):
+            return x
         last = self._maker(x) if fuse else None
         if (
             last is not None
@@ -174,8 +185,11 @@ class LiteRtWriter:
             == "NONE"
         ):
             last.attributes["fused_activation_function"] = kind
+            self._activated[x] = kind
             return x
-        return self.write(kind, [x], self.value(x.shape))
+        made = self.write(kind, [x], self.value(x.shape))
+        self._activated[made] = kind
+        return made
 
     def _maker(self, x: Value) -> Operation | None:
         """What was written last and made a value, but for its shape."""

@@ -93,6 +93,11 @@ class TensorFlowOperations(Operations):
         """See `Operations`."""
         return x + y
 
+    def shifted(self, x: Tensor, offset: Tensor) -> Tensor:
+        """See `Operations`."""
+        is_zero = isinstance(offset, np.ndarray) and not offset.any()
+        return x if is_zero else x + offset
+
     def scale(self, x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
         """See `Operations`."""
         return x * factor + offset

@@ -110,6 +110,10 @@ class Operations(abc.ABC):
         """A sum of two tensors."""
 
     @abc.abstractmethod
+    def shifted(self, x: Tensor, offset: Tensor) -> Tensor:
+        """A tensor and an offset for every channel."""
+
+    @abc.abstractmethod
     def scale(self, x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
         """A factor and an offset for every channel."""
 

@@ -36,7 +36,9 @@ class Products(Lowering):
         inputs: Widths of the input pieces.
         widths: Widths of the output pieces.
         reads: For each output piece, groups of input pieces. The pieces of a
-            group are concatenated, the products of the groups added up.
+            group are concatenated, the products of the groups added up. An
+            output piece without groups is its bias, added to the next of the
+            pieces that are given after the inputs.
     """
 
     taps: tuple[int, ...]
@@ -59,12 +61,16 @@ class Products(Lowering):
     def outputs(
         self, weights: Tensors, pieces: Tensors, write: Operations
     ) -> Iterator[Tensor]:
-        """Yields the output pieces; a bare bias where nothing is read."""
+        """Yields the output pieces."""
         joined: dict[tuple[int, ...], Tensor] = {}
         remaining = iter(weights)
+        summands = iter(pieces[len(self.inputs) :])
         for groups in self.reads:
             kernels = [next(remaining) for _ in groups]
             bias = next(remaining)
+            if not groups:
+                yield write.shifted(next(summands), bias)
+                continue
             if write.operators.additions_round:
                 groups = (tuple(i for group in groups for i in group),)
                 kernels = [write.weights_concatenated(kernels, -2)]
