@@ -26,7 +26,7 @@ from tfmot_sapp.export.tflite import file as tflite
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.flatbuffer import read_graph
-from tfmot_sapp.export.tflite.options import QUANTIZE
+from tfmot_sapp.export.tflite.options import CONVERTED
 from tfmot_sapp.export.tflite.weights import misrounded_weights
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
@@ -73,7 +73,7 @@ def with_losses(content, which, share=0.01):
     return content.replace(stored, lost.tobytes())
 
 
-@pytest.mark.parametrize("quantize", QUANTIZE)
+@pytest.mark.parametrize("quantize", CONVERTED)
 @pytest.mark.parametrize("which", [0, 1, 2, 3])
 def test_one_percent_of_one_kernel_is_missed(
     tmp_path, monkeypatch, quantize, which

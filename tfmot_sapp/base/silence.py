@@ -56,7 +56,9 @@ _LIBRARIES = re.compile(
     r"|loc\(|<unknown>:0: "
 )
 _LOGGERS = ("absl", "tensorflow")
-_MODULES = r"(tensorflow|ai_edge_litert|keras|tf_keras|tfmot_sapp)\b"
+_MODULES = (
+    r"(tensorflow|ai_edge_litert|litert_quantizer|keras|tf_keras|tfmot_sapp)\b"
+)
 
 
 @contextlib.contextmanager

@@ -45,7 +45,8 @@ from tfmot_sapp.cli.target import chosen_target
 from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite.file import export_tflite
-from tfmot_sapp.export.tflite.options import QUANTIZE
+from tfmot_sapp.export.tflite.options import INTEGERS, QUANTIZE
+from tfmot_sapp.export.tflite.quantizer import is_installed
 from tfmot_sapp.frameworks.loading import load_model
 from tfmot_sapp.targets.gpu_target import GpuTarget
 from tfmot_sapp.verbs.pack import Tuning, pack_blocks, packing_of
@@ -128,7 +129,7 @@ def _export(console: Any) -> ExportResult:
     model = load_model(FLAGS.model)
     is_file = FLAGS.output.endswith(".tflite")
     packs = FLAGS.pack and FLAGS.encoding is None
-    in_file = is_file and not FLAGS.tune and not _is_8_bit(FLAGS.quantize)
+    in_file = is_file and not FLAGS.tune and _is_for_files(FLAGS.quantize)
     if packs and not in_file:
         tune = None
         if FLAGS.tune:
@@ -161,8 +162,9 @@ def _export(console: Any) -> ExportResult:
     )
 
 
-def _is_8_bit(quantize: str | None) -> bool:
-    return quantize in ("int8", "dynamic_int8")
+def _is_for_files(quantize: str | None) -> bool:
+    """Whether a packed file can be rounded, and not only a packed model."""
+    return quantize not in INTEGERS or quantize == "int4" or is_installed()
 
 
 def _pack_file(console: Any) -> ExportResult:

@@ -36,7 +36,9 @@ from tfmot_sapp.targets.target import Target
 _BY_INDEX = ("model_control_dependencies",)
 
 
-def pack_litert(graph: Graph, target: Target) -> list[Mapping[str, Any]]:
+def pack_litert(
+    graph: Graph, target: Target, quantize: str | None = None
+) -> list[Mapping[str, Any]]:
     """Lets a LiteRT graph store and multiply only the kept blocks.
 
     Every subgraph is packed by itself, the bodies of loops too. One without
@@ -45,6 +47,7 @@ def pack_litert(graph: Graph, target: Target) -> list[Mapping[str, Any]]:
     Args:
         graph: The graph; its subgraphs are changed.
         target: What the result is for.
+        quantize: What it will be rounded to afterwards, as in `export_tflite`.
 
     Returns:
         What was chosen for each product, as `packing_of` describes it.
@@ -53,7 +56,7 @@ def pack_litert(graph: Graph, target: Target) -> list[Mapping[str, Any]]:
     changed = False
     read = {v for subgraph in graph.subgraphs for v in subgraph.used_values()}
     for subgraph in graph.subgraphs:
-        found = _pack_subgraph(subgraph, target)
+        found = _pack_subgraph(subgraph, target, quantize)
         changed = changed or found is not None
         rows += found or []
     if changed:
@@ -65,13 +68,13 @@ def pack_litert(graph: Graph, target: Target) -> list[Mapping[str, Any]]:
 
 
 def _pack_subgraph(
-    subgraph: Subgraph, target: Target
+    subgraph: Subgraph, target: Target, quantize: str | None
 ) -> list[Mapping[str, Any]] | None:
     operations = normalise_first(subgraph)
     channels = read_subgraph(
         dataclasses.replace(subgraph, operations=operations)
     )
-    costs, operators = target.costs(), target.operators()
+    costs, operators = target.costs(quantize), target.operators(quantize)
     if not _has_blocks(channels, costs.narrowest_piece):
         return None
     choices = plan_packed(channels, 1, costs, operators)

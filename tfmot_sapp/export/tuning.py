@@ -36,7 +36,7 @@ from tfmot_sapp.export.accelerated import check_gpu, on_gpu
 from tfmot_sapp.export.benchmark.interleave import interleave_for
 from tfmot_sapp.export.representative_data import check_data
 from tfmot_sapp.export.tflite.file import export_tflite
-from tfmot_sapp.export.tflite.options import QUANTIZE
+from tfmot_sapp.export.tflite.options import CONVERTED
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.cpu_target import CpuTarget, target_for
 from tfmot_sapp.targets.target import Target
@@ -73,7 +73,7 @@ class Tuning:
     def __post_init__(self) -> None:
         """Checks the arguments."""
         check_whole(self.threads, "threads", least=1)
-        check_choice(self.quantize, "quantize", QUANTIZE)
+        check_choice(self.quantize, "quantize", CONVERTED)
         check_real(self.seconds, "seconds", above=0)
         if self.representative_data is not None:
             check_data(self.representative_data)

@@ -39,6 +39,7 @@ _FUSING = (
     "SUB",
 )
 
+_COPIES = ("CONCATENATION", "GATHER", "RESHAPE", "SLICE", "STRIDED_SLICE")
 # Activations that change nothing of what another one gave.
 _IMPLIED = {
     "RELU": ("RELU",),
@@ -203,8 +204,11 @@ class LiteRtWriter:
             x = given
         return None
 
-    def drop_unread_shapes(self, outputs: Iterable[Value]) -> None:
-        """Removes changes of shape that nothing reads.
+    def drop_unread_copies(self, outputs: Iterable[Value]) -> None:
+        """Removes copies that nothing reads.
+
+        A value is cut at once in all its pieces, also in those that no product
+        keeps a block of.
 
         Args:
             outputs: What is read beside what operations read.
@@ -213,7 +217,7 @@ class LiteRtWriter:
         kept = []
         for operation in reversed(self.operations):
             is_read = read.intersection(operation.outputs)
-            if operation.kind == "RESHAPE" and not is_read:
+            if operation.kind in _COPIES and not is_read:
                 continue
             kept.append(operation)
             read.update(v for v in operation.inputs if v is not None)

@@ -46,6 +46,7 @@ from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.flatbuffer import count_ops, read_graph
 from tfmot_sapp.export.tflite.kept_files import keep, kept
 from tfmot_sapp.export.tflite.options import (
+    INTEGERS,
     check_options,
     check_packing,
     check_tolerance,
@@ -55,6 +56,7 @@ from tfmot_sapp.export.tflite.packing import (
     compare_files,
     packed_content,
 )
+from tfmot_sapp.export.tflite.quantizer import quantized_content
 from tfmot_sapp.export.tflite.weights import misrounded_weights
 from tfmot_sapp.frameworks.precision import computes_in_float32, float32_copy
 from tfmot_sapp.targets.cpu_target import CpuTarget
@@ -98,7 +100,9 @@ def export_tflite(
             precision and computes in float32; `"dynamic_int8"` stores 8-bit
             weights and rounds activations while it runs; `"int8"` computes
             in 8 bits throughout, per output channel, with ranges from
-            `representative_data`.
+            `representative_data`; `"int4"` is as `"dynamic_int8"`, with
+            weights of 4 bits in fully connected layers, and needs the extra
+            `tfmot_sapp[quantize]`.
         representative_data: Inputs as the model will see them: an array, a
             list, tuple or dictionary of arrays, a `tf.data.Dataset` or a
             generator of batches, also of `(x, y)` as `fit` takes them. Finite
@@ -121,9 +125,10 @@ def export_tflite(
         pack: Whether the file is to store and multiply only the kept blocks
             of a dense or stripped model. The whole file is packed as the
             runtime sees it, so that kernels inside of any layer count:
-            attention, recurrent layers, layers of the user's own. With
-            `"dynamic_int8"` or `"int8"`, and with `encoding`, pack the model
-            by `pack_blocks` instead.
+            attention, recurrent layers, layers of the user's own. What is
+            rounded to integers is packed first and rounded by the package
+            `litert-quantizer` then, which needs the extra
+            `tfmot_sapp[quantize]`. Not with `encoding`.
         target: What the file is packed for; `None` for a CPU with one thread.
 
     Returns:
@@ -132,6 +137,7 @@ def export_tflite(
     Raises:
         TypeError: If `model` is no Keras model, `path` no path, or
             `representative_data` no data.
+        ImportError: If `litert-quantizer` is needed and isn't installed.
         ValueError: If the model is still wrapped for pruning, an argument is
             out of range, `path` can't be written, the model needs operators
             that the runtime lacks, or the file is too far from the model.
@@ -173,7 +179,10 @@ def export_tflite(
         )
     groups = _groups(serving, data)
     comparison = _Comparison(model, serving, groups, tolerance)
-    if quantize is None and encoding is None:
+    rounds_later = quantize in INTEGERS and (pack or quantize == "int4")
+    if rounds_later:
+        content, difference = comparison.reference()
+    elif quantize is None and encoding is None:
         content, difference = comparison.float32_file(tolerance)
     else:
         content = convert(
@@ -182,16 +191,22 @@ def export_tflite(
         if encoding == "sparse":
             _check_encoding(content)
         difference = comparison.file(content, quantize)
+    packing: Rows = ()
+    if pack:
+        dense = content
+        content, packing = packed_content(dense, packs_for, quantize)
+        kept = compare_files(
+            dense, content, None if rounds_later else tolerance
+        )
+        difference = _sum(difference, dataclasses.replace(kept, tolerance=0.0))
+    if rounds_later:
+        exact = content
+        content = quantized_content(exact, str(quantize), io_dtype, data)
+        difference = comparison.rounded(content, exact, quantize)
     if serving is not own:
         difference = _sum(
             difference, verify.check_precision(own, serving, groups)
         )
-    packing: Rows = ()
-    if pack:
-        dense = content
-        content, packing = packed_content(dense, packs_for)
-        kept = compare_files(dense, content, tolerance)
-        difference = _sum(difference, dataclasses.replace(kept, tolerance=0.0))
     write_file(final, content)
     return ExportResult(
         path=final,
@@ -259,10 +274,20 @@ class _Comparison:
         """Compares a file of any format."""
         if quantize is None:
             return self._exact(content, self.tolerance)
-        difference = self._quantized(content)
-        reference, _ = self.float32_file(
+        reference, _ = self.reference()
+        return self.rounded(content, reference, quantize)
+
+    def reference(self) -> tuple[bytes, Difference]:
+        """The float32 file that a quantized one is compared with."""
+        return self.float32_file(
             max(_REFERENCE_TOLERANCE, self.tolerance or 0.0)
         )
+
+    def rounded(
+        self, content: bytes, reference: bytes, quantize: str | None
+    ) -> Difference:
+        """Compares a quantized file with the float32 file that it rounds."""
+        difference = self._quantized(content)
         fault = misrounded_weights(content, reference)
         if fault:
             raise ValueError(

@@ -167,7 +167,9 @@ def _read_tensor(model: Any, tensor: Any) -> Tensor:
     is_sparse = tensor.Sparsity() is not None
     data: np.ndarray | None = None
     stored = model.Buffers(tensor.Buffer()).DataAsNumpy()
-    if isinstance(stored, np.ndarray) and dtype in _NUMPY:
+    if isinstance(stored, np.ndarray) and dtype == "INT4" and not is_sparse:
+        data = _nibbles(stored)[: int(np.prod(shape))].reshape(shape)
+    elif isinstance(stored, np.ndarray) and dtype in _NUMPY:
         data = stored.view(_NUMPY[dtype])
         data = data if is_sparse else data.reshape(shape)
     return Tensor(
@@ -180,6 +182,12 @@ def _read_tensor(model: Any, tensor: Any) -> Tensor:
         data=data,
         is_sparse=is_sparse,
     )
+
+
+def _nibbles(stored: np.ndarray) -> np.ndarray:
+    """Signed numbers of 4 bits, the lower half of each byte first."""
+    halves = np.stack([stored << 4, stored], axis=-1).reshape(-1)
+    return halves.view(np.int8) >> 4
 
 
 @functools.cache

@@ -167,6 +167,7 @@ def _observe(
     return found, outputs
 
 
+_ROUNDED = ("INT4", "INT8", "UINT8", "INT16")
 _NUMERIC = ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT16", "INT32", "INT64")
 
 
@@ -199,7 +200,7 @@ def _rounding(tensor: Tensor, power: float) -> float:
     if tensor.dtype == "FLOAT16":
         # Below 2^-14 steps are no longer smaller with the number.
         return power * 2.0**-22 / 3.0 + 2.0**-48 / 12.0
-    if tensor.dtype in ("INT8", "UINT8", "INT16") and len(tensor.scales):
+    if tensor.dtype in _ROUNDED and len(tensor.scales):
         return float(np.mean(np.square(tensor.scales))) / 12.0
     return 0.0
 
@@ -278,7 +279,7 @@ def _carried_by_product(
     shape = graph.tensors[second].shape
     fan_in = float(np.prod([shape[axis] for axis in _PRODUCTS[op.name]]))
     own = 0.0
-    quantized = graph.tensors[second].dtype == "INT8"
+    quantized = graph.tensors[second].dtype in ("INT8", "INT4")
     if quantized and graph.tensors[source].dtype == "FLOAT32":
         own = (activation.span / 255.0) ** 2 / 12.0
     gain = fan_in * weights.power

@@ -17,8 +17,13 @@
 from typing import Any
 
 from tfmot_sapp.base.checks import check_choice, check_flag, check_real
+from tfmot_sapp.export.tflite.quantizer import check_installed
 
-QUANTIZE = (None, "float16", "dynamic_int8", "int8")
+# What TensorFlow's converter rounds to.
+CONVERTED = (None, "float16", "dynamic_int8", "int8")
+QUANTIZE = (*CONVERTED, "int4")
+# What is rounded to integers.
+INTEGERS = ("dynamic_int8", "int8", "int4")
 ENCODINGS = (None, "sparse")
 IO_DTYPES = ("float32", "int8")
 
@@ -43,7 +48,11 @@ def check_options(quantize: Any, encoding: Any, io_dtype: Any) -> None:
             '`io_dtype="int8"` needs `quantize="int8"`. '
             f"Received: quantize={quantize!r}."
         )
-    if encoding == "sparse" and quantize in ("float16", "dynamic_int8"):
+    if encoding == "sparse" and quantize in (
+        "float16",
+        "dynamic_int8",
+        "int4",
+    ):
         raise ValueError(
             '`encoding="sparse"` can\'t be had with '
             f'quantize="{quantize}": the runtime computes wrong numbers for '
@@ -78,18 +87,17 @@ def check_packing(pack: Any, quantize: Any, encoding: Any) -> None:
     Raises:
         TypeError: If `pack` is no bool.
         ValueError: If it can't.
+        ImportError: If that needs a package that isn't installed.
     """
     if not check_flag(pack, "pack"):
+        if quantize == "int4":
+            check_installed(quantize)
         return
+    if quantize in INTEGERS:
+        check_installed(quantize)
     if encoding is not None:
         raise ValueError(
             "`pack` stores the kept blocks in place of the runtime's own "
             "sparse encoding; leave one of the two out. Received: pack=True "
             f"and encoding={encoding!r}."
-        )
-    if quantize not in (None, "float16"):
-        raise ValueError(
-            "`pack` is for float files: blocks that were rounded can't be told "
-            "from kept ones. Pack the model by `pack_blocks(model)` and export "
-            f"its result. Received: pack=True and quantize={quantize!r}."
         )

@@ -45,12 +45,15 @@ _MOST_ROUNDING = 1e-3
 Rows = tuple[Mapping[str, Any], ...]
 
 
-def packed_content(content: bytes, target: Target) -> tuple[bytes, Rows]:
+def packed_content(
+    content: bytes, target: Target, quantize: str | None = None
+) -> tuple[bytes, Rows]:
     """Packs a file that nobody has compared with its source yet.
 
     Args:
         content: A `.tflite` file's bytes.
         target: What the result is for.
+        quantize: What it will be rounded to afterwards, as in `export_tflite`.
 
     Returns:
         The packed file's bytes, the same object where there was nothing to
@@ -60,7 +63,7 @@ def packed_content(content: bytes, target: Target) -> tuple[bytes, Rows]:
         ValueError: If `content` is no whole `.tflite` file.
     """
     graph = read_tflite(content)
-    rows = pack_litert(graph, target)
+    rows = pack_litert(graph, target, quantize)
     return (write_tflite(graph) if rows else content), tuple(rows)
 
 

@@ -45,7 +45,7 @@ def misrounded_weights(content: bytes, reference: bytes) -> str | None:
     """  # noqa: E501
     exact = _constants(read_graph(reference), ("FLOAT32",))
     for tensor in _constants(
-        read_graph(content), tuple(_FLOAT_STEPS) + ("INT8",)
+        read_graph(content), tuple(_FLOAT_STEPS) + ("INT8", "INT4")
     ):
         assert tensor.data is not None
         found, allowed = _real_and_allowed(tensor)
