@@ -30,6 +30,7 @@ def test_it_prints_the_table_and_writes_the_models(tmp_path):
             f"--output_dir={tmp_path}",
             "--epochs=1",
             "--samples=48",
+            "--block=32",
             "--sparsity=0.4",
         ],
         cwd=ROOT,

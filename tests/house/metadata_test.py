@@ -96,6 +96,7 @@ def test_every_library_that_is_imported_is_a_dependency():
     distributions = {
         "absl": "absl-py",
         "ai_edge_litert": "ai-edge-litert",
+        "litert_quantizer": "litert-quantizer",
         "tensorflow_model_optimization": "tensorflow-model-optimization",
     }
     imported = {

@@ -170,7 +170,16 @@ def test_no_other_class_is_made(keras, saved, tmp_path, fresh_environment):
     assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("first", ["", "GroupLasso", "OneShot", "PruneBlocks"])
+@pytest.mark.parametrize(
+    "keras, first",
+    [
+        ("keras", ""),
+        ("tf_keras", "GroupLasso"),
+        ("keras", "OneShot"),
+        ("tf_keras", "PruneBlocks"),
+    ],
+    indirect=["keras"],
+)
 def test_the_file_itself_loads(keras, saved, fresh_environment, first):
     """Whatever has been imported before."""
     same = rewritten(saved, lambda wrapper: None, "same.keras")

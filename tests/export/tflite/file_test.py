@@ -30,7 +30,7 @@ from tfmot_sapp.export.tflite import kept_files, noise
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.flatbuffer import read_graph
-from tfmot_sapp.export.tflite.options import QUANTIZE
+from tfmot_sapp.export.tflite.options import CONVERTED
 from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.verbs.pack import pack_blocks
 
@@ -54,7 +54,7 @@ def images(count=12):
     return np.random.default_rng(1).normal(size=shape).astype("float32")
 
 
-@pytest.mark.parametrize("quantize", QUANTIZE)
+@pytest.mark.parametrize("quantize", CONVERTED)
 def test_every_format_is_close_to_its_source(keras, tmp_path, quantize):
     model = small_cnn(keras)
     path = tmp_path / "deep" / "model.tflite"
@@ -95,7 +95,7 @@ def test_formats_shrink_the_file(sparse_mlp, tmp_path):
     assert sizes[3] < 0.29 * sizes[0]
 
 
-@pytest.mark.parametrize("quantize", QUANTIZE)
+@pytest.mark.parametrize("quantize", CONVERTED)
 def test_packed_models_in_every_format(sparse_mlp, keras, tmp_path, quantize):
     model = sparse_mlp(keras, block=(32, 32))
     packed = pack_blocks(model)

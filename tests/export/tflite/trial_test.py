@@ -70,7 +70,9 @@ def test_a_senseless_file_is_refused(graph, change, tmp_path):
         sapp.pack_tflite(source, source)
 
     if change is leave_out_an_input:
-        assert "ended the process that tried it" in str(e.value)
+        # Reading what isn't there ends the process, or is noticed.
+        reasons = ("ended the process that tried it", "doesn't run")
+        assert any(reason in str(e.value) for reason in reasons)
     assert source.read_bytes() == before
 
 
