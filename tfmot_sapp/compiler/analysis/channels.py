@@ -56,12 +56,18 @@ class Channels:
         constant: For each run, whether it's constant.
         values: For each channel, its value where it's constant.
         needed: For each run, whether anything reads it.
+        known: For each run, whether it's constant but computed all the same.
     """
 
     edges: np.ndarray
     constant: np.ndarray
     values: np.ndarray
     needed: np.ndarray
+    known: np.ndarray = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        """Takes nothing as computed in vain."""
+        self.known = np.zeros_like(self.constant)
 
     @property
     def live(self) -> list[int]:
@@ -157,6 +163,7 @@ def _compute_where_they_vary(
                 is_added = value is not node.inputs[0]
                 filled = before.constant & live & ~(zero & is_added)
                 before.constant = before.constant & ~filled
+                before.known |= filled
                 before.needed |= filled
 
 

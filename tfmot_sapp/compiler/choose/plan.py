@@ -157,6 +157,32 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     return Products(core.taps, window, inputs, widths, tuple(groups))
 
 
+def summand_in_bias(node: Packable, choice: Choice, plan: Plan) -> list[int]:
+    """Runs in which what is added is constant, so that the bias can hold it."""
+    if choice.out_form != PIECES or not isinstance(node.core, Linear):
+        return []
+    if not node.steps or node.steps[0].kind != "add" or node.shared is not None:
+        return []
+    value = node.inputs[1]
+    if node.meets_all(value):
+        return []
+    channels, live = plan.channels[value], plan.channels[node.output].live
+    return [r for r in live if channels.constant[r] or channels.known[r]]
+
+
+def _bias(node: Packable, choice: Choice, plan: Plan) -> np.ndarray:
+    """The bias of a Linear, with what is constant of what is added to it."""
+    assert isinstance(node.core, Linear)
+    bias = node.core.bias
+    runs = summand_in_bias(node, choice, plan)
+    if runs:
+        channels = plan.channels[node.inputs[1]]
+        bias = bias.copy()
+        for span in map(channels.span, runs):
+            bias[span] += channels.values[span].astype(bias.dtype)
+    return bias
+
+
 def added_to(node: Packable, plan: Plan) -> list[int]:
     """Live output runs to which a value is added that has their whole shape.
 
@@ -168,7 +194,11 @@ def added_to(node: Packable, plan: Plan) -> list[int]:
     if value.shape != node.output.shape or None in value.shape[1:]:
         return []
     runs, live = plan.channels[value], plan.channels[node.output].live
-    return [j for j, run in enumerate(live) if not runs.constant[run]]
+    return [
+        j
+        for j, run in enumerate(live)
+        if not runs.constant[run] and not runs.known[run]
+    ]
 
 
 def _piece_mask(node: Packable, plan: Plan, choice: Choice) -> np.ndarray:
@@ -231,7 +261,7 @@ def linear_arrays(
         return _products_arrays(core, node, choice, plan, lowering)
     assert isinstance(lowering, Group | GatherMatmul)
     ins, outs = _uniform_pieces(node, plan)
-    bias = core.bias[np.concatenate(outs)]
+    bias = _bias(node, choice, plan)[np.concatenate(outs)]
     members = [(j,) for j in range(len(outs))]
     if isinstance(lowering, Group):
         members = [
@@ -273,6 +303,7 @@ def _products_arrays(
     ins = plan.pieces(node.inputs[0], choice.in_form)
     outs = plan.pieces(node.output, choice.out_form)
     arrays: list[np.ndarray] = []
+    bias = _bias(node, choice, plan)
     for columns, groups in zip(outs, lowering.reads):
         for group in groups:
             parts = [
@@ -282,5 +313,5 @@ def _products_arrays(
                 for i in group
             ]
             arrays.append(np.concatenate(parts, axis=-2))
-        arrays.append(core.bias[columns])
+        arrays.append(bias[columns])
     return arrays

@@ -26,7 +26,12 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.analysis.channels import Channels
-from tfmot_sapp.compiler.choose.plan import Plan, linear_arrays, linear_lowering
+from tfmot_sapp.compiler.choose.plan import (
+    Plan,
+    linear_arrays,
+    linear_lowering,
+    summand_in_bias,
+)
 from tfmot_sapp.compiler.choose.tables import table_arrays, table_lowering
 from tfmot_sapp.compiler.emit.computation import (
     Computation,
@@ -221,6 +226,7 @@ class Emitter(abc.ABC):
         lowering: Lowering
         arrays: list[np.ndarray] = []
         swapped: list[int] = []
+        held = summand_in_bias(node, choice, self.plan)
         if isinstance(node.core, Linear):
             if node.shared is not None:
                 core = [self.full(value)]
@@ -270,7 +276,7 @@ class Emitter(abc.ABC):
                     given: list[Any] = [self.full(operand)]
                     place: Places = [len(tensors)] * count
                 else:
-                    taken = swapped if number == 1 else []
+                    taken = swapped + held if number == 1 else []
                     given, place = self._operand(
                         operand, live, out_pieces, len(tensors), step, taken
                     )

@@ -52,7 +52,7 @@ def write_subgraph(
     made = emitter.run()
     routed = [t for t in subgraph.outputs if t in emitter.routed]
     _name_outputs(write, subgraph, dict(zip(routed, made)))
-    write.drop_unread_copies(subgraph.outputs)
+    write.drop_unread(subgraph.outputs)
     subgraph.operations = write.operations
 
 

@@ -39,7 +39,17 @@ _FUSING = (
     "SUB",
 )
 
-_COPIES = ("CONCATENATION", "GATHER", "RESHAPE", "SLICE", "STRIDED_SLICE")
+# What lowerings write has no other effect than its result.
+_COPIES = (
+    "CONCATENATION",
+    "GATHER",
+    "PAD",
+    "RESHAPE",
+    "SLICE",
+    "STRIDED_SLICE",
+)
+_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_PURE = frozenset({*_COPIES, *_PRODUCTS, "ADD", "MUL", "RELU", "RELU6"})
 # Activations that change nothing of what another one gave.
 _IMPLIED = {
     "RELU": ("RELU",),
@@ -204,11 +214,11 @@ class LiteRtWriter:
             x = given
         return None
 
-    def drop_unread_copies(self, outputs: Iterable[Value]) -> None:
-        """Removes copies that nothing reads.
+    def drop_unread(self, outputs: Iterable[Value]) -> None:
+        """Removes what nothing reads.
 
         A value is cut at once in all its pieces, also in those that no product
-        keeps a block of.
+        keeps a block of; and a constant is computed that a bias holds.
 
         Args:
             outputs: What is read beside what operations read.
@@ -217,7 +227,7 @@ class LiteRtWriter:
         kept = []
         for operation in reversed(self.operations):
             is_read = read.intersection(operation.outputs)
-            if operation.kind in _COPIES and not is_read:
+            if operation.kind in _PURE and not is_read:
                 continue
             kept.append(operation)
             read.update(v for v in operation.inputs if v is not None)
