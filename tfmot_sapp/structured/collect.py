@@ -29,9 +29,9 @@ from tfmot_sapp.structured.statistics import (
     kernel_of,
     producer_norm,
 )
-from tfmot_sapp.units.group import Consumer, Group
 from tfmot_sapp.units.groups import slope_of
 from tfmot_sapp.units.heads import head_outputs
+from tfmot_sapp.units.members import Consumer, Group
 
 
 class Collector:

@@ -44,8 +44,8 @@ from tfmot_sapp.structured.criteria import Criterion, check_selected
 from tfmot_sapp.structured.reconstruct import Reconstruct, reconstructed
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.structured.statistics import Part, Statistics, producer_norm
-from tfmot_sapp.units.group import Group
 from tfmot_sapp.units.groups import find_groups
+from tfmot_sapp.units.members import Group
 
 # Share of the features' mean square that a refit's ridge is.
 _RIDGE = 1e-3

@@ -22,8 +22,8 @@ from typing import Any
 from tfmot_sapp.frameworks.comparing import check_same_outputs
 from tfmot_sapp.frameworks.copying import same_layer
 from tfmot_sapp.frameworks.unfolding import opened
-from tfmot_sapp.units.group import Group, Groups
 from tfmot_sapp.units.groups import find_groups
+from tfmot_sapp.units.members import Group, Groups
 
 
 def opened_for(

@@ -33,8 +33,8 @@ import tensorflow as tf
 from tfmot_sapp.base.checks import check_real, check_steps, check_whole
 from tfmot_sapp.frameworks.which_keras import keras_of
 from tfmot_sapp.structured.collect import Runner
-from tfmot_sapp.units.group import Consumer, Group
 from tfmot_sapp.units.groups import find_groups
+from tfmot_sapp.units.members import Consumer, Group
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.layers.table import effect_of, exact_kind_of
 from tfmot_sapp.frameworks.private import attention
 from tfmot_sapp.frameworks.which_keras import host_value
-from tfmot_sapp.units.group import Group, Member
+from tfmot_sapp.units.members import Group, Member
 
 Weights = Mapping[str, list[np.ndarray]]
 

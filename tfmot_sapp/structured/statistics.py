@@ -28,7 +28,7 @@ import numpy as np
 
 from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value
-from tfmot_sapp.units.group import Group
+from tfmot_sapp.units.members import Group
 
 
 @dataclasses.dataclass(frozen=True)

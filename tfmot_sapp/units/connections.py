@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.frameworks.calls import is_graph
-from tfmot_sapp.units.group import Group, Member
 from tfmot_sapp.units.groups import find_groups
+from tfmot_sapp.units.members import Group, Member
 from tfmot_sapp.units.passage import block_of_channel
 
 

@@ -44,8 +44,8 @@ from tfmot_sapp.units.carriers import (
     values_taken,
 )
 from tfmot_sapp.units.channels import UNMADE, Channels
-from tfmot_sapp.units.group import Consumer, Group, Groups, Member
 from tfmot_sapp.units.heads import AttentionCall, read_attention
+from tfmot_sapp.units.members import Consumer, Group, Groups, Member
 from tfmot_sapp.units.surroundings import Surroundings
 
 MAKERS = ("units", "separable")
