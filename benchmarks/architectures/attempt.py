@@ -68,7 +68,7 @@ def wrap(model: Any, block: int) -> Any:
 
 def train(model: Any, inputs: Any) -> None:
     """Trains a wrapped model for a few eager steps."""
-    optimizer = keras_of(model).optimizers.SGD(1e-3)
+    optimizer = keras_of(model).optimizers.SGD(1e-5)
     pruning = sapp.UpdatePruningStep(optimizer)
     pruning.set_model(model)
     pruning.on_train_begin()

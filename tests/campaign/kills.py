@@ -22,16 +22,19 @@ An export over an older one leaves the old or the new one, whole, and the next
 one leaves nothing else behind.
 """
 
+import itertools
 import os
 import pathlib
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from trials import Outcome, forks_in, main
 
+SAVERS = ("checkpoints", "backup")
 SCORERS = (
     "SequentialAttention()",
     "Magnitude()",
@@ -58,7 +61,8 @@ if float(sys.argv[-1]):
                     lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
 """
 TRAIN = """
-import importlib, pathlib, sys
+import importlib, pathlib, shutil, sys
+import h5py
 import numpy as np
 import tfmot_sapp as sapp
 keras = importlib.import_module(sys.argv[1])
@@ -85,7 +89,16 @@ if saver == "checkpoints":
         break
     callbacks.append(keras.callbacks.ModelCheckpoint("{epoch:02d}.keras"))
 if saver == "backup":
-    callbacks.append(keras.callbacks.BackupAndRestore("backup"))
+    # Keras 3 writes over its only backup unless it's told to keep two.
+    both = {} if sys.argv[1] == "tf_keras" else {"double_checkpoint": True}
+    callbacks.append(keras.callbacks.BackupAndRestore("backup", **both))
+    weights = pathlib.Path("backup", "latest.weights.h5")
+    if weights.exists() and not weights.with_name(
+            weights.name + ".bkp").exists():
+        try:
+            h5py.File(weights).close()
+        except OSError:  # The first one was killed as it was written.
+            shutil.rmtree("backup")
 model.fit(x, x[:, ::-1], batch_size=4, epochs=12, initial_epoch=begin,
           shuffle=False, verbose=0, callbacks=callbacks)
 np.savez("final.npz", *model.get_weights())
@@ -124,21 +137,28 @@ def weights_of(folder: pathlib.Path) -> list[np.ndarray]:
         return [found[name] for name in found.files]
 
 
-def training(forks: Any, rng: random.Random, folder: pathlib.Path) -> Outcome:
+def training(
+    forks: Any,
+    rng: random.Random,
+    folder: pathlib.Path,
+    scorer: str,
+    saver: str,
+) -> Outcome:
     """Kills a training up to four times, and lets it end."""
     keras = rng.choice(["keras", "tf_keras"])
-    saver = rng.choice(["checkpoints", "backup"])
-    pieces = keras, rng.choice(SCORERS), rng.choice(SCHEDULES)
+    pieces = keras, scorer, rng.choice(SCHEDULES)
     whole, parted = folder / "whole", folder / "parted"
     for each in (whole, parted):
         shutil.rmtree(each, ignore_errors=True)
         each.mkdir()
+    begin = time.monotonic()
     done = forks.run(KILL + TRAIN, *pieces, "none", "0", cwd=whole)
+    most = time.monotonic() - begin
     if done.returncode:
         return "training: uninterrupted", done.stderr[-1500:]
     kills = 0
     for left in range(4, -1, -1):
-        seconds = rng.uniform(0.5, 8) if left else 0
+        seconds = rng.uniform(0.1, 1.0) * most if left else 0
         done = forks.run(KILL + TRAIN, *pieces, saver, str(seconds), cwd=parted)
         if done.returncode == 0:
             break
@@ -146,7 +166,7 @@ def training(forks: Any, rng: random.Random, folder: pathlib.Path) -> Outcome:
             return f"training: {saver}", f"{pieces}: {done.stderr[-1500:]}"
         kills += 1
     same = all(map(np.array_equal, weights_of(whole), weights_of(parted)))
-    outcome = f"training: {saver}, {kills} kills"
+    outcome = f"training: {scorer}, {saver}, {kills} kills"
     return outcome, None if same else f"{pieces}: other weights"
 
 
@@ -183,11 +203,15 @@ def export(forks: Any, rng: random.Random, folder: pathlib.Path) -> Outcome:
 
 
 def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
-    """Kills trainings and exports in turns."""
+    """Kills trainings and exports in turns, every scorer with every saver."""
     rng = random.Random(seed)
     forks = forks_in(folder / "forks")
+    pairs = itertools.cycle(itertools.product(SCORERS, SAVERS))
     for number in range(count):
-        yield (export if number % 3 == 2 else training)(forks, rng, folder)
+        if number % 3 == 2:
+            yield export(forks, rng, folder)
+        else:
+            yield training(forks, rng, folder, *next(pairs))
     forks.close()
 
 

@@ -158,3 +158,69 @@ def test_trained_models_have_no_useless_block(keras):
     for name, mask in masks.items():
         places = useful_places(name, masks, connections_of(model))
         assert not np.any(mask & ~places)
+
+
+def two_layers_that_miss_each_other(keras):
+    layers = keras.layers
+    model = sapp.prune_blocks(
+        keras.Sequential(
+            [
+                keras.Input((8,)),
+                layers.Dense(8, activation="relu", name="first"),
+                layers.Dense(8, name="second"),
+            ]
+        ),
+        sapp.OneShot(0.75, 1, dense_fraction=0.0),
+        (4, 4),
+        sapp.Magnitude(),
+        pruning_policy=sapp.MinimumBlocks(1),
+    )
+    first, second = np.full((8, 8), 0.1), np.full((8, 8), 0.1)
+    first[:4, :4] = second[4:, 4:] = 1.0
+    bias = np.ones(8)
+    for layer, kernel in zip(model.layers[-2:], (first, second)):
+        layer.layer.set_weights([kernel, bias])
+    return model
+
+
+def test_a_network_that_nothing_passes_through_is_told(keras):
+    model = two_layers_that_miss_each_other(keras)
+    model.compile("sgd", "mse", run_eagerly=True)
+    x = np.ones((4, 8), np.float32)
+
+    assert sapp.report(model).note is None
+    with pytest.warns(UserWarning, match="Nothing passes .* `second` keeps"):
+        model.fit(x, x, verbose=0, callbacks=[sapp.UpdatePruningStep()])
+
+    for each in (model, sapp.strip_pruning(model)):
+        assert "Nothing passes" in sapp.report(each).note
+        outputs = each.predict(np.stack([x[0], 7 * x[0]]), verbose=0)
+        np.testing.assert_array_equal(outputs[0], outputs[1])
+
+
+def test_channels_of_several_makers_have_connections_of_their_own(keras):
+    layers = keras.layers
+    inputs = keras.Input((8,))
+    x = layers.Dense(8, name="a")(inputs)
+    y = layers.Dense(4, activation="sigmoid", name="b")(inputs)
+    x = layers.Concatenate()([inputs, x, layers.Multiply()([y, y])])
+    model = keras.Model(inputs, layers.Dense(4, name="c")(x))
+    model = sapp.prune_blocks(
+        model,
+        sapp.OneShot(0.5, 4),
+        (4, 4),
+        pruning_policy=sapp.MinimumBlocks(1),
+    )
+
+    a, b = sorted(connections_of(model), key=lambda link: link.producer)
+
+    np.testing.assert_array_equal(
+        a.feeds["c"], [[0, 0, 1, 0, 0], [0, 0, 0, 1, 0]]
+    )
+    np.testing.assert_array_equal(b.feeds["c"], [[0, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(a.others["c"], [1, 1, 0, 0, 1])
+    assert a.closed and b.closed
+    masks = {"a": np.eye(2) > 1, "b": np.ones((2, 1), bool)}
+    masks["c"] = np.ones((5, 1), bool)
+    read = useful_places("c", masks, [a, b])
+    np.testing.assert_array_equal(read[:, 0], [1, 1, 0, 0, 1])

@@ -14,36 +14,43 @@
 # ==============================================================================
 """Units found in a graph: the same outputs without them, nothing broken."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfmot_sapp as sapp
+from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value
+from tfmot_sapp.structured.opening import opened_for
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.units.groups import find_groups
 
 
 def zero_units(group, gone):
     """Zeroes what reads the units that are gone."""
+    stays = np.ones(group.units + 1, bool)
+    stays[gone] = False
     if group.has_heads:
-        kernel = group.producer._output_dense.kernel
-        value = host_value(kernel).copy()
-        value[gone] = 0
-        kernel.assign(value)
+        kernel = projections_of(group.producer).output.kernel
+        heads = kernel.shape[0] // group.units
+        zero(kernel, np.repeat(stays[:-1], heads), 0)
     for consumer in group.consumers:
-        value = host_value(consumer.layer.kernel).copy()
-        steps = np.arange(consumer.repeats)[:, None] * group.units
-        value[..., (steps + gone).ravel(), :] = 0
-        consumer.layer.kernel.assign(value)
+        kernel = getattr(consumer.layer, "pointwise_kernel", None)
+        kernel = consumer.layer.kernel if kernel is None else kernel
+        read = stays[consumer.unit_of]
+        zero(kernel, np.repeat(read, kernel.shape[-2] // len(read)), -2)
 
 
-def test_the_smaller_model_is_the_original_with_units_zeroed(
-    models, keras, topology
-):
-    model, names, x = models.make(topology, keras)
+def zero(kernel, stays, axis):
+    value = np.moveaxis(host_value(kernel).copy(), axis, 0)
+    value[~stays] = 0
+    kernel.assign(np.moveaxis(value, 0, axis))
+
+
+def assert_shrinks(model, x, outputs_of):
+    """Checks that the smaller model gives what the zeroed one does."""
     groups = {group.name: group for group in find_groups(model).groups}
-    assert sorted(groups) == sorted(names)
     rng = np.random.default_rng(2)
     kept = {
         name: np.sort(rng.permutation(group.units)[: max(1, group.units // 3)])
@@ -55,15 +62,91 @@ def test_the_smaller_model_is_the_original_with_units_zeroed(
 
     for old, new in zip(before, model.get_weights()):
         np.testing.assert_array_equal(old, new)
+    whole = outputs_of(model, x)
     for name, group in groups.items():
         zero_units(group, np.setdiff1d(np.arange(group.units), kept[name]))
-    expected = models.outputs_of(model, x)
+    expected = outputs_of(model, x)
+    scale = np.abs(expected).max()
+    assert np.abs(whole - expected).max() > 1e-3 * scale
     np.testing.assert_allclose(
-        models.outputs_of(smaller, x),
-        expected,
-        atol=1e-5 * np.abs(expected).max(),
+        outputs_of(smaller, x), expected, atol=1e-5 * scale
     )
     assert smaller.count_params() < model.count_params()
+    return groups
+
+
+def test_the_smaller_model_is_the_original_with_units_zeroed(
+    models, keras, topology
+):
+    model, names, x = models.make(topology, keras)
+    groups = assert_shrinks(model, x, models.outputs_of)
+    assert sorted(groups) == sorted(names)
+
+
+def encoder(keras):
+    """A nested model and a layer that is made of others."""
+
+    @keras.saving.register_keras_serializable("groups_test")
+    class Block(keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.attention = keras.layers.GroupQueryAttention(
+                4, 4, 2, name="attention"
+            )
+            self.up = keras.layers.Dense(24, activation="gelu", name="up")
+            self.inner = keras.Sequential(
+                [keras.Input((5, 24)), keras.layers.Dense(8, name="down")]
+            )
+            self.norm = keras.layers.LayerNormalization(name="norm")
+
+        def build(self, shape):
+            self.attention.build(shape, shape)
+            self.up.build(shape)
+            self.norm.build(shape)
+
+        def call(self, x):
+            x = x + self.attention(x, x, use_causal_mask=True)
+            return x + self.inner(self.up(self.norm(x)))
+
+    inner = keras.Sequential(
+        [keras.Input((5, 12)), keras.layers.Dense(8, name="back")], name="stem"
+    )
+    inputs = keras.Input((5, 6))
+    x = inner(keras.layers.Dense(12, activation="relu", name="first")(inputs))
+    x = Block(name="one")(x)
+    return keras.Model(inputs, Block(name="two")(x))
+
+
+def test_layers_of_several_come_apart(models, tmp_path):
+    model = encoder(keras)
+    x = np.random.default_rng(0).normal(size=(6, 5, 6)).astype(np.float32)
+    before = models.outputs_of(model, x)
+    found = find_groups(model)
+
+    flat, groups = opened_for(model, found)
+
+    expected = ["first"]
+    for block in ("one", "two"):
+        expected += [f"{block}_attention", f"{block}_up"]
+    assert [group.name for group in found.groups] == expected
+    assert [group.name for group in groups.groups] == expected, groups
+    np.testing.assert_array_equal(models.outputs_of(flat, x), before)
+    assert_shrinks(flat, x, models.outputs_of)
+    np.testing.assert_array_equal(models.outputs_of(model, x), before)
+
+    for refit in (False, True):
+        smaller = sapp.prune_structured(
+            model, x, 0.5, refit=refit, rounds=2, verbose=False
+        )
+        sizes = smaller.get_layer("two_up").units, smaller.get_layer("first")
+        assert sizes[0] == 12 and sizes[1].units == 6
+    smaller.save(tmp_path / "smaller.keras")
+    again = keras.models.load_model(tmp_path / "smaller.keras")
+    np.testing.assert_allclose(
+        models.outputs_of(again, x), models.outputs_of(smaller, x), atol=1e-5
+    )
+    part = sapp.prune_structured(model, x, {"one_*": 0.5}, verbose=False)
+    assert part.get_layer("two").built and part.get_layer("stem").built
 
 
 def reshaped(keras):
@@ -126,14 +209,24 @@ def shared_reader(keras):
     return keras.Model([one, two], layers.Dense(2, name="out")(x))
 
 
-def nested(keras):
+def opaque(keras):
+    @keras.saving.register_keras_serializable("groups_test")
+    class Opaque(keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.deep = keras.layers.Dense(8, name="deep")
+
+        def build(self, shape):
+            self.deep.build(shape)
+            super().build(shape)
+
+        def call(self, inputs):
+            # What asks for values takes no symbolic tensors.
+            return self.deep(tf.raw_ops.Relu(features=inputs))
+
     layers = keras.layers
-    inner = keras.Sequential(
-        [keras.Input((8,)), layers.Dense(8, name="deep"), layers.Dense(8)],
-        name="inner",
-    )
     inputs = keras.Input((6,))
-    x = inner(layers.Dense(8, name="hidden")(inputs))
+    x = Opaque(name="inner")(layers.Dense(8, name="hidden")(inputs))
     x = layers.Dense(8, name="next")(x)
     return keras.Model(inputs, layers.Dense(2, name="out")(x))
 
@@ -155,8 +248,8 @@ def normed_across(keras):
         (custom_activation, "hidden", "may mix its units by share"),
         (attention_scores, "attention", "scores of each head"),
         (shared_reader, "hidden", "several times"),
-        (nested, "hidden", "Sequential"),
-        (nested, "deep", "inside `inner`"),
+        (opaque, "hidden", "Opaque"),
+        (opaque, "inner", "no units known in a Opaque"),
         (normed_across, "hidden", "LayerNormalization"),
         ("residual", "back", "`join`"),
         ("residual", "out", "output of the model"),

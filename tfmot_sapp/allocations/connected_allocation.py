@@ -36,8 +36,9 @@ class ConnectedAllocation(Allocation):
     the best that are read and fed take their places; the counts are those of
     the other allocation. What follows what is read from the model's graph:
     Dense and convolution layers behind each other, through activations, norms,
-    pooling and flattening; channels that meet others in an addition count as
-    read. Schedules that choose all blocks at once, `OneShot` and
+    pooling, flattening, concatenations and products, also inside nested models
+    and layers that are made of others; channels that meet others in an addition
+    count as read. Schedules that choose all blocks at once, `OneShot` and
     `ACDCSchedule`, need it most: at 98 % they often end without it in a network
     that nothing passes through (`benchmarks/accuracy/RESULTS.md`).
 

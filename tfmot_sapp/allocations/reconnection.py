@@ -87,11 +87,14 @@ def useful_places(
     shape = masks[name].shape
     if len(shape) < 2:
         return np.ones(shape, bool)
-    fed, read = np.ones(shape[-2], bool), np.ones(shape[-1], bool)
+    read = np.ones(shape[-1], bool)
+    made_by_any, others = np.zeros(shape[-2], bool), np.ones(shape[-2], bool)
     for connection in connections:
         if name in connection.feeds:
             made = _blocks_in_use(masks[connection.producer], -1)
-            fed &= np.any(connection.feeds[name] & made[:, None], axis=0)
+            feed = connection.feeds[name] & made[:, None]
+            made_by_any |= np.any(feed, axis=0)
+            others &= connection.others.get(name, False)
         if connection.producer == name and connection.closed:
             read &= np.any(
                 [
@@ -100,6 +103,9 @@ def useful_places(
                 ],
                 axis=0,
             )
+    # A block of channels of several counts as fed; so does one that nothing is
+    # known of.
+    fed = made_by_any | others
     return np.broadcast_to(fed[:, None] & read, shape)
 
 

@@ -68,8 +68,8 @@ class Report:
         rows: One `Row` per kernel.
         parameters: Number of parameters of the plain model.
         kept_parameters: The same without those in removed blocks.
-        note: That little of the model is pruned, and why; `None` where there is
-            nothing to say.
+        note: That little of the model is pruned, and why, or that nothing
+            passes through it any more; `None` where there is nothing to say.
     """
 
     rows: tuple[Row, ...]

@@ -155,6 +155,7 @@ def problem_of(
     target: Target,
     weights: np.ndarray,
     settings: Settings,
+    wanted_by: np.ndarray | None = None,
 ) -> Seen | None:
     """Sums up what a kernel reads and is wanted to give.
 
@@ -167,6 +168,8 @@ def problem_of(
         target: The kernel.
         weights: The original's weights.
         settings: How many rows, and the ridge.
+        wanted_by: The original's weights where it has other inputs than the
+            copy, `weights` being the copy's. Defaults to `None`: `weights`.
 
     Returns:
         The least squares problem; `None` if the layer can't be seen.
@@ -179,6 +182,7 @@ def problem_of(
     ]
     rng = np.random.default_rng([settings.seed, target.step])
     most = settings.rows
+    wanted_by = weights if wanted_by is None else wanted_by
     is_wide = len(weights) > settings.most_inputs
     if is_wide:
         most = min(most, most_rows(len(weights)))
@@ -197,7 +201,7 @@ def problem_of(
             )
         at = spread_places(places.count, each, len(inputs[0]), rng)
         rows = [places.rows(value, at) for value in inputs]
-        wanted = rows[0] @ weights
+        wanted = rows[0] @ wanted_by
         if len(rows) > 1:
             wanted += _lost(sweep, target, batch, places, at)
         if not (np.isfinite(wanted).all() and np.isfinite(rows[-1]).all()):

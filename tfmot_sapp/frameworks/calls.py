@@ -32,6 +32,8 @@ class Call:
         kwargs: Likewise, by name.
         outputs: The symbolic tensors that it returned, flat.
         structure: The same as it returned them.
+        inside: The models and layers that the layer is inside of, the outermost
+            first, where a graph is unfolded.
     """
 
     layer: Any
@@ -39,6 +41,7 @@ class Call:
     kwargs: dict[str, Any]
     outputs: list[Any]
     structure: Any = None
+    inside: tuple[Any, ...] = ()
 
 
 def holds_graph(model: Any) -> bool:

@@ -141,7 +141,7 @@ class Cloner:
         # Left to itself Keras 3 renames the inputs, and compiles the copy as
         # the original was, with an optimizer that misses the wrappers.
         inputs = keras.tree.map_structure(
-            lambda tensor: _input_like(keras, tensor), model.input
+            lambda tensor: input_like(keras, tensor), model.input
         )
         compiled, model.compiled = model.compiled, False
         try:
@@ -273,7 +273,7 @@ class Cloner:
         layers = [self._clone_layer(layer, model) for layer in model.layers]
         inputs = getattr(model, "inputs", None) if model.built else None
         if inputs:
-            layers = [_input_like(keras, inputs[0]), *layers]
+            layers = [input_like(keras, inputs[0]), *layers]
         return keras.Sequential(layers, name=model.name)
 
     def _clone_subclassed(self, model: Any) -> Any:
@@ -283,7 +283,8 @@ class Cloner:
         return copy
 
 
-def _input_like(keras: Any, tensor: Any) -> Any:
+def input_like(keras: Any, tensor: Any) -> Any:
+    """Returns a new symbolic input like one of a model of a Keras."""
     name = tensor.name
     if keras.__name__ == "keras":
         name = keras3.operation_behind(tensor).name

@@ -22,6 +22,7 @@ from tfmot_sapp.base.wording import received
 from tfmot_sapp.compiler.choose.layer_options import dense_time
 from tfmot_sapp.planning.layers import find_layers
 from tfmot_sapp.structured.keep import kept_units
+from tfmot_sapp.structured.opening import opened_for
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.targets.target import Target
 from tfmot_sapp.units.groups import find_groups
@@ -49,7 +50,8 @@ def shares_of_units(
     Raises:
         ValueError: If one unit a group is too many.
     """
-    groups = {group.name: group for group in find_groups(model).groups}
+    model, found = opened_for(model, find_groups(model))
+    groups = {group.name: group for group in found.groups}
 
     def taken(smaller: Any) -> float:
         if by_size:

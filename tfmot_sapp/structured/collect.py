@@ -20,11 +20,18 @@ from typing import Any, cast
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value, keras_of
-from tfmot_sapp.structured.statistics import Part, Statistics, producer_norm
-from tfmot_sapp.units.groups import Consumer, Group, slope_of
+from tfmot_sapp.structured.statistics import (
+    Part,
+    Statistics,
+    kernel_of,
+    producer_norm,
+)
+from tfmot_sapp.units.groups import slope_of
 from tfmot_sapp.units.heads import head_outputs
+from tfmot_sapp.units.members import Consumer, Group
 
 
 class Collector:
@@ -68,7 +75,7 @@ class Collector:
             values: The values of `tensors`.
         """
         found = self._patches(values)
-        self._add_activation(values[0], found[0])
+        self._add_activation(values[self._main], found[0])
         for index, patches in enumerate(found):
             if self._valid[index] is None:
                 self._valid[index] = self._places(index, values, patches)
@@ -79,34 +86,63 @@ class Collector:
                 self._grams[index] += _products(patches)
 
     def _add_activation(self, value: tf.Tensor, patches: tf.Tensor) -> None:
-        units = self.group.units
         if self.group.has_heads:
             # A head is as active as its entries together.
-            size = patches.shape[-1] // units
-            value = tf.reshape(patches, (-1, units, size))
-            value = tf.reduce_sum(value, axis=2)
-        value = tf.reshape(tf.cast(value, tf.float32), (-1, units))
-        self._activation += np.sum(value, axis=0, dtype=np.float64)
+            value, unit_of = patches, self._unit_of(0, patches.shape[-1])
+        else:
+            consumer = self.group.consumers[self._main]
+            unit_of = consumer.unit_of[consumer.places]
+            value = tf.gather(value, consumer.places, axis=-1)
+        value = tf.reshape(tf.cast(value, tf.float32), (-1, len(unit_of)))
+        self._activation += np.bincount(
+            unit_of,
+            np.sum(value, axis=0, dtype=np.float64),
+            minlength=self.group.units,
+        )
+
+    @property
+    def _main(self) -> int:
+        """Index of the consumer that sees units as they are in the end."""
+        # Behind a gate, which may read them too.
+        return (
+            len(self.group.consumers) - 1 if len(self.group.makers) > 1 else 0
+        )
+
+    def _unit_of(self, index: int, count: int) -> np.ndarray:
+        """Returns the unit that each feature of a consumer belongs to."""
+        group = self.group
+        if group.has_heads:
+            return np.repeat(np.arange(group.units), count // group.units)
+        consumer = group.consumers[index]
+        units = consumer.unit_of[consumer.places]
+        if effect_of(consumer.layer) == "separable":
+            return np.repeat(units, count // len(units))
+        return np.tile(units, count // len(units))
 
     def _places(
         self, index: int, values: list[tf.Tensor], patches: tf.Tensor
     ) -> np.ndarray:
         """Returns which features are units, not padding."""
-        if self.group.has_heads:
+        if self.group.has_heads or self._is_separable(index):
             return np.ones(patches.shape[1:], bool)
         ones = tf.cast(tf.ones_like(values[index][:1]), tf.float32)
         return features(ones, self.group.consumers[index])[0].numpy() > 0
+
+    def _is_separable(self, index: int) -> bool:
+        return effect_of(self.group.consumers[index].layer) == "separable"
 
     def _matrix(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns a consumer's kernel (features, outputs), and its slopes."""
         group = self.group
         if group.has_heads:
             kernel = host_value(projections_of(group.producer).output.kernel)
-            kernel = kernel.reshape(group.units * kernel.shape[1], -1)
+            kernel = kernel.reshape(kernel.shape[0] * kernel.shape[1], -1)
             return kernel.astype(np.float32), np.ones(kernel.shape[1])
         consumer = group.consumers[index]
-        kernel = host_value(consumer.layer.kernel).astype(np.float32)
-        kernel = kernel.reshape(-1, kernel.shape[-1])
+        kernel = host_value(kernel_of(consumer.layer)).astype(np.float32)
+        inside = consumer.unit_of >= 0
+        inside = np.repeat(inside, kernel.shape[-2] // len(inside))
+        kernel = np.compress(inside, kernel, -2).reshape(-1, kernel.shape[-1])
         return kernel, slope_of(consumer.scaled_by) * np.ones(kernel.shape[1])
 
     def statistics(self) -> Statistics:
@@ -115,14 +151,10 @@ class Collector:
         parts = []
         for index in range(len(group.results)):
             kernel, slope = self._matrix(index)
-            unit_of = np.arange(len(kernel)) % group.units
-            if group.has_heads:
-                size = len(kernel) // group.units
-                unit_of = np.repeat(np.arange(group.units), size)
             parts.append(
                 Part(
                     kernel * slope,
-                    unit_of,
+                    self._unit_of(index, len(kernel)),
                     self._summed[index],
                     cast(np.ndarray, self._valid[index]),
                     self._grams[index] if self.with_gram else None,
@@ -146,18 +178,21 @@ def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
     """Lays out a consumer's input as features.
 
     Args:
-        value: Tensor (samples, ..., units); for heads, where `consumer` is
+        value: Tensor (samples, ..., channels); for heads, where `consumer` is
             `None`, (samples, places, heads, size).
         consumer: The consumer.
 
     Returns:
-        Tensor (samples, places, features).
+        Tensor (samples, places, features): those that belong to units.
     """
     if consumer is None:
         return tf.reshape(
             value, (tf.shape(value)[0], -1, value.shape[2] * value.shape[3])
         )
     layer = consumer.layer
+    value = tf.gather(value, consumer.places, axis=-1)
+    if effect_of(layer) == "separable":
+        return _between(value, consumer)
     if type(layer).__name__ == "Dense":
         return tf.reshape(value, (tf.shape(value)[0], -1, value.shape[-1]))
     rank = len(layer.kernel_size)
@@ -169,6 +204,10 @@ def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
         for name in ("kernel_size", "strides", "dilation_rate")
     )
     padding = layer.padding.upper()
+    if padding == "CAUSAL":
+        before = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
+        value = tf.pad(value, [(0, 0), (before, 0), (0, 0), (0, 0)])
+        padding = "VALID"
     if rank == 3:
         if max(rates) > 1:
             raise ValueError(
@@ -181,6 +220,20 @@ def features(value: tf.Tensor, consumer: Consumer | None) -> tf.Tensor:
             value, sizes, strides, rates, padding
         )
     return tf.reshape(patches, (tf.shape(patches)[0], -1, patches.shape[-1]))
+
+
+def _between(value: tf.Tensor, consumer: Consumer) -> tf.Tensor:
+    """Returns what is between the two convolutions of a separable one."""
+    layer = consumer.layer
+    kernel = tf.convert_to_tensor(layer.depthwise_kernel)
+    kernel = tf.cast(tf.gather(kernel, consumer.places, axis=-2), value.dtype)
+    strides, rates = list(layer.strides)[-1:] * 2, list(layer.dilation_rate)
+    if kernel.shape.rank == 3:
+        value, kernel, rates = value[:, None], kernel[None], [1, *rates]
+    value = tf.nn.depthwise_conv2d(
+        value, kernel, [1, *strides, 1], layer.padding.upper(), dilations=rates
+    )
+    return tf.reshape(value, (tf.shape(value)[0], -1, value.shape[-1]))
 
 
 def collect(

@@ -26,7 +26,7 @@ from tfmot_sapp.base.checks import check_real
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.flops import count_flops
 from tfmot_sapp.structured.shrink import shrink
-from tfmot_sapp.units.groups import Group
+from tfmot_sapp.units.members import Group
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,6 +30,7 @@ from tfmot_sapp.calibration.sweep import Held, Store
 from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
 from tfmot_sapp.frameworks.pruning_record import record_skipped
 from tfmot_sapp.frameworks.walking import flatten_layers
+from tfmot_sapp.frameworks.which_keras import is_model
 from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.criteria import (
     Criterion,
@@ -39,6 +40,7 @@ from tfmot_sapp.structured.criteria import (
 )
 from tfmot_sapp.structured.in_order import removed_in_order
 from tfmot_sapp.structured.keep import counts_of, kept_units
+from tfmot_sapp.structured.opening import opened_for, reasons_by_layer
 from tfmot_sapp.structured.reconstruct import Reconstruct
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.units.groups import find_groups
@@ -61,7 +63,11 @@ def prune_structured(
     """Removes whole units: neurons, filters and attention heads.
 
     What is returned is a smaller dense model, faster on any runtime. Surviving
-    weights are copied, unless `refit` solves for the outgoing ones.
+    weights are copied, unless `refit` solves for the outgoing ones. Units that
+    are multiplied with each other, as a channel and its gate of squeeze and
+    excitation, go together. Nested models, and layers of Keras 3 that are made
+    of others, as the blocks of a transformer, come apart where units inside of
+    them go: their layers are then in the smaller model's own graph.
 
     Args:
         model: A built Sequential or Functional model of either Keras.
@@ -118,7 +124,8 @@ def prune_structured(
         (bool, Reconstruct),
         "a bool or a `tfmot_sapp.Reconstruct`",
     )
-    found = find_groups(model)
+    names = list(keep) if isinstance(keep, Mapping) else None
+    model, found = opened_for(model, find_groups(model), names)
     if not found.groups:
         reasons = "; ".join(
             f"{name}: {why}" for name, why in found.left_alone.items()
@@ -171,13 +178,18 @@ def prune_structured(
 
 def _reasons_by_kernel(model: Any, reasons: dict[str, str]) -> dict[str, str]:
     """Returns reasons by the names that reports have for kernels."""
-    found = {}
+    found: dict[str, str] = {}
+    by_layer, seen = reasons_by_layer(model, reasons), set()
     for layer in flatten_layers(model):
-        if layer.name in reasons:
-            kernels = find_kernels(layer)
-            for kernel in kernels:
-                name = kernel_name(layer.name, kernel, kernels)
-                found[name] = reasons[layer.name]
+        if is_model(layer):
+            continue
+        kernels = find_kernels(layer)
+        for kernel in kernels:
+            reason = by_layer.get(id(layer), by_layer.get(id(kernel.owner)))
+            # A layer comes before those inside of it, which reports name by it.
+            if reason is not None and id(kernel.variable) not in seen:
+                seen.add(id(kernel.variable))
+                found[kernel_name(layer.name, kernel, kernels)] = reason
     return found
 
 

@@ -33,7 +33,8 @@ import tensorflow as tf
 from tfmot_sapp.base.checks import check_real, check_steps, check_whole
 from tfmot_sapp.frameworks.which_keras import keras_of
 from tfmot_sapp.structured.collect import Runner
-from tfmot_sapp.units.groups import Consumer, Group, find_groups
+from tfmot_sapp.units.groups import find_groups
+from tfmot_sapp.units.members import Consumer, Group
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Reconstruct:
     first, then a few hundred steps of Adam (arXiv 1412.6980) for each group,
     with a learning rate that falls as a cosine. No labels are used, and one
     group is trained at a time. Inputs and outputs of that group for all of the
-    data are held in memory. Attention heads are solved by least squares alone.
+    data are held in memory. Attention heads, and units that are multiplied with
+    others, are solved by least squares alone.
 
     Args:
         steps: Steps for each group, at least 1.
@@ -90,7 +92,7 @@ def reconstructed(
         how: Steps, batch size and learning rate.
     """
     group = {g.name: g for g in find_groups(model).groups}[name]
-    if group.has_heads:
+    if group.has_heads or not all(c.path for c in group.consumers):
         return
     fits = _hold(model, group, *original, batches)
     layers = {layer for fit in fits for layer in fit.path}

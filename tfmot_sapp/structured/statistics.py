@@ -22,13 +22,13 @@ that is kept of the data are sums over samples, so memory does not grow with it.
 
 import dataclasses
 import functools
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from tfmot_sapp.frameworks.private.attention import projections_of
 from tfmot_sapp.frameworks.which_keras import host_value
-from tfmot_sapp.units.groups import Group
+from tfmot_sapp.units.members import Group
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +113,16 @@ def producer_norm(group: Group) -> np.ndarray:
     if group.has_heads:
         kernel = host_value(projections_of(group.producer).value.kernel)
         return np.sqrt(np.sum(np.square(kernel), axis=(0, 2)))
-    kernel = host_value(group.producer.kernel)
-    return np.sqrt(
+    maker = group.makers[0]
+    kernel = host_value(kernel_of(maker.layer))
+    norms = np.sqrt(
         np.sum(np.square(kernel), axis=tuple(range(kernel.ndim - 1)))
     )
+    # Other channels come first.
+    return norms[np.argsort(maker.unit_of, kind="stable")[-group.units :]]
+
+
+def kernel_of(layer: Any) -> Any:
+    """Returns the kernel of a layer that sums over all channels."""
+    pointwise = getattr(layer, "pointwise_kernel", None)
+    return layer.kernel if pointwise is None else pointwise

@@ -29,12 +29,14 @@ from tfmot_sapp.frameworks.kernels import (
     short_name,
     why_no_kernels,
 )
+from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.private.layers import all_layers
 from tfmot_sapp.frameworks.pruning_record import record_of
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer, is_model
 from tfmot_sapp.training.pruning_group import pruned_layers
 from tfmot_sapp.training.wrapper import PruneBlocksMixin
+from tfmot_sapp.units.passage import Passage, Reads, masked_reads
 
 # How the reasons begin for what the user has left out.
 NO_BLOCK_SIZE = "no block size given for it"
@@ -68,8 +70,56 @@ def pruning_report(model: Any) -> Report:
     extra = sum(_count(_added_variables(layer)) for layer in wrapped)
     parameters = sum(_count(member.weights) for member in members) - extra
     removed = sum(row.weights - row.kept_weights for row in rows)
-    note = coverage_note(rows) if wrapped else None
+    notes = [blocked_note(model)]
+    if wrapped:
+        notes.append(coverage_note(rows))
+    note = " ".join(note for note in notes if note) or None
     return Report(tuple(rows), parameters, parameters - removed, note)
+
+
+def blocked_note(model: Any, passage: Passage | None = None) -> str | None:
+    """Says that nothing passes through a model any more, if that is so.
+
+    Args:
+        model: A wrapped, stripped or plain model; of anything else there is
+            nothing to say.
+        passage: What is known of its graph. Defaults to `None`: it is read.
+    """
+    if not is_model(model):
+        return None
+    kernels = {
+        id(kernel.kernel.owner): kernel
+        for layer in pruned_layers(model)
+        for kernel in layer.pruned_kernels
+    }
+    reads = masked_reads(kernels) if kernels else _zero_reads(model)
+    if not reads:
+        return None
+    place = (passage or Passage(model)).blocked_at(reads)
+    if place is None:
+        return None
+    return (
+        "Nothing passes through the model any more: an output is the same for "
+        f"all inputs, since what `{place}` keeps reads nothing that is made "
+        "before it. Ask for less sparsity, or use "
+        "`allocation=tfmot_sapp.ConnectedAllocation()`."
+    )
+
+
+def _zero_reads(model: Any) -> dict[int, Reads]:
+    """Returns what layers read whose kernels have whole channels of zeros."""
+    found = {}
+    for layer in flatten_layers(model):
+        if is_model(layer) or effect_of(layer) not in ("units", "separable"):
+            continue
+        for kernel in find_kernels(layer):
+            there = host_value(kernel.variable) != 0
+            there = np.any(there.reshape(-1, *there.shape[-2:]), axis=0)
+            if np.all(there.any(axis=0)) and np.all(there.any(axis=1)):
+                continue
+            inputs, outputs = map(np.arange, there.shape)
+            found[id(layer)] = Reads(there, inputs, outputs)
+    return found
 
 
 def coverage_note(rows: Sequence[Row]) -> str | None:

@@ -14,6 +14,7 @@
 # ==============================================================================
 """What happens at a training step: `UpdatePruningStep`."""
 
+import warnings
 from typing import Any
 
 from tfmot_sapp.base.checks import check_methods
@@ -36,6 +37,8 @@ from tfmot_sapp.training.pruning_group import (
     pruned_layers,
     pruning_groups,
 )
+from tfmot_sapp.training.pruning_rows import blocked_note
+from tfmot_sapp.units.passage import Passage
 
 
 class UpdatePruningStep(TrainingCallback):
@@ -46,7 +49,8 @@ class UpdatePruningStep(TrainingCallback):
     number of iterations, so it agrees with `steps_per_execution` and goes on
     after a restart. When training ends, early or late, the masks are at the
     target; if the schedule has not come to its end, training that goes on later
-    starts from the schedule's own masks.
+    starts from the schedule's own masks. When masks are such that nothing
+    passes through the model any more, there is a warning.
 
     It serves `fit` of Keras 3 and of tf_keras, and training loops of one's own:
 
@@ -100,7 +104,9 @@ class UpdatePruningStep(TrainingCallback):
             )
         self._given_optimizer = optimizer
         self._changed: dict[str, float] = {}
+        self._told = False
         self._groups: list[PruningGroup] | None = None
+        self._passage: Passage | None = None
         self._own_step = 0
         self._offset = 0
         self._begun = False
@@ -113,6 +119,7 @@ class UpdatePruningStep(TrainingCallback):
         """
         super().set_model(model)
         self._groups = None
+        self._passage, self._told = None, False
         for layer in pruned_layers(model):
             layer.drive()
 
@@ -189,6 +196,7 @@ class UpdatePruningStep(TrainingCallback):
         """Leaves the masks at the target."""
         for group in self._find_groups():
             group.finalise(self._slots_of)
+            self._warn_if_blocked()
             if group.finished:
                 for kernel in group.kernels.values():
                     kernel.zero_masked()
@@ -250,8 +258,21 @@ class UpdatePruningStep(TrainingCallback):
             before = _phase(group)
             updates = group.advance(step, self._slots_of)
             crossed = [update for update in updates if update.phase != before]
+            if any(update.sparsity for update in updates):
+                self._warn_if_blocked()
             if crossed and getattr(group.schedule, "reset_optimizer", False):
                 self._reset()
+
+    def _warn_if_blocked(self) -> None:
+        """Warns once that nothing passes through the model, if that is so."""
+        if self._told or not is_model(self._trained):
+            return
+        if self._passage is None:
+            self._passage = Passage(self._trained)
+        note = blocked_note(self._trained, self._passage)
+        if note is not None:
+            self._told = True
+            warnings.warn(f"`{self._trained.name}`: {note}", stacklevel=2)
 
     def _reset(self) -> None:
         if self._optimizer is None:

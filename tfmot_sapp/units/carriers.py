@@ -12,17 +12,37 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Which layers carry units on by themselves, and which break them up.
+"""What layers and operations do to the units on the channels they take.
 
 A layer carries units if each of its output channels depends on one input
-channel alone. What is not known to do so is a reason to leave them alone.
+channel alone, or on channels that go together. What is not known to do so is a
+reason to leave them alone.
 """
 
 from typing import Any
 
+import numpy as np
+
+from tfmot_sapp.frameworks.calls import Call, tensors_of
 from tfmot_sapp.frameworks.layers.activations import ELEMENTWISE
 from tfmot_sapp.frameworks.layers.kind import BY_ITSELF, WITH_CHANNEL_WEIGHTS
 from tfmot_sapp.frameworks.layers.table import effect_of
+from tfmot_sapp.frameworks.private.layers import operation_name
+from tfmot_sapp.units.channels import Channels
+
+_MAPS = {name.replace("_", "") for name in ELEMENTWISE} | {
+    *("abs", "absolute", "cast", "clip", "exp", "identity", "negative"),
+    *("rsqrt", "sqrt", "square", "stopgradient"),
+}
+_OF_KERAS_HUB = frozenset({"gelu_approximate", "quick_gelu"})
+# Operations of two values, where one is a number.
+_WITH_NUMBER = frozenset(
+    {"add", "addv2", "subtract", "sub", "multiply", "mul"}
+    | {"divide", "truedivide", "truediv", "realdiv", "power", "maximum"}
+    | {"minimum"}
+)
+_PRODUCTS = frozenset({"multiply", "mul"})
+_REDUCTIONS = frozenset({"mean", "max", "amax"})
 
 
 class LeftAloneError(Exception):
@@ -34,67 +54,145 @@ def has_own_weights(layer: Any) -> bool:
     return effect_of(layer) in WITH_CHANNEL_WEIGHTS
 
 
-def carry(layer: Any, shape: tuple[int | None, ...], repeats: int) -> int:
-    """Takes units through a layer.
+def values_taken(call: Call) -> list[Any]:
+    """Returns the symbolic tensors that a call takes, but for Keras masks."""
+    named = {k: v for k, v in call.kwargs.items() if "mask" not in k}
+    return tensors_of((call.args, named))
+
+
+def carry(call: Call, channels: Channels) -> np.ndarray | None:
+    """Takes units through a call.
 
     Args:
-        layer: A layer, or an operation of Keras 3.
-        shape: Shape of its input, whose last axis holds the units.
-        repeats: How often the units come one after the other on that axis.
+        call: A call of a layer or of an operation.
+        channels: The labels of the channels that it takes. Those that can only
+            go together are joined.
 
     Returns:
-        Their repeats behind the layer.
+        The labels of the channels that it gives, or `None` for new ones, which
+        must stay.
 
     Raises:
-        LeftAloneError: If the layer does not carry them.
+        LeftAloneError: If units may not go into it.
     """
+    layer = call.layer
+    operation = operation_name(layer)
+    taken = values_taken(call)
+    labels = [channels.of(tensor) for tensor in taken]
     effect = effect_of(layer)
+    if effect == "multiply" or operation in _PRODUCTS and len(taken) > 1:
+        return _multiplied(call, taken, labels, channels)
+    if effect == "concatenate" or operation in ("concatenate", "concat"):
+        return _concatenated(call, taken, labels, channels)
+    is_sum = effect in ("add", "sum") or operation in ("add", "addv2")
+    if is_sum and len(taken) > 1:
+        raise LeftAloneError(f"its units meet others in `{layer.name}`")
+    if not taken or not len(labels[0]):
+        return None
+    if operation is not None:
+        return labels[0] if _is_map(call, operation, len(taken)) else None
+    return _through_layer(layer, effect, taken[0], call.outputs[0], labels[0])
+
+
+def _through_layer(
+    layer: Any, effect: Any, taken: Any, given: Any, labels: np.ndarray
+) -> np.ndarray | None:
     if effect == "flatten":
         check_channels(layer)
-        for extent in shape[1:-1]:
-            if extent is None:
-                raise LeftAloneError(
-                    f"`{layer.name}` flattens an unknown number of places"
-                )
-            repeats *= extent
-        return repeats
+        return _flattened(layer, taken, given, labels)
+    if effect == "reshape":
+        if taken.shape[-1] == given.shape[-1]:
+            return labels
+        if len(given.shape) == 2:
+            return _flattened(layer, taken, given, labels)
+        return None
     if effect == "scale":
-        _check_norm(layer, shape, repeats)
-    elif effect == "depthwise":
-        _check_depthwise(layer)
-    elif effect == "activation":
-        check_activation(layer)
-    elif effect in BY_ITSELF:
+        if not norms_last_axis(layer, len(taken.shape)):
+            raise LeftAloneError(
+                f"`{layer.name}` norms another axis than the units'"
+            )
+        return labels
+    if effect == "depthwise":
         check_channels(layer)
-    elif effect in ("add", "sum"):
-        raise LeftAloneError(f"its units meet others in `{layer.name}`")
-    else:
-        kind = type(layer).__name__
-        name = getattr(layer, "name", kind)
-        raise LeftAloneError(f"its units go into `{name}`, a {kind}")
-    return repeats
+        check_activation(layer)
+        return np.repeat(labels, layer.depth_multiplier)
+    if effect == "activation":
+        check_activation(layer)
+        return labels
+    if effect in BY_ITSELF:
+        check_channels(layer)
+        return labels
+    return None
 
 
-def _check_norm(
-    layer: Any, shape: tuple[int | None, ...], repeats: int
-) -> None:
-    if not norms_last_axis(layer, len(shape)) or repeats > 1:
+def _flattened(
+    layer: Any, taken: Any, given: Any, labels: np.ndarray
+) -> np.ndarray:
+    if given.shape[-1] is None or None in taken.shape[1:]:
         raise LeftAloneError(
-            f"`{layer.name}` norms another axis than the units'"
+            f"`{layer.name}` flattens an unknown number of places"
         )
+    return np.tile(labels, int(given.shape[-1]) // len(labels))
+
+
+def _is_map(call: Call, operation: str, tensors: int) -> bool:
+    """Whether an operation takes each value by itself, or sums over places."""
+    others = [
+        value
+        for value in (*call.args, *call.kwargs.values())
+        if not tensors_of(value)
+    ]
+    if tensors > 1:
+        return False
+    if operation in _MAPS or operation.replace("_", "") in _MAPS:
+        return True
+    if operation in _WITH_NUMBER:
+        return all(np.ndim(x) == 0 and not hasattr(x, "assign") for x in others)
+    if operation in _REDUCTIONS:
+        axes = getattr(call.layer, "axis", call.kwargs.get("axis"))
+        rank = len(tensors_of(call.args)[0].shape)
+        return axes is not None and rank - 1 not in {
+            axis % rank for axis in np.atleast_1d(axes)
+        }
+    return False
+
+
+def _multiplied(
+    call: Call, taken: list[Any], labels: list[np.ndarray], channels: Channels
+) -> np.ndarray | None:
+    width = max(map(len, labels))
+    whole = [each for each in labels if len(each) == width]
+    for each in labels:
+        if len(each) not in (1, width):
+            return None
+        if len(each) < width:
+            channels.fix(each, f"it scales all units of `{call.layer.name}`")
+    given = call.outputs[0].shape
+    if given[-1] != width or not width:
+        return None
+    for each in whole[1:]:
+        channels.join(whole[0], each)
+    return whole[0]
+
+
+def _concatenated(
+    call: Call, taken: list[Any], labels: list[np.ndarray], channels: Channels
+) -> np.ndarray | None:
+    axis = getattr(call.layer, "axis", call.kwargs.get("axis"))
+    rank = len(call.outputs[0].shape)
+    if axis is None or None in (t.shape[-1] for t in taken):
+        return None
+    if axis % rank == rank - 1:
+        return np.concatenate(labels)
+    for each in labels[1:]:
+        channels.join(labels[0], each)
+    return labels[0]
 
 
 def norms_last_axis(layer: Any, rank: int) -> bool:
     """Whether a batch norm norms the last axis of tensors of some rank."""
     axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
     return axis in (-1, rank - 1)
-
-
-def _check_depthwise(layer: Any) -> None:
-    check_channels(layer)
-    check_activation(layer)
-    if layer.depth_multiplier != 1:
-        raise LeftAloneError(f"`{layer.name}` makes several channels of a unit")
 
 
 def check_channels(layer: Any) -> None:
@@ -110,5 +208,7 @@ def check_activation(layer: Any) -> None:
         return
     name = getattr(activation, "__name__", type(activation).__name__)
     known = getattr(activation, "__module__", "").split(".")[0]
+    if known == "keras_hub" and name in _OF_KERAS_HUB:
+        return
     if name not in ELEMENTWISE or known not in ("keras", "tf_keras"):
         raise LeftAloneError(f"`{layer.name}` may mix its units by {name}")

@@ -27,7 +27,9 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.frameworks.calls import is_graph
-from tfmot_sapp.units.groups import Group, find_groups
+from tfmot_sapp.units.groups import find_groups
+from tfmot_sapp.units.members import Group, Member
+from tfmot_sapp.units.passage import block_of_channel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +42,15 @@ class Connection:
             shape (output blocks of the producer, input blocks of the reader):
             which of them have a channel in common.
         closed: Whether nothing else reads it.
+        others: For each kernel that reads it, a boolean array: which of its
+            input blocks have channels that something else makes. Kernels that
+            are not named have none.
     """
 
     producer: str
     feeds: Mapping[str, np.ndarray]
     closed: bool
+    others: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def among(self, names: Container[str]) -> "Connection | None":
         """Returns the part of it between some kernels, or `None` for none."""
@@ -54,7 +60,7 @@ class Connection:
         if self.producer not in names or not feeds:
             return None
         closed = self.closed and len(feeds) == len(self.feeds)
-        return Connection(self.producer, feeds, closed)
+        return Connection(self.producer, feeds, closed, self.others)
 
 
 def find_connections(
@@ -69,34 +75,42 @@ def find_connections(
 
     Returns:
         List of `Connection`, in the order of the graph. Channels that meet
-        others in an addition or a concatenation have none.
+        others in an addition have none.
     """
     if not hasattr(model, "layers") or not is_graph(model):
         return []
+    by_layer = {id(kernel.kernel.owner): kernel for kernel in kernels.values()}
     found = [
-        _connection(group, kernels)
+        _connection(group, maker, by_layer)
         for group in find_groups(model).groups
-        if not group.has_heads and group.name in kernels
+        if not group.has_heads
+        for maker in group.makers
+        if id(maker.layer) in by_layer
     ]
     return [connection for connection in found if connection.feeds]
 
 
-def _connection(group: Group, kernels: Mapping[str, Any]) -> Connection:
-    made = _block_of_channel(kernels[group.name], 1)
-    feeds = {}
+def _connection(
+    group: Group, maker: Member, kernels: Mapping[int, Any]
+) -> Connection:
+    producer = kernels[id(maker.layer)]
+    made = block_of_channel(producer, 1)
+    block_of_unit = np.zeros(group.units, int)
+    block_of_unit[maker.unit_of[maker.places]] = made[maker.places]
+    feeds, others = {}, {}
     for consumer in group.consumers:
-        name = consumer.layer.name
-        if name not in kernels:
+        reader = kernels.get(id(consumer.layer))
+        if reader is None:
             continue
-        read = _block_of_channel(kernels[name], 0)
+        read = block_of_channel(reader, 0)
         feed = np.zeros((made.max() + 1, read.max() + 1), bool)
-        feed[np.tile(made, consumer.repeats), read] = True
-        feeds[name] = feed
-    readers = {consumer.layer.name for consumer in group.consumers}
-    return Connection(group.name, feeds, readers == set(feeds))
-
-
-def _block_of_channel(kernel: Any, side: int) -> np.ndarray:
-    """Returns the block that each input (0) or output (1) channel is in."""
-    axis = kernel.axes[side]
-    return np.arange(kernel.grid.view[axis]) // kernel.grid.block[axis]
+        # A separable convolution may make several channels of one.
+        units = consumer.unit_of.repeat(len(read) // len(consumer.unit_of))
+        inside = units >= 0
+        feed[block_of_unit[units[inside]], read[inside]] = True
+        feeds[reader.name] = feed
+        others[reader.name] = np.zeros(read.max() + 1, bool)
+        others[reader.name][read[~inside]] = True
+    closed = len(feeds) == len(group.consumers)
+    is_whole = bool(np.all(maker.unit_of >= 0))
+    return Connection(producer.name, feeds, closed and is_whole, others)

@@ -14,29 +14,26 @@
 # ==============================================================================
 """Which units of a model hang together.
 
-A group is the hidden units between one kernel and its consumers: the layer that
-makes them, the layers that carry each unit on by itself (activations, batch
-norms, pooling, depthwise convolutions), and the layers whose kernels read them.
-Removing a unit takes an output from the first, a channel from the second and
-inputs from the third. Units that go anywhere else are left alone.
+A group is hidden units that can be removed one by one: the layers that make
+them, the layers with weights for each that carry them on (batch norms,
+depthwise convolutions), and the layers whose kernels read them. Units that are
+multiplied with each other, as a channel and its gate, go together. Removing a
+unit takes an output from the first, a channel from the second and inputs from
+the third. Units that go anywhere else are left alone.
 """
 
+import collections
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.tables import render
-from tfmot_sapp.frameworks.calls import (
-    Call,
-    is_graph,
-    is_nested,
-    tensors_of,
-)
-from tfmot_sapp.frameworks.flops import calls_of_model
+from tfmot_sapp.frameworks.calls import Call, is_graph, is_nested, tensors_of
 from tfmot_sapp.frameworks.layers.table import effect_of
-from tfmot_sapp.frameworks.private.attention import number_of_heads
-from tfmot_sapp.frameworks.private.layers import layers_inside, operation_name
+from tfmot_sapp.frameworks.private.attention import number_of_units
+from tfmot_sapp.frameworks.private.layers import layers_inside
+from tfmot_sapp.frameworks.unfolding import names_in, unfolded_calls
 from tfmot_sapp.frameworks.which_keras import check_model, host_value
 from tfmot_sapp.units.carriers import (
     LeftAloneError,
@@ -44,118 +41,22 @@ from tfmot_sapp.units.carriers import (
     check_activation,
     check_channels,
     has_own_weights,
-    norms_last_axis,
+    values_taken,
 )
+from tfmot_sapp.units.channels import UNMADE, Channels
 from tfmot_sapp.units.heads import AttentionCall, read_attention
+from tfmot_sapp.units.members import Consumer, Group, Groups, Member
+from tfmot_sapp.units.surroundings import Surroundings
 
-
-@dataclasses.dataclass(frozen=True)
-class Consumer:
-    """A layer that reads a group's units.
-
-    Attributes:
-        layer: The layer.
-        tensor: Its symbolic input: the units on its last axis.
-        repeats: How often the units come one after the other on that axis,
-            which is more than once behind a Flatten.
-        scaled_by: The batch norm behind the layer that nothing else reads, or
-            `None`.
-        path: The layers that the units go through, from the one that makes them
-            to this one and the batch norm behind it.
-        result: What the last of them gives.
-        total: The sum that `result` alone goes into, where the path is one
-            branch of a residual block; else `None`.
-        rectified: Whether the sum, or the result where there is none, is read
-            by ReLUs alone.
-    """
-
-    layer: Any
-    tensor: Any
-    repeats: int
-    scaled_by: Any
-    path: tuple[Any, ...]
-    result: Any
-    total: Any
-    rectified: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Group:
-    """Units that can be removed.
-
-    Attributes:
-        name: Name of the layer that makes the units.
-        units: Number of units.
-        producer: That layer; for heads the attention itself.
-        carriers: Layers with weights for each unit between it and the
-            consumers.
-        consumers: What reads the units; empty for heads, which the attention
-            itself reads.
-        source: The symbolic tensor that the producer reads; `None` for heads.
-        attention: For heads, how the attention is called.
-    """
-
-    name: str
-    units: int
-    producer: Any
-    carriers: tuple[Any, ...] = ()
-    consumers: tuple[Consumer, ...] = ()
-    source: Any = None
-    attention: AttentionCall | None = None
-
-    @property
-    def has_heads(self) -> bool:
-        """Whether the units are attention heads."""
-        return self.attention is not None
-
-    @property
-    def results(self) -> tuple[Consumer | AttentionCall, ...]:
-        """What has the `result` and `total` of each consumer."""
-        return (self.attention,) if self.attention else self.consumers
-
-
-@dataclasses.dataclass(frozen=True)
-class Groups:
-    """What of a model can be removed, and why the rest can't.
-
-    Attributes:
-        groups: The groups, in the order of the graph.
-        left_alone: Reasons by layer name.
-    """
-
-    groups: tuple[Group, ...]
-    left_alone: dict[str, str]
-
-    def __str__(self) -> str:
-        """Returns a table."""
-        rows = [
-            [
-                group.name,
-                f"{group.units}",
-                "heads" if group.has_heads else "units",
-                ", ".join(layer.name for layer in group.carriers),
-                ", ".join(c.layer.name for c in group.consumers),
-                "",
-            ]
-            for group in self.groups
-        ]
-        rows += [
-            [name, "", "", "", "", reason]
-            for name, reason in self.left_alone.items()
-        ]
-        head = [
-            "made by",
-            "",
-            "",
-            "carried by",
-            "read by",
-            "left alone because",
-        ]
-        return render(head, rows, numeric=(1,))
+MAKERS = ("units", "separable")
+ATTENTIONS = ("heads", "head_groups")
 
 
 def find_groups(model: Any) -> Groups:
     """Finds the units of a model that can be removed.
+
+    Nested models are seen through, and so are layers of Keras 3 that are made
+    of others, as the blocks of a transformer.
 
     Args:
         model: A built Sequential or Functional model of either Keras.
@@ -192,180 +93,260 @@ def slope_of(norm: Any) -> np.ndarray | float:
     return slope if norm.gamma is None else slope * host_value(norm.gamma)
 
 
+@dataclasses.dataclass
+class _Channeled:
+    """A call of a layer that makes, carries or reads units, and their labels.
+
+    Attributes:
+        call: The call.
+        labels: The labels of its channels.
+    """
+
+    call: Call
+    labels: np.ndarray
+
+
 class _Reader:
     def __init__(self, model: Any):
-        self.calls = calls_of_model(model)
-        self.outputs = {id(tensor) for tensor in model.outputs}
-        self.readers: dict[int, list[Call]] = {}
-        counts: dict[int, int] = {}
-        for call in self.calls:
-            counts[id(call.layer)] = counts.get(id(call.layer), 0) + 1
-            inputs = tensors_of((call.args, call.kwargs))
-            for tensor in {id(tensor): tensor for tensor in inputs}.values():
-                self.readers.setdefault(id(tensor), []).append(call)
-        self.shared = {layer for layer, count in counts.items() if count > 1}
+        self._calls = unfolded_calls(model)
+        self._names = names_in(self._calls)
+        self._around = Surroundings(self._calls, model.outputs)
+        self._channels = Channels()
+        self._made: list[_Channeled] = []
+        self._carried: list[_Channeled] = []
+        self._read: list[_Channeled] = []
+        self._reasons: dict[int, str] = {}
+        self._heads: dict[int, Group] = {}
+        self._model = model
 
     def read(self) -> Groups:
-        groups, reasons = [], {}
-        for call in self.calls:
-            layer = call.layer
-            if hasattr(layer, "layers") and is_nested(layer):
-                for inner in layers_inside(layer):
-                    if effect_of(inner) != "depthwise" and _has_matrix(inner):
-                        reasons[inner.name] = f"it is inside `{layer.name}`"
-                continue
-            effect = effect_of(layer)
-            try:
-                if effect == "heads":
-                    groups.append(self._heads(call))
-                elif effect == "units":
-                    groups.append(self._group(call))
-                elif effect != "depthwise" and _has_matrix(layer):
-                    kind = type(layer).__name__
-                    raise LeftAloneError(f"no units known in a {kind}")
-            except LeftAloneError as reason:
-                reasons[layer.name] = str(reason)
-        names = {group.name for group in groups}
-        carriers = {layer.name for group in groups for layer in group.carriers}
-        kept = {
-            name: reason
-            for name, reason in reasons.items()
-            if name not in names | carriers
+        for call in self._calls:
+            self._pass_through(call)
+        for tensor in self._model.outputs:
+            self._channels.fix(
+                self._channels.of(tensor),
+                "its units are an output of the model",
+            )
+        groups = self._groups()
+        members = {
+            id(member.layer) for group in groups for member in group.members
+        } - {id(consumer.layer) for g in groups for consumer in g.consumers}
+        made = {id(maker.layer) for group in groups for maker in group.makers}
+        left, layers = {}, {}
+        for call in self._calls:
+            key = id(call.layer)
+            inside = self._inside(call)
+            for layer in inside:
+                left[layer.name] = f"it is inside `{call.layer.name}`"
+                layers[layer.name] = layer
+            reason = self._reasons.get(key)
+            if reason and key not in made | members and not inside:
+                left[self._names[key]] = reason
+                layers[self._names[key]] = call.layer
+        return Groups(tuple(groups), left, layers)
+
+    def _inside(self, call: Call) -> list[Any]:
+        """Returns the layers with matrices in a model that is one call."""
+        layer = call.layer
+        if not hasattr(layer, "layers") or not is_nested(layer):
+            return []
+        return [
+            inner
+            for inner in layers_inside(layer)
+            if effect_of(inner) != "depthwise" and _has_matrix(inner)
+        ]
+
+    def _pass_through(self, call: Call) -> None:
+        """Labels what a call gives."""
+        layer, effect = call.layer, effect_of(call.layer)
+        taken = values_taken(call)
+        if effect in MAKERS:
+            self._read_by(call, taken[0])
+            self._made_by(call)
+            return
+        reason = None
+        try:
+            if self._around.is_shared(layer) and _has_weights(layer):
+                raise LeftAloneError(f"`{layer.name}` is called several times")
+            if effect in ATTENTIONS:
+                attention = read_attention(
+                    call, self._around.total(call.outputs[0])
+                )
+                self._heads[id(call)] = self._group_of_heads(call, attention)
+            labels = carry(call, self._channels)
+        except LeftAloneError as error:
+            labels, reason = None, str(error)
+        if labels is None:
+            self._stop_at(call, taken, reason)
+            return
+        if has_own_weights(layer) or effect == "reshape":
+            units = self._channels.of(taken[0])
+            self._carried.append(_Channeled(call, units))
+        self._channels.put(call.outputs[0], labels)
+
+    def _stop_at(
+        self, call: Call, taken: Sequence[Any], reason: str | None
+    ) -> None:
+        """Notes that what goes into a call must stay, and what it gives."""
+        layer = call.layer
+        kind = type(layer).__name__
+        effect = effect_of(layer)
+        if effect in ATTENTIONS or effect == "depthwise":
+            if reason is not None:
+                self._reasons.setdefault(id(layer), reason)
+        elif _has_matrix(layer):
+            self._reasons.setdefault(id(layer), f"no units known in a {kind}")
+        if reason is None or effect in ATTENTIONS:
+            reason = f"its units go into `{layer.name}`, a {kind}"
+        for tensor in taken:
+            self._channels.fix(self._channels.of(tensor), reason)
+
+    def _group_of_heads(self, call: Call, attention: AttentionCall) -> Group:
+        units = number_of_units(call.layer)
+        maker = Member(call.layer, np.arange(units), call.inside)
+        name = self._names[id(call.layer)]
+        return Group(name, units, (maker,), attention=attention)
+
+    def _made_by(self, call: Call) -> None:
+        layer = call.layer
+        labels = self._channels.new(int(call.outputs[0].shape[-1] or 0))
+        self._channels.put(call.outputs[0], labels)
+        self._made.append(_Channeled(call, labels))
+        try:
+            self._check_alone(layer)
+            check_channels(layer)
+            if getattr(layer, "groups", 1) != 1:
+                raise LeftAloneError("its convolution is grouped")
+            check_activation(layer)
+        except LeftAloneError as reason:
+            self._channels.fix(labels, str(reason))
+
+    def _read_by(self, call: Call, taken: Any) -> None:
+        layer = call.layer
+        labels = self._channels.of(taken)
+        self._read.append(_Channeled(call, labels))
+        try:
+            self._check_alone(layer)
+            check_channels(layer)
+            if getattr(layer, "groups", 1) != 1:
+                raise LeftAloneError(f"`{layer.name}` is a grouped convolution")
+            if getattr(layer, "padding", "valid") not in (
+                "valid",
+                "same",
+                "causal",
+            ):
+                raise LeftAloneError(
+                    f"`{layer.name}` pads by {layer.padding!r}"
+                )
+        except LeftAloneError as reason:
+            self._channels.fix(labels, str(reason))
+
+    def _check_alone(self, layer: Any) -> None:
+        if self._around.is_shared(layer):
+            raise LeftAloneError(f"`{layer.name}` is called several times")
+
+    def _groups(self) -> list[Group]:
+        roots = {
+            id(each): self._channels.roots(each.labels)
+            for each in (*self._made, *self._carried, *self._read)
         }
-        return Groups(tuple(groups), kept)
-
-    def _heads(self, call: Call) -> Group:
-        layer = call.layer
-        self._check_alone(layer)
-        units = number_of_heads(layer)
-        attention = read_attention(call, self._total(call.outputs[0]))
-        return Group(layer.name, units, layer, attention=attention)
-
-    def _group(self, call: Call) -> Group:
-        layer = call.layer
-        self._check_alone(layer)
-        check_channels(layer)
-        if getattr(layer, "groups", 1) != 1:
-            raise LeftAloneError("its convolution is grouped")
-        check_activation(layer)
-        units = int(layer.kernel.shape[-1])
-        carriers: list[Any] = []
-        consumers: list[Consumer] = []
-        self._follow(call.outputs[0], (layer,), 1, carriers, consumers)
-        return Group(
-            layer.name,
-            units,
-            layer,
-            tuple(carriers),
-            tuple(consumers),
-            tensors_of(call.args)[0],
+        makers: dict[int, list[int]] = collections.defaultdict(list)
+        for place, each in enumerate(self._made):
+            for root in roots[id(each)].tolist():
+                makers[root].append(place)
+        units: dict[tuple[int, ...], list[int]] = collections.defaultdict(list)
+        for place, each in enumerate(self._made):
+            for root in roots[id(each)].tolist():
+                reason = self._channels.reason(root)
+                if len(set(makers[root])) < len(makers[root]):
+                    reason = reason or UNMADE
+                if reason is not None:
+                    self._reasons.setdefault(id(each.call.layer), reason)
+                elif makers[root][0] == place:
+                    units[tuple(makers[root])].append(root)
+        found = dict(self._heads)
+        for of, members in sorted(units.items()):
+            # Parts of what one layer makes may go with different layers.
+            free = [p for p in of if id(self._made[p].call) not in found]
+            if free:
+                call = self._made[free[0]].call
+                order = [free[0], *(p for p in of if p != free[0])]
+                found[id(call)] = self._group(order, members, roots)
+        order_of = {id(call.layer): i for i, call in enumerate(self._calls)}
+        return sorted(
+            found.values(),
+            key=lambda group: min(order_of[id(m.layer)] for m in group.makers),
         )
 
-    def _follow(
+    def _group(
         self,
-        tensor: Any,
-        path: tuple[Any, ...],
-        repeats: int,
-        carriers: list[Any],
-        consumers: list[Consumer],
-    ) -> None:
-        if id(tensor) in self.outputs:
-            raise LeftAloneError("its units are an output of the model")
-        for call in self.readers.get(id(tensor), ()):
-            layer = call.layer
-            if effect_of(layer) == "units":
-                consumers.append(self._consumer(call, tensor, path, repeats))
-                continue
-            after = carry(layer, tuple(tensor.shape), repeats)
-            if has_own_weights(layer):
-                self._check_alone(layer)
-                carriers.append(layer)
-            self._follow(
-                call.outputs[0], (*path, layer), after, carriers, consumers
+        makers: Sequence[int],
+        units: Sequence[int],
+        roots: Mapping[int, np.ndarray],
+    ) -> Group:
+        index = {root: unit for unit, root in enumerate(units)}
+
+        def unit_of(each: _Channeled) -> np.ndarray:
+            return np.array(
+                [index.get(r, -1) for r in roots[id(each)].tolist()]
             )
 
+        def members(of: Sequence[_Channeled]) -> list[Member]:
+            found = [
+                Member(each.call.layer, unit_of(each), each.call.inside)
+                for each in of
+            ]
+            return [member for member in found if len(member.places)]
+
+        first = self._made[makers[0]].call
+        consumers = []
+        for each, member in (
+            (each, Member(each.call.layer, unit_of(each), each.call.inside))
+            for each in self._read
+        ):
+            if len(member.places):
+                consumers.append(self._consumer(each.call, member, makers))
+        return Group(
+            self._names[id(first.layer)],
+            len(units),
+            tuple(members([self._made[place] for place in makers])),
+            tuple(members(self._carried)),
+            tuple(consumers),
+            tensors_of(first.args)[0],
+        )
+
     def _consumer(
-        self, call: Call, tensor: Any, path: tuple[Any, ...], repeats: int
+        self, call: Call, member: Member, makers: Sequence[int]
     ) -> Consumer:
-        layer = call.layer
-        self._check_alone(layer)
-        check_channels(layer)
-        if getattr(layer, "groups", 1) != 1:
-            raise LeftAloneError(f"`{layer.name}` is a grouped convolution")
-        if getattr(layer, "padding", "valid") not in ("valid", "same"):
-            raise LeftAloneError(f"`{layer.name}` pads by {layer.padding!r}")
-        path = (*path, layer)
-        result, total = call.outputs[0], None
-        norm = None
-        activation = getattr(layer, "activation", None)
+        tensor = values_taken(call)[0]
+        path: tuple[Any, ...] = ()
+        if len(makers) == 1:
+            first = self._made[makers[0]].call
+            path = self._around.layers_between(first, tensor)
+        result, total, norm = call.outputs[0], None, None
+        path = (*path, call.layer) if path else ()
+        activation = getattr(call.layer, "activation", None)
         if getattr(activation, "__name__", "linear") == "linear":
-            norm = self._norm_behind(result)
+            norm = self._around.norm_behind(result)
             if norm is not None:
-                path = (*path, norm.layer)
+                path = (*path, norm.layer) if path else ()
                 result = norm.outputs[0]
-            total = self._total(result)
-        scaled_by = None if norm is None else norm.layer
+            total = self._around.total(result)
         return Consumer(
-            layer,
+            member.layer,
+            member.unit_of,
+            member.inside,
             tensor,
-            repeats,
-            scaled_by,
+            None if norm is None else norm.layer,
             path,
             result,
             total,
-            self._is_rectified(result if total is None else total),
+            self._around.is_rectified(result if total is None else total),
         )
 
-    def _is_rectified(self, tensor: Any) -> bool:
-        readers = self.readers.get(id(tensor), ())
-        if not readers or id(tensor) in self.outputs:
-            return False
-        return all(_is_relu(call.layer) for call in readers)
 
-    def _only_reader(self, tensor: Any) -> Call | None:
-        readers = self.readers.get(id(tensor), ())
-        if len(readers) != 1 or id(tensor) in self.outputs:
-            return None
-        return readers[0]
-
-    def _norm_behind(self, tensor: Any) -> Call | None:
-        call = self._only_reader(tensor)
-        if call is None or effect_of(call.layer) != "scale":
-            return None
-        is_alone = id(call.layer) not in self.shared
-        is_last = norms_last_axis(call.layer, len(tensor.shape))
-        return call if is_alone and is_last else None
-
-    def _total(self, tensor: Any) -> Any:
-        """Returns the sum that a tensor alone goes into, if it does."""
-        call = self._only_reader(tensor)
-        while call is not None and effect_of(call.layer) == "nothing":
-            tensor = call.outputs[0]
-            call = self._only_reader(tensor)
-        if call is None:
-            return None
-        is_sum = (
-            effect_of(call.layer) == "add"
-            or operation_name(call.layer) == "add"
-        )
-        terms = tensors_of((call.args, call.kwargs))
-        total = call.outputs[0]
-        once = sum(term is tensor for term in terms) == 1
-        if is_sum and once and tuple(total.shape) == tuple(tensor.shape):
-            return total
-        return None
-
-    def _check_alone(self, layer: Any) -> None:
-        if id(layer) in self.shared:
-            raise LeftAloneError(f"`{layer.name}` is called several times")
-
-
-def _is_relu(layer: Any) -> bool:
-    config = layer.get_config() if hasattr(layer, "get_config") else {}
-    if type(layer).__name__ == "Activation":
-        return config["activation"] == "relu"
-    limits = ("max_value", "negative_slope", "threshold")
-    return type(layer).__name__ == "ReLU" and not any(map(config.get, limits))
+def _has_weights(layer: Any) -> bool:
+    return bool(getattr(layer, "weights", ()))
 
 
 def _has_matrix(layer: Any) -> bool:

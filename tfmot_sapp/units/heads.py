@@ -63,7 +63,7 @@ def read_attention(call: Call, total: Any) -> AttentionCall:
     """Reads how an attention is called.
 
     Args:
-        call: The call of a `MultiHeadAttention`.
+        call: The call of a `MultiHeadAttention` or a `GroupQueryAttention`.
         total: The sum that its output alone goes into, or `None`.
 
     Raises:
@@ -118,13 +118,16 @@ def head_outputs(
     query, value, key = (given[name] for name in ("query", "value", "key"))
     given.setdefault("attention_mask", call.constant_mask)
     projections = attention.projections_of(layer)
-    return attention.mix_heads(
+    several = attention.heads_of_group(layer)
+    outputs = attention.mix_heads(
         layer,
         projections.query(query),
-        projections.key(key),
-        projections.value(value),
+        tf.repeat(projections.key(key), several, axis=2),
+        tf.repeat(projections.value(value), several, axis=2),
         _mask(given, call.is_causal),
     )
+    gate = attention.gate_of(layer)
+    return outputs if gate is None else outputs * gate(query)
 
 
 def _mask(given: dict[str, Any], is_causal: bool) -> tf.Tensor | None:

@@ -71,7 +71,7 @@ class PackedComputation:
         self._step_layers = [
             None
             if step["layer"] is None
-            else keras_module.saving.deserialize_keras_object(step["layer"])
+            else keras_module.layers.deserialize(step["layer"])
             for step in steps
         ]
         self.supports_masking = True

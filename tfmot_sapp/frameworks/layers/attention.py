@@ -24,7 +24,9 @@ ATTENTIONS = (
         size="num_heads",
     ),
     LayerKind(
-        ("GroupQueryAttention", "GroupedQueryAttention"), holds_layers=True
+        ("GroupQueryAttention", "GroupedQueryAttention"),
+        holds_layers=True,
+        effect="head_groups",
     ),
     LayerKind(("Attention", "AdditiveAttention")),
 )

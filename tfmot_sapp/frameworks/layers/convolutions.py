@@ -169,6 +169,7 @@ CONVOLUTIONS = (
     LayerKind(
         by_rank(["SeparableConv"], (1, 2)),
         kernels=_pointwise_kernels,
+        effect="separable",
         size="filters",
         multiply_adds=_all_multiply_adds,
         read=_read_separable,

@@ -29,6 +29,7 @@ from tfmot_sapp.frameworks.channel_operations import ChannelOperation, Window
 #   pool         each channel by itself, and a constant one stays what it is
 #   frame        each channel by itself, with zeros around it
 #   flatten      puts the channels of all places after each other
+#   reshape      other axes for the same values
 #   scale        a factor and an offset for each channel
 #   depthwise    a kernel for each channel
 #   add          the sum of several values
@@ -36,7 +37,9 @@ from tfmot_sapp.frameworks.channel_operations import ChannelOperation, Window
 #   multiply     their product
 #   concatenate  the channels of several values after each other
 #   units        each output channel is a unit, made from all input channels
+#   separable    a kernel for each channel, then one over all of them
 #   heads        attention heads, each a unit
+#   head_groups  attention heads of which several share keys and values
 #   product      a product that is more general than one over channels
 Effect = Literal[
     "nothing",
@@ -45,6 +48,7 @@ Effect = Literal[
     "pool",
     "frame",
     "flatten",
+    "reshape",
     "scale",
     "depthwise",
     "add",
@@ -52,7 +56,9 @@ Effect = Literal[
     "multiply",
     "concatenate",
     "units",
+    "separable",
     "heads",
+    "head_groups",
     "product",
 ]
 # The effects of layers that take each channel by itself and have no weights.

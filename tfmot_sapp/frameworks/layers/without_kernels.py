@@ -30,9 +30,10 @@ WITHOUT_KERNELS = (
         effect="nothing",
     ),
     LayerKind(("Flatten",), effect="flatten"),
+    LayerKind(("Reshape",), effect="reshape"),
     LayerKind(
         ("InputLayer", "Lambda", "Masking", "Permute", "RepeatVector")
-        + ("Reshape", "Rescaling", "Resizing", "CenterCrop")
+        + ("Rescaling", "Resizing", "CenterCrop")
         + ("CategoryEncoding", "Discretization", "Hashing", "HashedCrossing")
         + ("IntegerLookup", "StringLookup", "TextVectorization")
         + ("MelSpectrogram", "STFTSpectrogram", "MaxNumBoundingBoxes")

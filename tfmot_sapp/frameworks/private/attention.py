@@ -27,7 +27,7 @@ class Projections(NamedTuple):
 
 
 def projections_of(attention: Any) -> Projections:
-    """Returns the projections of a built `MultiHeadAttention`."""
+    """Returns the projections of a built attention."""
     return Projections(
         attention._query_dense,
         attention._key_dense,
@@ -49,8 +49,25 @@ def last_layer_of(layer: Any) -> Any:
 
 
 def number_of_heads(attention: Any) -> int:
-    """Returns the number of heads of a `MultiHeadAttention`."""
-    return int(attention._num_heads)
+    """Returns the number of heads of an attention."""
+    heads = getattr(attention, "num_query_heads", None)
+    return int(attention._num_heads if heads is None else heads)
+
+
+def heads_of_group(attention: Any) -> int:
+    """Returns how many heads of an attention share keys and values."""
+    return int(getattr(attention, "num_repeats", 1))
+
+
+def number_of_units(attention: Any) -> int:
+    """Returns how many heads, or groups of them, could go one by one."""
+    groups = getattr(attention, "num_key_value_heads", None)
+    return number_of_heads(attention) if groups is None else int(groups)
+
+
+def gate_of(attention: Any) -> Any:
+    """Returns the layer that makes what heads are multiplied with, if any."""
+    return getattr(attention, "_gate_dense", None)
 
 
 def key_size(attention: Any) -> int:
@@ -65,7 +82,8 @@ def is_flash(attention: Any) -> bool:
 
 def sees_window(attention: Any) -> bool:
     """Returns whether a `MultiHeadAttention` sees a sliding window only."""
-    return getattr(attention, "_sliding_window", None) is not None
+    windows = ("_sliding_window", "sliding_window")
+    return any(getattr(attention, n, None) is not None for n in windows)
 
 
 def mix_heads(

@@ -15,7 +15,7 @@
 """What Keras 3 keeps private. Called with objects of Keras 3 only."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -128,6 +128,23 @@ def forget_calls(layer: Any) -> None:
     """Takes the nodes off a layer that hold the graph it was called in."""
     layer._inbound_nodes.clear()
     layer._outbound_nodes.clear()
+
+
+@contextlib.contextmanager
+def without_new_nodes(layers: Iterable[Any]) -> Iterator[None]:
+    """Within it layers are called on symbolic tensors, and keep no trace."""
+    links = ("_inbound_nodes", "_outbound_nodes")
+    before = [
+        (nodes, len(nodes))
+        for layer in layers
+        for link in links
+        if (nodes := getattr(layer, link, None)) is not None
+    ]
+    try:
+        yield
+    finally:
+        for nodes, length in before:
+            del nodes[length:]
 
 
 def stateless_scope() -> Any:
