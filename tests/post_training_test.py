@@ -389,3 +389,42 @@ def test_budgets_are_met_by_what_is_kept(keras, kind):
     assert 0.6 * whole - largest < total <= 0.6 * whole
     with pytest.raises(ValueError, match="budget"):
         pruned(model, normal(12, 8, 8, 4), getattr(sapp, kind)(1e-6))
+
+
+def test_what_is_filled_up_to_a_length_is_no_data(keras):
+    layers = keras.layers
+    words = keras.Input((None,), dtype="int32")
+    x = layers.Embedding(20, 8, mask_zero=True)(words)
+    x = layers.Dense(8, "tanh", name="hidden")(x)
+    model = keras.Model(words, layers.GlobalAveragePooling1D()(x))
+    randomized(model)
+    short = np.random.default_rng(0).integers(1, 20, (16, 5))
+    padded = np.pad(short, [(0, 0), (0, 7)])
+
+    one, other = (
+        pruned(model, data, 0.5, {"hidden": (2, 2)}) for data in (short, padded)
+    )
+
+    np.testing.assert_allclose(
+        np.asarray(other.get_layer("hidden").kernel),
+        np.asarray(one.get_layer("hidden").kernel),
+        atol=1e-5,
+    )
+
+
+def test_inputs_by_name_are_distilled_on_too(keras):
+    layers = keras.layers
+    inputs = {
+        "b": keras.Input((4,), name="b"),
+        "a": keras.Input((4,), name="a"),
+    }
+    both = layers.Concatenate()([inputs["a"], inputs["b"]])
+    model = keras.Model(inputs, layers.Dense(4, "tanh", name="out")(both))
+    randomized(model)
+    data = {"a": normal(32, 4), "b": normal(32, 4, seed=1)}
+    before = pruned(model, data)
+
+    how = sapp.Distillation(steps=40, batch_size=16, learning_rate=1e-2)
+    after = pruned(model, data, distill=how)
+
+    assert change(model, after, data) < change(model, before, data)

@@ -70,6 +70,8 @@ class Target:
         blocks: The copy's kernel, cut in blocks.
         norm: The copy's batch norm behind it, `None` for none.
         around: What follows the step.
+        importance: Mean squared gradient of each output, `None` if it is not
+            known.
     """
 
     name: str
@@ -80,11 +82,22 @@ class Target:
     blocks: Blocks
     norm: Any
     around: Around
+    importance: np.ndarray | None = None
 
     @property
     def scale(self) -> np.ndarray | None:
         """What a batch norm multiplies each output by."""
         return None if self.norm is None else norm_slope(self.norm)
+
+    @property
+    def error_scale(self) -> np.ndarray | None:
+        """What an error of each output is multiplied by before it counts."""
+        if self.importance is None:
+            return self.scale
+        # An output that the gradients of a few samples say nothing of may
+        # matter to others.
+        least = 1e-3 * float(self.importance.mean())
+        return np.sqrt(self.importance + least)
 
     @property
     def has_free_bias(self) -> bool:
@@ -183,10 +196,12 @@ def problem_of(
     if is_wide:
         most = min(most, most_rows(len(weights)))
     sums: GramSums | RowStack | None = None
+    found = 0
     for batch in range(sweep.batches):
-        inputs = sweep.inputs_of(owners, batch)
-        if inputs is None:
+        reads = sweep.inputs_of(owners, batch)
+        if reads is None:
             return None
+        inputs = reads.values
         places = places_of(target.blocks.kernel, inputs[0].shape)
         each = min(-(-most // sweep.samples), places.count)
         if sums is None:
@@ -195,18 +210,26 @@ def problem_of(
                 if is_wide
                 else GramSums(*weights.shape)
             )
-        at = spread_places(places.count, each, len(inputs[0]), rng)
+        visible = None if reads.mask is None else places.visible(reads.mask)
+        samples = len(inputs[0])
+        at = spread_places(places.count, each, samples, rng, visible)
         rows = [places.rows(value, at) for value in inputs]
         wanted = rows[0] @ weights
         if len(rows) > 1:
             wanted += _lost(sweep, target, batch, places, at)
+        if visible is not None:
+            # What is filled up to a common length is no data.
+            shown = visible[np.arange(samples)[:, None], at].ravel()
+            rows, wanted = [value[shown] for value in rows], wanted[shown]
         if not (np.isfinite(wanted).all() and np.isfinite(rows[-1]).all()):
             raise ValueError(
                 "`data` must give finite values throughout the model. Received:"
                 f" NaN or infinity at the layer `{target.label}`."
             )
         sums.add(rows[-1], wanted)
-    assert sums is not None
+        found += len(wanted)
+    if sums is None or not found:
+        return None
     # Weights that stay as they are lose what is in the means, too.
     free_bias = settings.compensate and target.has_free_bias
     problem = sums.problem(settings.ridge, weights, free_bias)
@@ -236,8 +259,8 @@ def orders(
     blocks = target.blocks
     groups = blocks.row_groups, blocks.column_groups
     if not settings.compensate:
-        return problem.removals_without_refit(*groups, target.scale)
-    return problem.removals(*groups, target.scale)
+        return problem.removals_without_refit(*groups, target.error_scale)
+    return problem.removals(*groups, target.error_scale)
 
 
 def kept_after(found: list[Removal], count: int) -> np.ndarray:

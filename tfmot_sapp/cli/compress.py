@@ -116,7 +116,7 @@ def _compress() -> str:
     arrays, labels = load_arrays(FLAGS.data, FLAGS.labels)
     share = check_real(FLAGS.held_out, "held_out", above=0, below=1)
     model = load_model(FLAGS.model)
-    split = Compared.split(model, arrays, labels, share)
+    split = Compared.split(arrays, labels, share)
     (pruned,) = pruned_models(
         model,
         split.calibration,
@@ -126,7 +126,8 @@ def _compress() -> str:
         options,
     )
     tune = Tuning(threads=FLAGS.threads) if FLAGS.tune else None
-    packed = pack_blocks(pruned, tune=tune)
+    target = CpuTarget(threads=FLAGS.threads)
+    packed = pack_blocks(pruned, tune=tune, target=target)
     with tempfile.TemporaryDirectory() as folder:
         dense = export_tflite(model, pathlib.Path(folder) / "dense.tflite")
         compressed = export_tflite(packed, output)

@@ -29,6 +29,7 @@ from tfmot_sapp.calibration.fitting import Settings
 from tfmot_sapp.calibration.programs import program_of
 from tfmot_sapp.calibration.prune_kernels import (
     Calibration,
+    importances,
     prune_kernels,
     weigh,
 )
@@ -73,7 +74,9 @@ def prune_post_training(
         data: Inputs: an array; a tuple or dictionary of arrays for a model of
             several inputs; a `tf.data.Dataset`, a generator or any iterable of
             batches. Of batches that are tuples the first member is taken as the
-            input, as `fit` does.
+            input, as `fit` does. Positions that a Keras mask leaves out, such
+            as those an `Embedding(mask_zero=True)` makes of padding, are not
+            fitted to.
         sparsity: Fraction of the blocks to remove, over all kernels that are
             pruned; or fractions by layer name or pattern, other layers staying
             whole; or a `FlopsBudget` or a `ParameterBudget` for the whole model
@@ -215,7 +218,7 @@ def pruned_models(
     size = check_block_size((32, 32) if block_size is None else block_size)
     compensate = check_flag(compensate, "compensate")
     options.pruning_policy.ensure_model_supports_pruning(model)
-    pruned, weighed = [], None
+    pruned, weighed, gradients = [], None, None
     with Store() as store, Progress(options.verbose) as progress:
         batches, structure = held_batches(
             model, data, options.batch_size, store
@@ -234,6 +237,12 @@ def pruned_models(
             targets, reasons = find_targets(
                 calibration.programs, options.pruning_policy, size, sparsity
             )
+            if gradients is None:
+                gradients = importances(calibration, targets, progress)
+            targets = [
+                dataclasses.replace(each, importance=gradients.get(each.name))
+                for each in targets
+            ]
             if weighed is None and sparsity.by_name is None:
                 probed = options.allocation is None
                 weighed = weigh(calibration, targets, progress, probed)
@@ -242,7 +251,9 @@ def pruned_models(
             )
             if options.distill is not None:
                 inputs = [[value.get() for value in batch] for batch in batches]
-                distill_to(model, copy, inputs, options.distill, progress)
+                distill_to(
+                    model, copy, inputs, structure, options.distill, progress
+                )
             grids = {
                 id(one.blocks.kernel.variable): one.blocks.grid for one in done
             }
