@@ -91,13 +91,18 @@ class Target:
 
     @property
     def error_scale(self) -> np.ndarray | None:
-        """What an error of each output is multiplied by before it counts."""
+        """What an error of each output is multiplied by before it counts.
+
+        What the network's answer makes of it, and the error itself, which later
+        layers may still make use of, count the same ("MOONSHOT",
+        arXiv 2604.13287, mixes the two).
+        """
+        scale = self.scale
         if self.importance is None:
-            return self.scale
-        # An output that the gradients of a few samples say nothing of may
-        # matter to others.
-        least = 1e-3 * float(self.importance.mean())
-        return np.sqrt(self.importance + least)
+            return scale
+        own = np.ones(1) if scale is None else np.square(scale)
+        parts = [each / (each.mean() or 1.0) for each in (own, self.importance)]
+        return np.sqrt(sum(parts) / 2)
 
     @property
     def has_free_bias(self) -> bool:
