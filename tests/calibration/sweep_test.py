@@ -12,10 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Models run over held data give what they give by themselves."""
+"""Models run over held data, with the masks that Keras gives values."""
 
 import numpy as np
 import pytest
+from trained_models import pruned, randomized
 
 from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.programs import program_of
@@ -47,3 +48,24 @@ def test_masks_are_there_however_often_a_layer_is_run(keras, limit):
         for each in (ahead, sweep, sweep):
             (found,) = each.outputs(1, 0)
             np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_what_is_filled_up_to_a_length_is_no_data(keras):
+    layers = keras.layers
+    words = keras.Input((None,), dtype="int32")
+    x = layers.Embedding(20, 8, mask_zero=True)(words)
+    x = layers.Dense(8, "tanh", name="hidden")(x)
+    model = keras.Model(words, layers.GlobalAveragePooling1D()(x))
+    randomized(model)
+    short = np.random.default_rng(0).integers(1, 20, (16, 5))
+    padded = np.pad(short, [(0, 0), (0, 7)])
+
+    one, other = (
+        pruned(model, data, 0.5, {"hidden": (2, 2)}) for data in (short, padded)
+    )
+
+    np.testing.assert_allclose(
+        np.asarray(other.get_layer("hidden").kernel),
+        np.asarray(one.get_layer("hidden").kernel),
+        atol=1e-5,
+    )

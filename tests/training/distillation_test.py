@@ -83,3 +83,21 @@ def test_batches_of_different_lengths(keras):
 
     after = [change(model, result, batch) for batch in data]
     assert all(new < old for new, old in zip(after, before))
+
+
+def test_inputs_by_name_are_distilled_on_too(keras):
+    layers = keras.layers
+    inputs = {
+        "b": keras.Input((4,), name="b"),
+        "a": keras.Input((4,), name="a"),
+    }
+    both = layers.Concatenate()([inputs["a"], inputs["b"]])
+    model = keras.Model(inputs, layers.Dense(4, "tanh", name="out")(both))
+    randomized(model)
+    data = {"a": normal(32, 4), "b": normal(32, 4, seed=1)}
+    before = pruned(model, data)
+
+    how = sapp.Distillation(steps=40, batch_size=16, learning_rate=1e-2)
+    after = pruned(model, data, distill=how)
+
+    assert change(model, after, data) < change(model, before, data)

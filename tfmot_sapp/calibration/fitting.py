@@ -70,8 +70,6 @@ class Target:
         blocks: The copy's kernel, cut in blocks.
         norm: The copy's batch norm behind it, `None` for none.
         around: What follows the step.
-        importance: Mean squared gradient of each output, `None` if it is not
-            known.
     """
 
     name: str
@@ -82,27 +80,11 @@ class Target:
     blocks: Blocks
     norm: Any
     around: Around
-    importance: np.ndarray | None = None
 
     @property
     def scale(self) -> np.ndarray | None:
         """What a batch norm multiplies each output by."""
         return None if self.norm is None else norm_slope(self.norm)
-
-    @property
-    def error_scale(self) -> np.ndarray | None:
-        """What an error of each output is multiplied by before it counts.
-
-        What the network's answer makes of it, and the error itself, which later
-        layers may still make use of, count the same ("MOONSHOT",
-        arXiv 2604.13287, mixes the two).
-        """
-        scale = self.scale
-        if self.importance is None:
-            return scale
-        own = np.ones(1) if scale is None else np.square(scale)
-        parts = [each / (each.mean() or 1.0) for each in (own, self.importance)]
-        return np.sqrt(sum(parts) / 2)
 
     @property
     def has_free_bias(self) -> bool:
@@ -264,8 +246,8 @@ def orders(
     blocks = target.blocks
     groups = blocks.row_groups, blocks.column_groups
     if not settings.compensate:
-        return problem.removals_without_refit(*groups, target.error_scale)
-    return problem.removals(*groups, target.error_scale)
+        return problem.removals_without_refit(*groups, target.scale)
+    return problem.removals(*groups, target.scale)
 
 
 def kept_after(found: list[Removal], count: int) -> np.ndarray:

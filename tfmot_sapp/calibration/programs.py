@@ -165,10 +165,10 @@ def _runner(call: Call, tensors: list[Any]) -> Callable[[list[Any]], list[Any]]:
 
 
 @contextlib.contextmanager
-def covered(
-    owners: list[Any], cover: Callable[[Any, Callable[..., Any]], Any]
+def observed(
+    owners: list[Any], seen: Callable[[Any, Any], Any]
 ) -> Iterator[None]:
-    """Puts another function in the place of layers' `call`.
+    """Lets a function see what layers read, within other layers too.
 
     Neither Keras has hooks, and a layer inside of another, such as the
     projections of an attention, has no value in the model's graph. So the
@@ -176,11 +176,19 @@ def covered(
 
     Args:
         owners: The layers.
-        cover: Called with a layer and its `call`; returns what takes its place.
+        seen: Called with a layer and the first value that it read.
 
     Yields:
         Nothing.
     """
+
+    def cover(owner: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        def covered(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            seen(owner, inputs)
+            return call(inputs, *args, **kwargs)
+
+        return covered
+
     # Past the layers' own `__setattr__`, which keeps books of what it is given.
     try:
         for owner in owners:
@@ -190,23 +198,3 @@ def covered(
         for owner in owners:
             if "call" in vars(owner):
                 object.__delattr__(owner, "call")
-
-
-def observed(
-    owners: list[Any], seen: Callable[[Any, Any], Any]
-) -> contextlib.AbstractContextManager[None]:
-    """Lets a function see what layers read, within other layers too.
-
-    Args:
-        owners: The layers.
-        seen: Called with a layer and the first value that it read.
-    """
-
-    def cover(owner: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-        def seeing(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            seen(owner, inputs)
-            return call(inputs, *args, **kwargs)
-
-        return seeing
-
-    return covered(owners, cover)

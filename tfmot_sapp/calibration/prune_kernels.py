@@ -37,10 +37,6 @@ from tfmot_sapp.calibration.fitting import (
     orders,
     problem_of,
 )
-from tfmot_sapp.calibration.importance import (
-    number_of_slices,
-    squared_gradients,
-)
 from tfmot_sapp.calibration.programs import Program
 from tfmot_sapp.calibration.savings import Saving
 from tfmot_sapp.calibration.sensitivity import (
@@ -97,31 +93,6 @@ class Weighed:
 
     found: Sequence[Sensitivity]
     unseen: frozenset[str]
-
-
-def importances(
-    calibration: Calibration,
-    targets: Sequence[Target],
-    progress: Progress,
-) -> dict[str, np.ndarray]:
-    """Returns how much the network depends on each output of the kernels.
-
-    Args:
-        calibration: The models and the data.
-        targets: The kernels.
-        progress: Where progress is shown.
-    """
-    batches = calibration.batches
-    count = number_of_slices(batches, _PROBED_SAMPLES)
-    return squared_gradients(
-        calibration.programs[0],
-        targets,
-        batches,
-        _PROBED_SAMPLES,
-        calibration.logits,
-        calibration.settings.seed,
-        progress.start("gradients", count),
-    )
 
 
 def weigh(

@@ -29,7 +29,6 @@ from tfmot_sapp.calibration.fitting import Settings
 from tfmot_sapp.calibration.programs import program_of
 from tfmot_sapp.calibration.prune_kernels import (
     Calibration,
-    importances,
     prune_kernels,
     weigh,
 )
@@ -218,7 +217,7 @@ def pruned_models(
     size = check_block_size((32, 32) if block_size is None else block_size)
     compensate = check_flag(compensate, "compensate")
     options.pruning_policy.ensure_model_supports_pruning(model)
-    pruned, weighed, gradients = [], None, None
+    pruned, weighed = [], None
     with Store() as store, Progress(options.verbose) as progress:
         batches, structure = held_batches(
             model, data, options.batch_size, store
@@ -237,12 +236,6 @@ def pruned_models(
             targets, reasons = find_targets(
                 calibration.programs, options.pruning_policy, size, sparsity
             )
-            if gradients is None:
-                gradients = importances(calibration, targets, progress)
-            targets = [
-                dataclasses.replace(each, importance=gradients.get(each.name))
-                for each in targets
-            ]
             if weighed is None and sparsity.by_name is None:
                 probed = options.allocation is None
                 weighed = weigh(calibration, targets, progress, probed)
