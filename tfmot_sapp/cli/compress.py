@@ -34,6 +34,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
 from absl import app, flags
 
 from tfmot_sapp.base.checks import check_real
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
     try:
         table = _compress()
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, tf.errors.OpError) as error:
         # As one line, however it was wrapped.
         lines = " ".join(str(error).split())
         print(f"{type(error).__name__}: {lines}")
@@ -129,8 +130,14 @@ def _compress() -> str:
     target = CpuTarget(threads=FLAGS.threads)
     packed = pack_blocks(pruned, tune=tune, target=target)
     with tempfile.TemporaryDirectory() as folder:
-        dense = export_tflite(model, pathlib.Path(folder) / "dense.tflite")
-        compressed = export_tflite(packed, output)
+        # Random numbers needn't be what the model can take.
+        data = split.calibration
+        dense = export_tflite(
+            model,
+            pathlib.Path(folder) / "dense.tflite",
+            representative_data=data,
+        )
+        compressed = export_tflite(packed, output, representative_data=data)
         times = benchmark(
             {"dense": dense.path, "compressed": compressed.path},
             threads=FLAGS.threads,
