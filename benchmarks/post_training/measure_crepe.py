@@ -103,7 +103,7 @@ def _speedup(dense: keras.Model, pruned: keras.Model) -> float:
         sapp.export_tflite(sapp.pack_blocks(pruned), paths["packed"])
         table = sapp.benchmark(paths, threads=FLAGS.threads)
         print(table)
-    milliseconds = {row.name: row.median_ms for row in table.rows}
+    milliseconds = {row.name: row.median_ms for row in table.timings}
     return round(milliseconds["dense"] / milliseconds["packed"], 2)
 
 

@@ -98,3 +98,31 @@ def test_what_cannot_be_read_says_why(keras):
 
     assert "overlap" in why_no_rows(find_kernels(layer)[0])
     assert "groups" in why_no_rows(find_kernels(grouped)[0])
+
+
+@pytest.mark.parametrize("name", ["dense", "heads", "merge", "ellipsis"])
+def test_masked_places_are_those_of_masked_positions(keras, name):
+    layer, shape = layers_of(keras)[name]
+    inputs = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    mask = np.arange(shape[1]) < np.array([[shape[1] - 2], [1]])
+    marked = np.where(
+        mask.reshape(mask.shape + (1,) * (inputs.ndim - 2)), inputs, 7
+    )
+    layer(inputs)
+    (kernel,) = find_kernels(layer)
+    places = places_of(kernel, shape)
+    at = np.tile(np.arange(places.count), (2, 1))
+
+    visible = places.visible(mask)
+
+    rows = places.rows(marked.astype(np.float32), at)
+    np.testing.assert_array_equal(~(rows == 7).all(axis=1), visible.ravel())
+
+
+def test_masks_that_say_nothing_of_places(keras):
+    layer, shape = layers_of(keras)["conv1d"]
+    layer(np.zeros(shape, np.float32))
+
+    places = places_of(find_kernels(layer)[0], shape)
+
+    assert places.visible(np.ones(shape[:2], bool)) is None

@@ -97,7 +97,7 @@ def test_errors_are_one_line(files):
 def test_data_are_divided_and_compared(files):
     arrays, labels = load_arrays(f"{files}/data.npz", "labels")
     model = keras.saving.load_model(files / "model.keras")
-    split = Compared.split(model, arrays, labels, 0.25)
+    split = Compared.split(arrays, labels, 0.25)
     other = keras.models.clone_model(model)
 
     (known,) = compared(split, model, other)

@@ -61,3 +61,43 @@ def test_what_is_no_model_is_refused(keras):
         how(model, "model", normal(4, 6))
     with pytest.raises(TypeError, match="`verbose` must be True or False"):
         how(model, model, normal(4, 6), verbose=1)
+
+
+def test_batches_of_different_lengths(keras):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((None, 8)),
+            layers.Dense(8, "relu"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(6),
+        ]
+    )
+    randomized(model)
+    data = [normal(16, 5, 8), normal(4, 3, 8), normal(16, 5, 8)]
+    result = pruned(model, data, 0.5, compensate=False)
+    before = [change(model, result, batch) for batch in data]
+
+    how = sapp.Distillation(steps=60, batch_size=8, learning_rate=1e-2)
+    how(result, model, data, verbose=False)
+
+    after = [change(model, result, batch) for batch in data]
+    assert all(new < old for new, old in zip(after, before))
+
+
+def test_inputs_by_name_are_distilled_on_too(keras):
+    layers = keras.layers
+    inputs = {
+        "b": keras.Input((4,), name="b"),
+        "a": keras.Input((4,), name="a"),
+    }
+    both = layers.Concatenate()([inputs["a"], inputs["b"]])
+    model = keras.Model(inputs, layers.Dense(4, "tanh", name="out")(both))
+    randomized(model)
+    data = {"a": normal(32, 4), "b": normal(32, 4, seed=1)}
+    before = pruned(model, data)
+
+    how = sapp.Distillation(steps=40, batch_size=16, learning_rate=1e-2)
+    after = pruned(model, data, distill=how)
+
+    assert change(model, after, data) < change(model, before, data)

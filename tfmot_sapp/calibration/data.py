@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from tfmot_sapp.calibration.sweep import Held, Store
 from tfmot_sapp.frameworks.calls import is_graph
+from tfmot_sapp.frameworks.private.layers import functional_of
 
 
 def held_batches(
@@ -40,14 +41,17 @@ def held_batches(
 
     Returns:
         The batches, with a value for each of the model's inputs; and the
-        structure that a model of unknown inputs takes them in.
+        structure that the model takes them in.
 
     Raises:
         TypeError: If `data` is none of these.
         ValueError: If it has no sample, or not the model's inputs.
     """
-    specs = list(model.inputs) if is_graph(model) else None
-    batches, structure = [], None
+    specs, structure = None, None
+    if is_graph(model):
+        functional = functional_of(model)
+        specs, structure = list(functional.inputs), functional.input
+    batches = []
     for batch in _batches(data, batch_size, len(specs) if specs else 1):
         if specs is None:
             structure = batch
@@ -70,7 +74,7 @@ def held_batches(
 
 
 def inputs_of(batch: Sequence[Held]) -> Any:
-    """Returns a held batch as a model takes it."""
+    """Returns a held batch as a model made of another's tensors takes it."""
     values = [value.get() for value in batch]
     return values if len(values) > 1 else values[0]
 

@@ -187,10 +187,12 @@ def problem_of(
     if is_wide:
         most = min(most, most_rows(len(weights)))
     sums: GramSums | RowStack | None = None
+    found = 0
     for batch in range(sweep.batches):
-        inputs = sweep.inputs_of(owners, batch)
-        if inputs is None:
+        reads = sweep.inputs_of(owners, batch)
+        if reads is None:
             return None
+        inputs = reads.values
         places = places_of(target.blocks.kernel, inputs[0].shape)
         each = min(-(-most // sweep.samples), places.count)
         if sums is None:
@@ -199,18 +201,26 @@ def problem_of(
                 if is_wide
                 else GramSums(*weights.shape)
             )
-        at = spread_places(places.count, each, len(inputs[0]), rng)
+        visible = None if reads.mask is None else places.visible(reads.mask)
+        samples = len(inputs[0])
+        at = spread_places(places.count, each, samples, rng, visible)
         rows = [places.rows(value, at) for value in inputs]
         wanted = rows[0] @ wanted_by
         if len(rows) > 1:
             wanted += _lost(sweep, target, batch, places, at)
+        if visible is not None:
+            # What is filled up to a common length is no data.
+            shown = visible[np.arange(samples)[:, None], at].ravel()
+            rows, wanted = [value[shown] for value in rows], wanted[shown]
         if not (np.isfinite(wanted).all() and np.isfinite(rows[-1]).all()):
             raise ValueError(
                 "`data` must give finite values throughout the model. Received:"
                 f" NaN or infinity at the layer `{target.label}`."
             )
         sums.add(rows[-1], wanted)
-    assert sums is not None
+        found += len(wanted)
+    if sums is None or not found:
+        return None
     # Weights that stay as they are lose what is in the means, too.
     free_bias = settings.compensate and target.has_free_bias
     problem = sums.problem(settings.ridge, weights, free_bias)

@@ -59,6 +59,18 @@ class Places(abc.ABC):
     def outputs(self, outputs: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Returns rows of what the layer gives, (samples * n, outputs)."""
 
+    def visible(self, mask: np.ndarray) -> np.ndarray | None:
+        """Returns which places a Keras mask of the inputs lets through.
+
+        Args:
+            mask: Boolean array (samples, ...), over the inputs' first axes.
+
+        Returns:
+            Boolean array (samples, count), or `None` if it doesn't say.
+        """
+        del mask
+        return None
+
 
 def places_of(kernel: Kernel, input_shape: tuple[int, ...]) -> Places:
     """Returns the places of a layer, for inputs of a shape.
@@ -132,10 +144,25 @@ class _LastAxis(Places):
     def outputs(self, outputs: np.ndarray, at: np.ndarray) -> np.ndarray:
         return self.rows(outputs, at)
 
+    def visible(self, mask: np.ndarray) -> np.ndarray | None:
+        wide = _over(mask, self.input_shape, summed=1)
+        return None if wide is None else wide.reshape(len(wide), self.count)
+
 
 def _picked(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     samples = np.arange(len(values))[:, None]
     return values[samples, at].reshape(-1, values.shape[-1])
+
+
+def _over(
+    mask: np.ndarray, shape: tuple[int, ...], summed: int
+) -> np.ndarray | None:
+    """Returns a mask over the axes that are not summed, the last so many."""
+    kept = shape[: len(shape) - summed]
+    if mask.shape != kept[: mask.ndim]:
+        return None
+    mask = mask.reshape(mask.shape + (1,) * (len(kept) - mask.ndim))
+    return np.broadcast_to(mask, kept)
 
 
 class _Contraction(Places):
@@ -159,6 +186,14 @@ class _Contraction(Places):
         self._width = math.prod(input_shape[inputs.index(c)] for c in summed)
         sizes = [input_shape[inputs.index(c)] for c in kept]
         self.count = math.prod(sizes[1:])
+        self._sizes, self._summed = tuple(sizes), len(summed)
+
+    def visible(self, mask: np.ndarray) -> np.ndarray | None:
+        if self._inputs[: mask.ndim] != list(range(mask.ndim)):
+            return None
+        shape = self._sizes + (1,) * self._summed
+        wide = _over(mask, shape, self._summed)
+        return None if wide is None else wide.reshape(len(wide), self.count)
 
     def rows(self, inputs: np.ndarray, at: np.ndarray) -> np.ndarray:
         values = inputs.transpose(self._inputs)

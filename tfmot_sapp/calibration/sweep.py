@@ -17,8 +17,8 @@
 import copy
 import os
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -71,20 +71,17 @@ class Held:
 
     def __init__(self, tensor: Any):
         self._tensor = tensor
-        self._mask = mask_of(tensor)
+        self.mask = mask_of(tensor)
         self._path: str | None = None
         self.store: Store | None = None
         self.samples = int(tensor.shape[0]) if tensor.shape.rank else 1
         self.size = tensor.dtype.size * int(np.prod(tensor.shape))
 
     def get(self) -> Any:
-        """Returns the tensor, with Keras's mask if it came with one."""
+        """Returns the tensor."""
         if self._path is None:
             return self._tensor
-        tensor = tf.constant(np.load(self._path))
-        if self._mask is not None:
-            put_mask(tensor, self._mask)
-        return tensor
+        return tf.constant(np.load(self._path))
 
     def move_to(self, path: str) -> None:
         """Writes the tensor to a file and lets go of it."""
@@ -99,7 +96,72 @@ class Held:
             self.store.release(self)
 
 
-Values = dict[int, Held]
+class Values:
+    """What a model's calls have given so far for a batch.
+
+    An attention of Keras 3 takes the masks off the tensors that it reads, for
+    whatever reads them after it. It is to find them however often it is run,
+    so a mask goes when the sweep has passed what takes it off.
+
+    Args:
+        held: Values by place.
+    """
+
+    def __init__(self, held: Mapping[int, Held]):
+        self._held = dict(held)
+        self._masks = {place: each.mask for place, each in held.items()}
+
+    def copy(self) -> "Values":
+        """Returns another one of the same values."""
+        other = Values(self._held)
+        other._masks = dict(self._masks)
+        return other
+
+    def held(self, place: int) -> Held:
+        """Returns a value as it is held."""
+        return self._held[place]
+
+    def put(self, places: Sequence[int], values: Sequence[Held]) -> None:
+        """Adds values."""
+        self._held.update(zip(places, values))
+        self._masks.update(zip(places, [each.mask for each in values]))
+
+    def read(self, places: Sequence[int]) -> list[Any]:
+        """Returns tensors, with Keras's masks on those that have one."""
+        found = []
+        for place in places:
+            tensor, mask = self._held[place].get(), self._masks[place]
+            if mask_of(tensor) is not mask:
+                put_mask(tensor, mask)
+            found.append(tensor)
+        return found
+
+    def passed(self, places: Sequence[int], tensors: Sequence[Any]) -> None:
+        """Notes what has become of the masks of tensors that were read."""
+        self._masks.update(zip(places, map(mask_of, tensors)))
+
+    def forget(self, step: int, last_use: Mapping[int, int]) -> None:
+        """Lets go of what no step after one reads."""
+        for place in list(self._held):
+            if last_use.get(place, -1) <= step:
+                del self._held[place], self._masks[place]
+
+    def hold(self, store: Store) -> None:
+        """Has all values held by a store."""
+        for value in self._held.values():
+            store.hold(value)
+
+
+class Reads(NamedTuple):
+    """What a layer reads of a batch.
+
+    Attributes:
+        values: One array a model.
+        mask: Keras's mask of it, over its first axes; `None` for none.
+    """
+
+    values: list[np.ndarray]
+    mask: np.ndarray | None
 
 
 class Sweep:
@@ -128,7 +190,8 @@ class Sweep:
         inputs = programs[0].inputs
         self.samples = sum(batch[0].samples for batch in batches)
         self._values: list[list[Values]] = [
-            [dict(zip(inputs, batch)) for _ in programs] for batch in batches
+            [Values(dict(zip(inputs, batch))) for _ in programs]
+            for batch in batches
         ]
 
     @property
@@ -140,7 +203,9 @@ class Sweep:
         """Returns another one that goes on from here by itself."""
         other = copy.copy(self)
         other.changed = set(self.changed)
-        other._values = [[dict(v) for v in sides] for sides in self._values]
+        other._values = [
+            [values.copy() for values in sides] for sides in self._values
+        ]
         return other
 
     def replace(self, program: Program, first: int) -> None:
@@ -162,49 +227,45 @@ class Sweep:
             for step in range(self.position, stop):
                 self._run(sides, step)
                 for values in sides:
-                    for place in list(values):
-                        if self._last_use.get(place, -1) <= step:
-                            del values[place]
+                    values.forget(step, self._last_use)
             for values in sides:
-                for value in values.values():
-                    self._store.hold(value)
+                values.hold(self._store)
         self.position = stop
 
     def _run(self, sides: list[Values], index: int) -> None:
         first: list[Held] = []
         for side, values in enumerate(sides):
             step = self.programs[side].steps[index]
-            reads = [values[place] for place in step.reads]
             same = side > 0 and index not in self.changed
             if same and all(
-                value is sides[0][place]
-                for value, place in zip(reads, step.reads)
+                values.held(place) is sides[0].held(place)
+                for place in step.reads
             ):
                 outputs = first
+                read = sides[0].read(step.reads)
             else:
-                made = step.run([value.get() for value in reads])
-                outputs = [Held(tensor) for tensor in made]
+                read = values.read(step.reads)
+                outputs = [Held(tensor) for tensor in step.run(read)]
+            values.passed(step.reads, read)
             first = first or outputs
-            values.update(zip(step.writes, outputs))
+            values.put(step.writes, outputs)
 
-    def inputs_of(
-        self, owners: Sequence[Any], batch: int
-    ) -> list[np.ndarray] | None:
-        """Returns what a layer in the next step reads, model by model.
+    def inputs_of(self, owners: Sequence[Any], batch: int) -> Reads | None:
+        """Returns what a layer in the next step reads, in each model.
 
         Args:
             owners: The layer, in each model.
             batch: Index of the batch.
 
         Returns:
-            One array a model, or `None` if the layer was not called, or called
-            within a compiled function, where values can't be seen.
+            The arrays, or `None` if the layer was not called, or called within
+            a compiled function, where values can't be seen.
         """
-        found = []
+        found, mask = [], None
         for side, owner in enumerate(owners):
             step = self.programs[side].steps[self.position]
-            values = self._values[batch][side]
-            reads = [values[place].get() for place in step.reads]
+            reads = self._values[batch][side].read(step.reads)
+            mask = mask_of(reads[0])
             if owner is step.layer:
                 found.append(np.asarray(reads[0], np.float32))
                 continue
@@ -217,8 +278,11 @@ class Sweep:
                 step.run(reads)
             if len(seen) != 1 or not hasattr(seen[0], "numpy"):
                 return None
+            # What is made within a layer has no mask of its own.
+            own = mask_of(seen[0])
+            mask = mask if own is None else own
             found.append(np.asarray(seen[0], np.float32))
-        return found
+        return Reads(found, None if mask is None else np.asarray(mask, bool))
 
     def called(self, owners: Sequence[Any]) -> list[int]:
         """Returns which layers the last model's next step calls, in order.
@@ -238,32 +302,37 @@ class Sweep:
             order.append(index[id(owner)])
 
         with observed(list(owners), seen):
-            step.run([values[place].get() for place in step.reads])
+            step.run(values.read(step.reads))
         return list(dict.fromkeys(order))
 
     def value(self, side: int, batch: int, place: int) -> np.ndarray:
         """Returns a value that is held."""
-        return np.asarray(self._values[batch][side][place].get(), np.float32)
+        return np.asarray(
+            self._values[batch][side].held(place).get(), np.float32
+        )
 
     def outputs(self, side: int, batch: int) -> list[np.ndarray]:
         """Runs one model on to its end, and lets its values go again."""
         program = self.programs[side]
-        values = dict(self._values[batch][side])
+        values = self._values[batch][side].copy()
         for index in range(self.position, len(program.steps)):
             step = program.steps[index]
-            made = step.run([values[place].get() for place in step.reads])
-            values.update(zip(step.writes, map(Held, made)))
-            for place in step.reads:
-                if self._last_use.get(place, -1) <= index:
-                    values.pop(place, None)
+            read = values.read(step.reads)
+            values.put(step.writes, [Held(made) for made in step.run(read)])
+            values.passed(step.reads, read)
+            values.forget(index, self._last_use)
         return [
-            np.asarray(values[place].get(), np.float32)
+            np.asarray(values.held(place).get(), np.float32)
             for place in program.outputs
         ]
 
 
 def spread_places(
-    count: int, wanted: int, samples: int, rng: np.random.Generator
+    count: int,
+    wanted: int,
+    samples: int,
+    rng: np.random.Generator,
+    visible: np.ndarray | None = None,
 ) -> np.ndarray:
     """Chooses places of each sample at random.
 
@@ -272,12 +341,17 @@ def spread_places(
         wanted: How many of each sample to choose; all if there are no more.
         samples: Number of samples.
         rng: Generator of random numbers.
+        visible: Boolean array (samples, count): places to choose first.
+            Defaults to all.
 
     Returns:
         Integer array (samples, places).
     """
     if wanted >= count:
         return np.tile(np.arange(count), (samples, 1))
+    if visible is not None:
+        keys = rng.random((samples, count)) + ~visible
+        return np.sort(np.argsort(keys, axis=1)[:, :wanted], axis=1)
     return np.stack(
         [
             np.sort(rng.choice(count, wanted, replace=False))

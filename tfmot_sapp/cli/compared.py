@@ -21,6 +21,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.calibration.data import held_batches
+from tfmot_sapp.calibration.sweep import Store
+
 _BATCH = 32
 
 
@@ -101,7 +104,6 @@ class Compared:
     @classmethod
     def split(
         cls,
-        model: Any,
         arrays: Mapping[str, np.ndarray],
         labels: np.ndarray | None,
         share: float,
@@ -109,7 +111,6 @@ class Compared:
         """Divides samples at random.
 
         Args:
-            model: The model that they are for.
             arrays: The inputs by name.
             labels: The samples' classes, or `None`.
             share: Share of the samples that is held out.
@@ -120,7 +121,7 @@ class Compared:
         held, used = np.sort(order[:number]), np.sort(order[number:])
 
         def part(at: np.ndarray) -> Any:
-            if len(arrays) == 1 and len(model.inputs) == 1:
+            if len(arrays) == 1:
                 (array,) = arrays.values()
                 return array[at]
             return {name: array[at] for name, array in arrays.items()}
@@ -171,15 +172,13 @@ def _classes(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _outputs(model: Any, inputs: Any) -> np.ndarray:
-    count = len(tf.nest.flatten(inputs)[0])
     found = []
-    for start in range(0, count, _BATCH):
-        batch = tf.nest.map_structure(
-            lambda array, start=start: tf.convert_to_tensor(
-                array[start : start + _BATCH]
-            ),
-            inputs,
-        )
-        outputs = model(batch, training=False)
-        found.append(np.asarray(tf.nest.flatten(outputs)[0], np.float32))
+    with Store() as store:
+        batches, structure = held_batches(model, inputs, _BATCH, store)
+        for batch in batches:
+            values = [value.get() for value in batch]
+            outputs = model(
+                tf.nest.pack_sequence_as(structure, values), training=False
+            )
+            found.append(np.asarray(tf.nest.flatten(outputs)[0], np.float32))
     return np.concatenate(found)

@@ -34,6 +34,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
 from absl import app, flags
 
 from tfmot_sapp.base.checks import check_real
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
     try:
         table = _compress()
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, tf.errors.OpError) as error:
         # As one line, however it was wrapped.
         lines = " ".join(str(error).split())
         print(f"{type(error).__name__}: {lines}")
@@ -116,7 +117,7 @@ def _compress() -> str:
     arrays, labels = load_arrays(FLAGS.data, FLAGS.labels)
     share = check_real(FLAGS.held_out, "held_out", above=0, below=1)
     model = load_model(FLAGS.model)
-    split = Compared.split(model, arrays, labels, share)
+    split = Compared.split(arrays, labels, share)
     (pruned,) = pruned_models(
         model,
         split.calibration,
@@ -126,10 +127,17 @@ def _compress() -> str:
         options,
     )
     tune = Tuning(threads=FLAGS.threads) if FLAGS.tune else None
-    packed = pack_blocks(pruned, tune=tune)
+    target = CpuTarget(threads=FLAGS.threads)
+    packed = pack_blocks(pruned, tune=tune, target=target)
     with tempfile.TemporaryDirectory() as folder:
-        dense = export_tflite(model, pathlib.Path(folder) / "dense.tflite")
-        compressed = export_tflite(packed, output)
+        # Random numbers needn't be what the model can take.
+        data = split.calibration
+        dense = export_tflite(
+            model,
+            pathlib.Path(folder) / "dense.tflite",
+            representative_data=data,
+        )
+        compressed = export_tflite(packed, output, representative_data=data)
         times = benchmark(
             {"dense": dense.path, "compressed": compressed.path},
             threads=FLAGS.threads,

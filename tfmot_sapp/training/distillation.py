@@ -112,9 +112,11 @@ class Distillation:
         check_model(dense, "dense")
         visible = check_flag(verbose, "verbose")
         with Store(math.inf) as store, Progress(visible) as progress:
-            batches, _ = held_batches(dense, data, self.batch_size, store)
+            batches, structure = held_batches(
+                dense, data, self.batch_size, store
+            )
             inputs = [[value.get() for value in batch] for batch in batches]
-            distill_to(dense, pruned, inputs, self, progress)
+            distill_to(dense, pruned, inputs, structure, self, progress)
         return pruned
 
 
@@ -122,6 +124,7 @@ def distill_to(
     dense: Any,
     pruned: Any,
     batches: Sequence[Sequence[Any]],
+    structure: Any,
     how: Distillation,
     progress: Progress,
 ) -> None:
@@ -131,33 +134,76 @@ def distill_to(
         dense: The model whose outputs are wanted.
         pruned: The model that is trained.
         batches: Batches of inputs, a tensor for each of the models' inputs.
+        structure: The structure that the models take them in.
         how: Steps, batch size, learning rate and temperature.
         progress: Where progress is shown.
     """
-    wanted = [_outputs(dense, batch) for batch in batches]
-    inputs = [np.concatenate(column) for column in zip(*batches)]
-    targets = [np.concatenate(column) for column in zip(*wanted)]
-    losses = [_loss(target, how) for target in targets]
+    groups = _Group.of(dense, batches, structure)
+    outputs = zip(*(group.targets for group in groups))
+    losses = [_loss(targets, how) for targets in outputs]
     trained = [
         _tensor_of(pruned, variable) for variable in pruned.trainable_variables
     ]
-    step = _step(pruned, trained, losses)
+    step = _step(pruned, structure, trained, losses)
     rng = np.random.default_rng(how.seed)
-    samples = len(inputs[0])
-    order: list[int] = []
+    samples = np.array([group.samples for group in groups])
     shown = progress.start("distilling", how.steps)
     for turn in range(how.steps):
-        while len(order) < min(how.batch_size, samples):
-            order += rng.permutation(samples).tolist()
-        at, order = order[: how.batch_size], order[how.batch_size :]
+        which = 0
+        if len(groups) > 1:
+            which = int(rng.choice(len(groups), p=samples / samples.sum()))
+        group = groups[which]
+        at = group.draw(how.batch_size, rng)
         rate = (1 + math.cos(math.pi * turn / how.steps)) / 2
         loss = step(
-            [tf.constant(array[at]) for array in inputs],
-            [tf.constant(array[at]) for array in targets],
+            [tf.constant(array[at]) for array in group.inputs],
+            [tf.constant(array[at]) for array in group.targets],
             tf.constant(how.learning_rate * rate, tf.float32),
             tf.constant(turn + 1, tf.float32),
         )
         shown(f"distilling, loss {float(loss):.3g}")
+
+
+@dataclasses.dataclass
+class _Group:
+    """Samples of one shape, such as sentences of one length.
+
+    Attributes:
+        inputs: An array for each of the models' inputs.
+        targets: What the dense model gives for them, output by output.
+    """
+
+    inputs: list[np.ndarray]
+    targets: list[np.ndarray]
+
+    def __post_init__(self) -> None:
+        self.samples = len(self.inputs[0])
+        self._order: list[int] = []
+
+    @classmethod
+    def of(
+        cls, dense: Any, batches: Sequence[Sequence[Any]], structure: Any
+    ) -> "list[_Group]":
+        """Puts batches of one shape together."""
+        rows: dict[Any, list[list[np.ndarray]]] = {}
+        for batch in batches:
+            outputs = _outputs(dense, batch, structure)
+            values = [np.asarray(x) for x in (*batch, *outputs)]
+            shapes = tuple(value.shape[1:] for value in values)
+            rows.setdefault(shapes, []).append(values)
+        found = []
+        for same in rows.values():
+            columns = [np.concatenate(column) for column in zip(*same)]
+            inputs = len(batches[0])
+            found.append(cls(columns[:inputs], columns[inputs:]))
+        return found
+
+    def draw(self, size: int, rng: np.random.Generator) -> list[int]:
+        """Returns the next samples; all come up equally often."""
+        while len(self._order) < min(size, self.samples):
+            self._order += rng.permutation(self.samples).tolist()
+        at, self._order = self._order[:size], self._order[size:]
+        return at
 
 
 def _tensor_of(model: Any, variable: Any) -> tf.Variable:
@@ -166,14 +212,14 @@ def _tensor_of(model: Any, variable: Any) -> tf.Variable:
     return variable.value if keras.__name__ == "keras" else variable
 
 
-def _outputs(model: Any, batch: Sequence[Any]) -> list[Any]:
-    values = list(batch) if len(batch) > 1 else batch[0]
+def _outputs(model: Any, batch: Sequence[Any], structure: Any) -> list[Any]:
+    values = tf.nest.pack_sequence_as(structure, list(batch))
     outputs = model(values, training=False)
     return [tf.cast(x, tf.float32) for x in tf.nest.flatten(outputs)]
 
 
-def _loss(target: np.ndarray, how: Distillation) -> Any:
-    """Returns the function that an output is compared with its target by."""
+def _loss(targets: Sequence[np.ndarray], how: Distillation) -> Any:
+    """Returns the function that an output is compared with its targets by."""
     heat = how.temperature
 
     def divergence(wanted: Any, given: Any) -> Any:
@@ -188,17 +234,20 @@ def _loss(target: np.ndarray, how: Distillation) -> Any:
         )
         return divergence(wanted, given)
 
-    scale = 1 / max(float(np.var(target)), 1e-12)
+    every = np.concatenate([target.ravel() for target in targets])
+    scale = 1 / max(float(np.var(every)), 1e-12)
 
     def squares(wanted: Any, given: Any) -> Any:
         return scale * tf.reduce_mean(tf.square(wanted - given))
 
-    if are_probabilities(target):
+    if all(map(are_probabilities, targets)):
         return of_logarithms
     return divergence if how.logits else squares
 
 
-def _step(model: Any, trained: list[tf.Variable], losses: list[Any]) -> Any:
+def _step(
+    model: Any, structure: Any, trained: list[tf.Variable], losses: list[Any]
+) -> Any:
     """Returns a function that makes one step of Adam."""
     means = [tf.Variable(tf.zeros_like(v)) for v in trained]
     squares = [tf.Variable(tf.zeros_like(v)) for v in trained]
@@ -213,7 +262,7 @@ def _step(model: Any, trained: list[tf.Variable], losses: list[Any]) -> Any:
     @tf.function(autograph=False, reduce_retracing=True)
     def step(inputs: Any, wanted: Any, rate: Any, turn: Any) -> Any:
         with tf.GradientTape() as tape:
-            given = _outputs(model, inputs)
+            given = _outputs(model, inputs, structure)
             loss = tf.add_n([f(w, g) for f, w, g in zip(losses, wanted, given)])
         gradients = tape.gradient(loss, trained)
         for variable, mean, square, gradient, alive in zip(

@@ -73,7 +73,9 @@ def prune_post_training(
         data: Inputs: an array; a tuple or dictionary of arrays for a model of
             several inputs; a `tf.data.Dataset`, a generator or any iterable of
             batches. Of batches that are tuples the first member is taken as the
-            input, as `fit` does.
+            input, as `fit` does. Positions that a Keras mask leaves out, such
+            as those an `Embedding(mask_zero=True)` makes of padding, are not
+            fitted to.
         sparsity: Fraction of the blocks to remove, over all kernels that are
             pruned; or fractions by layer name or pattern, other layers staying
             whole; or a `FlopsBudget` or a `ParameterBudget` for the whole model
@@ -242,7 +244,9 @@ def pruned_models(
             )
             if options.distill is not None:
                 inputs = [[value.get() for value in batch] for batch in batches]
-                distill_to(model, copy, inputs, options.distill, progress)
+                distill_to(
+                    model, copy, inputs, structure, options.distill, progress
+                )
             grids = {
                 id(one.blocks.kernel.variable): one.blocks.grid for one in done
             }
