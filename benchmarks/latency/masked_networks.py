@@ -156,23 +156,21 @@ def _mask(
 
 def _dense_file(name: str) -> bytes:
     import keras
-    import tensorflow as tf
+
+    from tfmot_sapp.export.serving import serving_of
+    from tfmot_sapp.export.tflite.conversion import convert
+    from tfmot_sapp.targets.cpu_target import CpuTarget
 
     if name == "feed_forward":
-        inputs = keras.Input(batch_shape=(128, 768))
+        inputs = keras.Input((128, 768))
         x = keras.layers.Dense(3072, "relu")(inputs)
         model = keras.Model(inputs, keras.layers.Dense(768)(x))
     elif name == "resnet50":
         model = keras.applications.ResNet50(weights=None)
     else:
         model = keras.applications.MobileNetV2(weights=None)
-    function = tf.function(lambda x: model(x, training=False))
-    shape = [n or 1 for n in model.inputs[0].shape]
-    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [concrete], model
-    )
-    return bytes(converter.convert())
+    serving = serving_of(model, 1, None)
+    return convert(serving, None, None, "float32", None, CpuTarget())
 
 
 def measure(

@@ -31,7 +31,8 @@ from tfmot_sapp.compiler.choose.estimates import (
     LayerCost,
     Shape,
     dense_cost,
-    gathered_cost,
+    gather_matmul_cost,
+    group_cost,
     joined_cost,
     list_cost,
     switch_cost,
@@ -319,11 +320,12 @@ class Chooser:
             cost = list_cost(shape, 1, True, costs)
             yield ("sum", PIECES, PIECES), cost * costs.margin + extra[PIECES]
         if self._gathers(node):
-            cost = gathered_cost(shape, False, costs) * costs.margin
-            yield ("group", WHOLE, WHOLE), cost + extra[WHOLE]
+            for name, most in (("group", None), ("sliced_group", widest)):
+                cost = group_cost(shape, most, costs) * costs.margin
+                yield (name, WHOLE, WHOLE), cost + extra[WHOLE]
             balanced = len(np.unique(shape.mask.sum(axis=0))) == 1
             if not node.core.taps and (balanced or self.operators.sums):
-                cost = gathered_cost(shape, True, costs) * costs.margin
+                cost = gather_matmul_cost(shape, costs) * costs.margin
                 yield ("gather_matmul", WHOLE, WHOLE), cost + extra[WHOLE]
 
     def _gathers(self, node: Packable) -> bool:
