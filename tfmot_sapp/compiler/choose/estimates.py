@@ -153,19 +153,19 @@ def group_cost(shape: Shape, most: int | None, costs: Costs) -> float:
     """
     bundles = bundles_of(shape.mask)
     # As fast as one product of 32 outputs with as many weights, or of as many
-    # outputs as a bundle has.
-    kept = (shape.ins @ shape.mask * shape.outs).sum()
+    # outputs as a bundle has. What reads nothing is computed, too.
+    kept = sum(
+        shape.ins[list(reads)].sum() * shape.outs[list(members)].sum()
+        for reads, members in zip(bundles.reads, bundles.members)
+    )
     width = max(32.0, shape.outs.sum() / len(bundles.reads))
     parts = bundles.products
     cost = costs.grouped * costs.product(
         shape.rows_multiplied, shape.taps, kept / width, width
     )
+    if shape.taps == 1 and shape.rows_multiplied > 1:
+        cost *= costs.grouped_points
     cost += 3 * parts * costs.operation
-    if shape.rows_multiplied > 1:
-        # The rows of a group are not side by side, as a Dense's own are.
-        strided = costs.copy(shape.rows_in, shape.ins.sum(), 0)
-        strided += costs.copy(shape.rows_out, shape.outs.sum(), 0)
-        cost += costs.shared(costs.scattered * strided)
     first = 0.0
     for reads, _ in equal_bundles(bundles.reads, bundles.sizes):
         index = [block for read in reads for block in read]
@@ -189,19 +189,24 @@ def gather_matmul_cost(shape: Shape, costs: Costs) -> float:
         shape: The layer.
         costs: Figures of the runtime.
     """
-    gathered = float((shape.ins @ shape.mask).sum())
-    copies = costs.copy(shape.rows_in, gathered, int(shape.mask.sum()))
+    # What reads nothing is computed, too.
+    mask = shape.mask.copy()
+    mask[0] |= ~mask.any(axis=0)
+    gathered = float((shape.ins @ mask).sum())
+    copies = costs.copy(shape.rows_in, gathered, int(mask.sum()))
     if shape.rows_in > 1:
         copies *= costs.scattered
-    kept = (shape.ins @ shape.mask * shape.outs).sum()
+    kept = (shape.ins @ mask * shape.outs).sum()
     cost = costs.grouped * costs.product(
         shape.rows_multiplied, shape.taps, kept / 32.0, 32.0
     )
+    if shape.rows_multiplied > 1:
+        cost *= costs.grouped_points
     # A transposition before and one after; and a product that is no match for
     # a convolution.
     cost += costs.gathered * copies
     cost += 3 * costs.outside + 3 * costs.operation
-    counts = shape.mask.sum(axis=0)
+    counts = mask.sum(axis=0)
     if len(np.unique(counts)) > 1:
         summed = (shape.outs * counts).sum()
         sums = costs.copy(shape.rows_out, summed, int(counts.sum()))

@@ -57,8 +57,10 @@ class Choices:
 
     @property
     def is_slower(self) -> bool:
-        """Whether dense is estimated to be faster."""
-        return self.dense_cost < self.chooser.total()
+        """Whether dense is estimated to be faster, or nearly as fast."""
+        chooser = self.chooser
+        saved = self.dense_cost - chooser.total()
+        return saved < chooser.costs.least_saved
 
 
 def plan_dense(
