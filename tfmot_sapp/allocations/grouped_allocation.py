@@ -30,6 +30,23 @@ from tfmot_sapp.base.patterns import check_patterns, match_name
 from tfmot_sapp.blocks.selection import kept_blocks, swap_blocks, top_blocks
 
 
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """What is to be kept of a kernel.
+
+    Attributes:
+        score: Scores of its blocks, finite.
+        alive: The blocks that are alive.
+        count: How many are to stay now.
+        last: How many at the end.
+    """
+
+    score: np.ndarray
+    alive: np.ndarray
+    count: int
+    last: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class GroupedAllocation(UniformAllocation):
     """Keeps blocks that form a block diagonal after reordering.
@@ -128,7 +145,7 @@ class GroupedAllocation(UniformAllocation):
         return {name: masks[name] for name in scores}
 
     def _groups(
-        self, wanted: Mapping[str, "_Wanted"]
+        self, wanted: Mapping[str, _Wanted]
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The best groups of input and output blocks that hold so many."""
         meetings = []
@@ -172,23 +189,6 @@ class GroupedAllocation(UniformAllocation):
         )
         inward = np.where(inside, growth, -np.inf)
         return swap_blocks(score, inward, mask, count, mask & ~inside)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Wanted:
-    """What is to be kept of a kernel.
-
-    Attributes:
-        score: Scores of its blocks, finite.
-        alive: The blocks that are alive.
-        count: How many are to stay now.
-        last: How many at the end.
-    """
-
-    score: np.ndarray
-    alive: np.ndarray
-    count: int
-    last: int
 
 
 def _within(

@@ -27,6 +27,7 @@ from tfmot_sapp.compiler.choose.estimates import (
     group_cost,
     joined_cost,
     list_cost,
+    switch_cost,
 )
 from tfmot_sapp.compiler.choose.plan import (
     PIECES,
@@ -92,6 +93,9 @@ class NodeOptions:
             )
             for form, n in ((PIECES, len(widths)), (WHOLE, 1))
         }
+        extra[WHOLE] += sum(
+            self._matched(value, node.output) for value in node.alike
+        )
         if isinstance(node.core, Taps):
             cost = len(widths) * costs.operation
             cost += 2 * costs.shared_copy(rows, widths.sum(), len(widths))
@@ -140,6 +144,20 @@ class NodeOptions:
             if not node.core.taps and (balanced or self.operators.sums):
                 cost = gather_matmul_cost(shape, costs) * costs.margin
                 yield ("gather_matmul", WHOLE, WHOLE), cost + extra[WHOLE]
+
+    def _matched(self, value: Value, output: Value) -> float:
+        """Letting one tensor have just the channels that another has."""
+        given, wanted = (self.plan.channels[v] for v in (value, output))
+        if given.live == wanted.live:
+            return 0.0
+        cost = 0.0
+        for channels, to_one in ((given, False), (wanted, True)):
+            width = sum(channels.width(run) for run in channels.live)
+            pieces = len(channels.live)
+            cost += switch_cost(
+                self.rows(value), width, pieces, to_one, self.costs
+            )
+        return cost
 
     def _gathers(self, node: Packable) -> bool:
         assert isinstance(node.core, Linear)
