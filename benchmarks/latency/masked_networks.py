@@ -25,7 +25,9 @@ python -m benchmarks.latency.masked_networks --folder=FOLDER \
 ```
 
 Masks keep a tenth of the 32x32 blocks of a kernel at random, or an eighth of
-them as `GroupedAllocation` does; kernels of fewer than 16 blocks stay dense.
+them as `GroupedAllocation` does, kernel by kernel ("grouped") or with the same
+groups of all channels that kernels share ("agreeing"); kernels of fewer than 16
+blocks stay dense.
 Weights are a power of two with random signs, so that files are small.
 """
 
@@ -42,7 +44,7 @@ import numpy as np
 
 THREADS = (4, 1, 8, 2)
 NETWORKS = ("resnet50", "feed_forward", "mobilenet_v2")
-MASKS = {"random": 0.9, "grouped": 0.875}
+MASKS = {"random": 0.9, "grouped": 0.875, "agreeing": 0.875}
 COLUMNS = (
     "network",
     "threads",
@@ -105,7 +107,7 @@ def masked(content: bytes, kind: str, sparsity: float) -> bytes:
 
     Args:
         content: The bytes of a `.tflite` file.
-        kind: "random" or "grouped".
+        kind: One of `MASKS`.
         sparsity: Share of the blocks that go.
 
     Returns:
@@ -116,14 +118,15 @@ def masked(content: bytes, kind: str, sparsity: float) -> bytes:
 
     graph = read_tflite(content)
     rng = np.random.default_rng(0)
-    for operation in graph.main.operations:
-        if operation.kind not in ("CONV_2D", "FULLY_CONNECTED"):
-            continue
-        value = operation.inputs[1]
-        if value is None or value.contents is None:
-            continue
+    kernels = {}
+    for i, operation in enumerate(graph.main.operations):
+        if operation.kind in ("CONV_2D", "FULLY_CONNECTED"):
+            kernels[f"kernel_{i}"] = operation.inputs[1]
+    masks = _masks(kernels, _channels(graph.main), kind, sparsity, rng)
+    for name, value in kernels.items():
         kernel = np.moveaxis(value.contents, 0, -1)
-        mask = _mask(kernel.shape[-2:], kind, sparsity, rng)
+        rows, columns = kernel.shape[-2:]
+        mask = np.kron(masks[name], np.ones((_SIDE, _SIDE)))[:rows, :columns]
         fan = np.prod(kernel.shape[:-1]) * mask.mean()
         scale = np.float32(2.0 ** np.round(np.log2(1.4 / np.sqrt(fan))))
         signs = rng.integers(0, 2, kernel.shape) * 2 - 1
@@ -132,47 +135,66 @@ def masked(content: bytes, kind: str, sparsity: float) -> bytes:
     return write_tflite(graph)
 
 
-def _mask(
-    shape: tuple[int, ...],
+def _masks(
+    kernels: dict[str, Any],
+    channels: list[tuple[str, str]],
     kind: str,
     sparsity: float,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> dict[str, np.ndarray]:
+    """A mask of blocks for every kernel; of ones where it stays dense."""
     from tfmot_sapp.allocations.grouped_allocation import GroupedAllocation
 
-    grid = tuple(-(-n // _SIDE) for n in shape)
-    if min(grid) < 2 or grid[0] * grid[1] < _FEWEST_BLOCKS:
-        return np.ones(shape)
-    score = rng.random(grid)
+    masks, scores, names = {}, {}, {}
+    for (name, value), pair in zip(kernels.items(), channels, strict=True):
+        shape = (value.shape[-1], value.shape[0])
+        grid = tuple(-(-n // _SIDE) for n in shape)
+        masks[name] = np.ones(grid, bool)
+        if min(grid) > 1 and grid[0] * grid[1] >= _FEWEST_BLOCKS:
+            scores[name], names[name] = rng.random(grid), pair
     if kind == "random":
-        kept = score > np.quantile(score, sparsity)
-    else:
-        kept = GroupedAllocation().allocate(
-            {"kernel": score}, {"kernel": np.ones(grid, bool)}, sparsity
-        )["kernel"]
-    full = np.kron(kept, np.ones((_SIDE, _SIDE)))
-    return full[: shape[0], : shape[1]]
+        for name, score in scores.items():
+            masks[name] = score > np.quantile(score, sparsity)
+        return masks
+    allocation = GroupedAllocation(channels=names if kind == "agreeing" else {})
+    alive = {name: masks[name] for name in scores}
+    return {**masks, **allocation.allocate(scores, alive, sparsity)}
+
+
+def _channels(subgraph: Any) -> list[tuple[str, str]]:
+    """Names of the channels that each kernel of a file reads and makes."""
+    from tfmot_sapp.compiler.analysis.channel_classes import channel_classes
+    from tfmot_sapp.compiler.graph import Packable
+    from tfmot_sapp.compiler.readers.subgraph import read_subgraph
+    from tfmot_sapp.frameworks.channel_operations import Linear
+
+    graph = read_subgraph(subgraph)
+    classes = channel_classes(graph)
+    numbers = {each: f"channels_{i}" for i, each in enumerate(classes.values())}
+    return [
+        (numbers[classes[node.inputs[0]]], numbers[classes[node.output]])
+        for node in graph.nodes
+        if isinstance(node, Packable) and isinstance(node.core, Linear)
+    ]
 
 
 def _dense_file(name: str) -> bytes:
     import keras
-    import tensorflow as tf
+
+    from tfmot_sapp.export.serving import serving_of
+    from tfmot_sapp.export.tflite.conversion import convert
+    from tfmot_sapp.targets.cpu_target import CpuTarget
 
     if name == "feed_forward":
-        inputs = keras.Input(batch_shape=(128, 768))
+        inputs = keras.Input((128, 768))
         x = keras.layers.Dense(3072, "relu")(inputs)
         model = keras.Model(inputs, keras.layers.Dense(768)(x))
     elif name == "resnet50":
         model = keras.applications.ResNet50(weights=None)
     else:
         model = keras.applications.MobileNetV2(weights=None)
-    function = tf.function(lambda x: model(x, training=False))
-    shape = [n or 1 for n in model.inputs[0].shape]
-    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [concrete], model
-    )
-    return bytes(converter.convert())
+    serving = serving_of(model, 1, None)
+    return convert(serving, None, None, "float32", None, CpuTarget())
 
 
 def measure(

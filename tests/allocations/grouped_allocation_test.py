@@ -162,3 +162,64 @@ def test_saved_and_loaded():
         again = type(allocation).from_config(allocation.get_config())
         assert again == allocation
         assert hash(again) == hash(allocation)
+
+
+CHANNELS = {"up": ("stream", "hidden"), "down": ("hidden", "stream")}
+
+
+def agrees(up, down):
+    """Whether input blocks that a kernel keeps apart are made apart."""
+    # From a block of the stream, through both, to no other group of it.
+    reached = (up.astype(int) @ down.astype(int)) > 0
+    return (
+        len(np.unique(reached, axis=0)) == 4
+        and (reached.sum(axis=1) == reached.shape[1] // 4).all()
+    )
+
+
+def test_kernels_agree_on_the_groups_of_shared_channels():
+    allocation = sapp.GroupedAllocation(channels=CHANNELS)
+    rng = np.random.default_rng(3)
+    scores = {"up": rng.random((8, 16)), "down": rng.random((16, 8))}
+    alive = {name: np.ones(s.shape, bool) for name, s in scores.items()}
+    for sparsity in (0.3, 0.6, 0.75):
+        masks = allocation.allocate(scores, alive, sparsity, 0.75)
+        for name, mask in masks.items():
+            assert mask.sum() == kept_blocks(mask.size, sparsity)
+            assert not np.any(mask & ~alive[name])
+        alive = masks
+
+    assert agrees(**alive)
+    own = sapp.GroupedAllocation().allocate(
+        scores, {n: np.ones(s.shape, bool) for n, s in scores.items()}, 0.75
+    )
+    assert not agrees(**own)
+    kept = [sum(s[m[n]].sum() for n, s in scores.items()) for m in (alive, own)]
+    assert 0.9 * kept[1] < kept[0] <= kept[1] + 1e-9
+
+
+def test_a_kernel_that_is_done_says_what_the_others_get():
+    allocation = sapp.GroupedAllocation(channels=CHANNELS)
+    rng = np.random.default_rng(4)
+    hidden, stream = (rng.permutation(np.repeat(range(4), n)) for n in (4, 2))
+    alive = {"up": stream[:, None] == hidden, "down": np.ones((16, 8), bool)}
+    scores = {name: rng.random(mask.shape) for name, mask in alive.items()}
+
+    masks = allocation.allocate(scores, alive, 0.75)
+
+    np.testing.assert_array_equal(masks["up"], alive["up"])
+    np.testing.assert_array_equal(masks["down"], hidden[:, None] == stream)
+
+
+@pytest.mark.parametrize(
+    "channels", [{"a": "b"}, {"a": ("b",)}, [], {"a": (1, 2)}]
+)
+def test_channels_are_two_names_of_each_kernel(channels):
+    with pytest.raises((TypeError, ValueError), match="channels"):
+        sapp.GroupedAllocation(channels=channels)
+
+
+def test_channels_of_no_kernel_are_an_error():
+    allocation = sapp.GroupedAllocation(channels=CHANNELS)
+    with pytest.raises(ValueError, match="channels"):
+        allocation.check_names(["up", "middle"])

@@ -21,6 +21,7 @@ import tensorflow as tf
 from tfmot_sapp.compiler.emit.tensorflow_operations import (
     TensorFlowOperations,
 )
+from tfmot_sapp.compiler.lowerings.arrangement import arranged
 from tfmot_sapp.compiler.lowerings.by_name import lowering_from_config
 from tfmot_sapp.compiler.lowerings.gathered import GatherMatmul, Group
 from tfmot_sapp.compiler.lowerings.products import Products
@@ -78,6 +79,20 @@ def test_groups_of_a_dense(operators, leading):
 
 
 @pytest.mark.parametrize("operators", OPERATORS)
+@pytest.mark.parametrize("sliced", [False, True])
+@pytest.mark.parametrize(
+    "blocks", [(0, 1, 2, 3), (0, 2, 1, 3), (2, 3, 0, 1), (3, 1, 1, 0), (1, 2)]
+)
+def test_blocks_are_put_in_order(operators, sliced, blocks):
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, 8)).astype("float32")
+    expected = x.reshape(2, 3, 3, 4, 2)[..., list(blocks), :]
+
+    found = arranged(x, blocks, 2, sliced, TensorFlowOperations(operators))
+
+    assert np.array_equal(found, expected.reshape(2, 3, 3, -1))
+
+
+@pytest.mark.parametrize("operators", OPERATORS)
 def test_gathered_batches_sum_up(operators):
     lowering = GatherMatmul((2, 3), READS)
     blocks, bias = weights = weights_of(lowering)
@@ -128,7 +143,7 @@ def test_transposed_convolutions_spread_every_input(padding):
 
 
 def test_it_comes_back_from_its_config():
-    lowering = Group((), (), (2, 3), READS, (0, 1, 2))
+    lowering = Group((), (), (2, 3), READS, (0, 1, 2), sliced=True)
     config = lowering.get_config()
     config["reads"] = [list(read) for read in config["reads"]]
 

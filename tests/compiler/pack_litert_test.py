@@ -25,11 +25,12 @@ from tfmot_sapp.compiler.ir.evaluate import run_subgraph
 from tfmot_sapp.compiler.ir.graph import Graph, Signature, Subgraph
 from tfmot_sapp.compiler.ir.make import make_operation
 from tfmot_sapp.compiler.ir.values import Value
-from tfmot_sapp.compiler.pack_litert import pack_litert
+from tfmot_sapp.compiler.pack_litert import _refusals, pack_litert
 from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.compiler.writers.tflite import write_tflite
 from tfmot_sapp.export.tflite.packing import compare_files, packed_content
 from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.gpu_target import GpuTarget
 
 # More rounding than one model of a user has: many sums of many sums.
 TOLERANCE = 3e-5
@@ -154,7 +155,7 @@ def test_what_is_made_has_names_of_its_own():
     read = {value.name for value in graph.main.values}
     before = set(graph.main.values)
 
-    pack_litert(graph, CpuTarget())
+    pack_litert(graph, OfPieces())
 
     made = [v.name for v in graph.main.used_values() if v not in before]
     assert len(made) > 20
@@ -315,3 +316,21 @@ def loop_file():
         [Signature("serving_default", main, {"x": x}, {"y": ends[1]})],
     )
     return write_tflite(graph)
+
+
+@pytest.mark.parametrize("seed", range(0, 12, 3))
+def test_a_gpu_takes_all_that_is_packed_for_it(seed):
+    """Where nothing costs anything, so that all of it is packed."""
+
+    class Free(GpuTarget):
+        def costs(self, quantize=None):
+            return OfGroups().costs(quantize)
+
+    source, graph = (read_tflite(random_file(seed)) for _ in range(2))
+    pack_litert(graph, Free())
+
+    before, after = (
+        _refusals(g.main.operations, GpuTarget().operators())
+        for g in (source, graph)
+    )
+    assert after <= before

@@ -30,7 +30,8 @@ from packable_models import (
     run,
 )
 
-from tfmot_sapp.compiler.choose import search as choosing
+from tfmot_sapp.compiler.choose.node_options import NodeOptions
+from tfmot_sapp.compiler.choose.search import Chooser
 from tfmot_sapp.compiler.pack_keras import packed_model
 from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.verbs.pack import pack_blocks, packing_of
@@ -79,7 +80,8 @@ def test_lists_equal_source(keras, make):
 
 
 @pytest.mark.parametrize(
-    "lowering", ["list", "sum", "group", "group_dense", "gather_matmul"]
+    "lowering",
+    ["list", "sum", "group", "group_dense", "sliced_group", "gather_matmul"],
 )
 def test_each_lowering_equals_source(lowering, monkeypatch):
     layers = keras3.layers
@@ -93,7 +95,7 @@ def test_each_lowering_equals_source(lowering, monkeypatch):
     model = keras3.Model(inputs, x)
     prune(model, (16, 32), 0.6, every_output=True)
     lowering = lowering.partition("_dense")[0]
-    options = choosing.Chooser._estimates
+    options = NodeOptions.of
 
     def only(self, node):
         found = dict(options(self, node))
@@ -102,8 +104,8 @@ def test_each_lowering_equals_source(lowering, monkeypatch):
             return [(k, 1e9) for k in found]
         return [(k, c) for k, c in found.items() if k[0] == lowering]
 
-    monkeypatch.setattr(choosing.Chooser, "_estimates", only)
-    monkeypatch.setattr(choosing.Chooser, "why", lambda self, node: "test")
+    monkeypatch.setattr(NodeOptions, "of", only)
+    monkeypatch.setattr(Chooser, "why", lambda self, node: "test")
     packed = pack_blocks(model)
     assert {row["lowering"] for row in packing_of(packed)} == {lowering}
     assert_same(model, packed)

@@ -16,17 +16,35 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.allocations.grouping import (
-    groups_of_blocks,
-    number_of_groups,
-)
+from tfmot_sapp.allocations.agreeing_groups import Meeting, agreeing_groups
+from tfmot_sapp.allocations.grouping import number_of_groups
 from tfmot_sapp.allocations.uniform_allocation import UniformAllocation
-from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.checks import check_instance, check_whole
+from tfmot_sapp.base.container_checks import check_mapping, check_tuple
+from tfmot_sapp.base.patterns import check_patterns, match_name
 from tfmot_sapp.blocks.selection import kept_blocks, swap_blocks, top_blocks
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """What is to be kept of a kernel.
+
+    Attributes:
+        score: Scores of its blocks, finite.
+        alive: The blocks that are alive.
+        count: How many are to stay now.
+        last: How many at the end.
+    """
+
+    score: np.ndarray
+    alive: np.ndarray
+    count: int
+    last: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,10 +70,19 @@ class GroupedAllocation(UniformAllocation):
         groups: Most groups of a kernel, at least 1. Defaults to `None`: as
             many as leave room for the blocks that stay. Sparsities of
             `1 - 1 / groups` fill groups that divide the kernel evenly.
+        channels: For kernels by name, or `fnmatch` patterns of names, what
+            they read and what they make: two names that are free to choose.
+            Kernels that name the same channels have the same groups of them,
+            if they have equally many; so nothing is moved between them. What
+            is added up counts as one, such as a residual stream. Defaults to
+            `None`: every kernel has groups of its own. Groups that agree all
+            the way see nothing of each other; leave a kernel out, or dense,
+            for them to mix.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If `groups` is less than 1.
+        ValueError: If `groups` is less than 1, an item of `channels` isn't two
+            names, or `check_names` finds one that is no kernel's.
 
     Example:
 
@@ -67,12 +94,22 @@ class GroupedAllocation(UniformAllocation):
     """
 
     groups: int | None = None
+    channels: Mapping[str, tuple[str, str]] | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
         super().__post_init__()
         if self.groups is not None:
             self._set(groups=check_whole(self.groups, "groups", least=1))
+        if self.channels is not None:
+            what = "a dictionary from names of kernels to two names of channels"
+            found = check_mapping(self.channels, "channels", _two_names, what)
+            self._set(channels=found)
+
+    def check_names(self, names: Collection[str]) -> None:
+        """Checks that each of the targets and channels is some kernel's."""
+        super().check_names(names)
+        check_patterns(self.channels or {}, names, "channels")
 
     def allocate(
         self,
@@ -82,7 +119,8 @@ class GroupedAllocation(UniformAllocation):
         target_sparsity: float | None = None,
     ) -> dict[str, np.ndarray]:
         """Returns masks on their way to a block diagonal."""
-        masks = {}
+        wanted: dict[str, _Wanted] = {}
+        masks: dict[str, np.ndarray] = {}
         for name, score in scores.items():
             now = self.sparsity_of(name, sparsity, target_sparsity)
             last = now
@@ -90,49 +128,47 @@ class GroupedAllocation(UniformAllocation):
                 last = self.sparsity_of(
                     name, max(sparsity, target_sparsity), target_sparsity
                 )
-            masks[name] = self._towards(
-                score,
-                np.asarray(alive[name], bool),
-                kept_blocks(score.size, now),
-                kept_blocks(score.size, last),
-            )
-        return masks
-
-    def _towards(
-        self, score: np.ndarray, alive: np.ndarray, count: int, last: int
-    ) -> np.ndarray:
-        if int(alive.sum()) == count or score.ndim < 2:
-            return top_blocks(score, count, alive)
-        ranked, living = self._ranked(score, count, alive)
-        ranked = _finite(ranked)
-        rows, columns = self._groups(ranked, living, last)
-        inside = np.broadcast_to(rows[:, None] == columns, score.shape)
-        keys: tuple[np.ndarray, ...] = (~inside, ~living)
-        if count > int(inside.sum()):
-            outside = _places_outside(ranked, living, rows, columns)
-            keys = (~living, ~inside, *outside)
-        order = np.lexsort(
-            (-ranked.ravel(), *(key.ravel() for key in keys[::-1]))
-        )
-        mask = np.zeros(score.size, bool)
-        mask[order[:count]] = True
-        return mask.reshape(score.shape)
+            living = np.asarray(alive[name], bool)
+            count = kept_blocks(score.size, now)
+            if int(living.sum()) == count or score.ndim < 2:
+                masks[name] = top_blocks(score, count, living)
+            if score.ndim < 2:
+                continue
+            ranked, living = self._ranked(score, count, living)
+            last = kept_blocks(score.size, last)
+            # One that stays as it is has groups too, which others may share.
+            wanted[name] = _Wanted(_finite(ranked), living, count, last)
+        if len(masks) < len(scores):
+            for name, groups in self._groups(wanted).items():
+                if name not in masks:
+                    masks[name] = _within(wanted[name], *groups)
+        return {name: masks[name] for name in scores}
 
     def _groups(
-        self, score: np.ndarray, alive: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, wanted: Mapping[str, _Wanted]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The best groups of input and output blocks that hold so many."""
-        inputs, outputs = score.shape[-2:]
-        score = score.reshape(-1, inputs, outputs)
-        alive = alive.reshape(score.shape)
-        groups = number_of_groups(
-            inputs,
-            outputs,
-            math.ceil(count / len(score)),
-            self.groups or min(inputs, outputs),
-        )
-        value = np.where(alive, score - score.min(), 0.0).sum(axis=0)
-        return groups_of_blocks(value, alive.mean(axis=0), groups)
+        meetings = []
+        for name, kernel in wanted.items():
+            inputs, outputs = kernel.score.shape[-2:]
+            score = kernel.score.reshape(-1, inputs, outputs)
+            alive = kernel.alive.reshape(score.shape)
+            groups = number_of_groups(
+                inputs,
+                outputs,
+                math.ceil(kernel.last / len(score)),
+                self.groups or min(inputs, outputs),
+            )
+            sides = match_name(self.channels or {}, name)
+            meetings.append(
+                Meeting(
+                    np.where(alive, score - score.min(), 0.0).sum(axis=0),
+                    alive.mean(axis=0),
+                    groups,
+                    sides or (f"{name}/reads", f"{name}/makes"),
+                )
+            )
+        return dict(zip(wanted, agreeing_groups(meetings)))
 
     def _swap(
         self,
@@ -144,13 +180,41 @@ class GroupedAllocation(UniformAllocation):
         """Exchanges blocks inside of the groups that the mask has."""
         if score.ndim < 2:
             return super()._swap(score, mask, growth, count)
-        rows, columns = self._groups(mask.astype(float), mask, int(mask.sum()))
+        count_now = int(mask.sum())
+        found = _Wanted(mask.astype(float), mask, count_now, count_now)
+        ((rows, columns),) = self._groups({"": found}).values()
         inside = np.broadcast_to(rows[:, None] == columns, mask.shape)
         count = min(
             count, int((inside & ~mask).sum()), int((inside & mask).sum())
         )
         inward = np.where(inside, growth, -np.inf)
         return swap_blocks(score, inward, mask, count, mask & ~inside)
+
+
+def _within(
+    wanted: _Wanted, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """A mask on its way to groups of input and output blocks."""
+    score, alive = wanted.score, wanted.alive
+    inside = np.broadcast_to(rows[:, None] == columns, score.shape)
+    keys: tuple[np.ndarray, ...] = (~inside, ~alive)
+    if wanted.count > int(inside.sum()):
+        outside = _places_outside(score, alive, rows, columns)
+        keys = (~alive, ~inside, *outside)
+    order = np.lexsort((-score.ravel(), *(key.ravel() for key in keys[::-1])))
+    mask = np.zeros(score.size, bool)
+    mask[order[: wanted.count]] = True
+    return mask.reshape(score.shape)
+
+
+def _two_names(value: Any, name: str) -> tuple[str, str]:
+    what = "two names, of the channels that the kernel reads and makes"
+    reads, makes = check_tuple(value, name, _name, what, lengths=[2])
+    return reads, makes
+
+
+def _name(value: Any, name: str) -> str:
+    return check_instance(value, name, str, "a name")
 
 
 def _places_outside(

@@ -175,6 +175,21 @@ def _in_turns(
     return (rows, columns), now
 
 
+def assigned(worth: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """Returns the group of each block that is worth most altogether.
+
+    Args:
+        worth: What each block is worth in each group, (blocks, groups).
+        slots: The groups that there are places in, once for each place.
+    """
+    # Imported where it's used: an allocation is defined wherever a model loads.
+    from scipy.optimize import linear_sum_assignment
+
+    _, chosen = linear_sum_assignment(worth[:, slots], maximize=True)
+    found: np.ndarray = slots[chosen]
+    return found
+
+
 def _assigned(
     value: np.ndarray, groups: np.ndarray, slots: np.ndarray
 ) -> np.ndarray:
@@ -185,11 +200,5 @@ def _assigned(
         groups: Group of each block of the other side.
         slots: The groups that there are places in.
     """
-    # Imported where it's used: an allocation is defined wherever a model loads.
-    from scipy.optimize import linear_sum_assignment
-
     members = groups[:, None] == np.arange(slots.max() + 1)
-    worth = value @ members
-    _, chosen = linear_sum_assignment(worth[:, slots], maximize=True)
-    assigned: np.ndarray = slots[chosen]
-    return assigned
+    return assigned(value @ members, slots)

@@ -120,7 +120,8 @@ def estimate(model: Any, batch_size: int, target: Target) -> Estimate:
         read_graph(model), batch_size, costs, target.operators()
     )
     dense, packed = choices.dense_cost, choices.chooser.total()
-    layers = choices.chooser.layer_costs() if packed <= dense else {}
+    layers = {} if choices.is_slower else choices.chooser.layer_costs()
+    packed = dense if choices.is_slower else packed
     return Estimate(
         float(costs.call + dense),
         float(costs.call + min(dense, packed)),

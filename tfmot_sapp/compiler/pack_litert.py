@@ -15,7 +15,7 @@
 """Packing of LiteRT graphs, from whatever framework they come."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,13 @@ from tfmot_sapp.compiler.emit.litert_subgraph import write_subgraph
 from tfmot_sapp.compiler.emit.value_names import name_apart
 from tfmot_sapp.compiler.graph import Graph as ChannelGraph
 from tfmot_sapp.compiler.graph import Packable, Table
-from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
+from tfmot_sapp.compiler.ir.graph import Graph, Operation, Subgraph
+from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.passes.layer_norms import normalise_first
 from tfmot_sapp.compiler.readers.subgraph import read_subgraph
 from tfmot_sapp.frameworks.channel_operations import Linear
+from tfmot_sapp.targets import refusals
+from tfmot_sapp.targets.operators import Operators
 from tfmot_sapp.targets.target import Target
 
 # It names operations by their index.
@@ -80,8 +83,37 @@ def _pack_subgraph(
     choices = plan_packed(channels, 1, costs, operators)
     if choices.is_slower:
         return None
+    before = subgraph.operations
     write_subgraph(subgraph, channels, choices.plan, operators)
+    if operators.must_take_all and not (
+        _refusals(subgraph.operations, operators)
+        <= _refusals(before, operators)
+    ):
+        # Dense, it is taken.
+        subgraph.operations = before
+        return None
     return list(choices.explanation.values())
+
+
+def _refusals(
+    operations: Sequence[Operation], operators: Operators
+) -> set[tuple[str, str]]:
+    """What an accelerator doesn't take of some operations, and why."""
+    plain = [
+        refusals.Operation(
+            operation.kind,
+            tuple(_plain(v) for v in operation.inputs if v is not None),
+            tuple(_plain(v) for v in operation.outputs),
+            operation.attributes,
+        )
+        for operation in operations
+    ]
+    return {(r.name, r.why) for r in refusals.refused(plain, operators)}
+
+
+def _plain(value: Value) -> refusals.Tensor:
+    shape = tuple(-1 if n is None else n for n in value.shape)
+    return refusals.Tensor(shape, value.dtype, value.is_constant)
 
 
 def _has_blocks(graph: ChannelGraph, narrowest_piece: int) -> bool:

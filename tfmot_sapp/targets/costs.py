@@ -68,6 +68,10 @@ class Costs:
             gathered.
         grouped: How much longer a grouped product takes than a dense one of
             as many multiply-adds.
+        grouped_points: How many times that again, where it has one tap and
+            several rows: those of a group are not side by side.
+        least_saved: What a packed model must be estimated to save, or it
+            stays dense.
         call: Per call of the model, whatever is in it.
         threads: Threads that share an operation.
         sharing: Per operation that several threads share.
@@ -96,6 +100,8 @@ class Costs:
     narrowest_gather: int
     switched: float = 1.0
     grouped: float = 1.0
+    grouped_points: float = 1.0
+    least_saved: float = 0.0
     call: float = 0.0
     threads: int = 1
     sharing: float = 0.0

@@ -57,14 +57,18 @@ _COSTS = Costs(
     tap_blocks=0.35,
     narrowest_piece=4,
     narrowest_gather=8,
+    grouped_points=2.0,
 )
 # How many times faster products are in 8 bits; all else takes as long.
 _INT8_SPEED = 3.0
 # To hand an operation to one more thread and to wait for it; more of them cost
 # less each.
-_SHARING, _FALLING = 1.6, 0.7
-_LEAST_SHARED = 0.3
+_SHARING, _FALLING = 2.2, 0.7
+_LEAST_SHARED = 0.1
 _UNEVEN, _MOST_UNEVEN = 0.1, 27.0
+# How fast threads are shared out differs more from machine to machine than how
+# fast one of them is.
+_MARGIN_OF_SEVERAL, _LEAST_SAVED = 1.3, 60.0
 # What leaves the delegate finds the threads asleep afterwards.
 _WOKEN_AGAIN = 2.7
 
@@ -100,6 +104,8 @@ class CpuTarget(Target):
             _COSTS,
             mac=_COSTS.mac / speed,
             outside=_COSTS.outside + _WOKEN_AGAIN * sharing,
+            margin=_COSTS.margin if self.threads == 1 else _MARGIN_OF_SEVERAL,
+            least_saved=0.0 if self.threads == 1 else _LEAST_SAVED,
             threads=self.threads,
             sharing=sharing,
             least_shared=_LEAST_SHARED,

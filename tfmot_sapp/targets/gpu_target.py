@@ -45,7 +45,7 @@ _COSTS = Costs(
     scattered=1.0,
     summed=4.0,
     filled=0.5,
-    cut=0.0,
+    cut=4.0,
     # A grouped convolution takes as long as a dense one, with all groups.
     grouped=8.0,
     margin=1.2,

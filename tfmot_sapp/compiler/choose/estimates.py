@@ -19,10 +19,13 @@ every machine. The figures are the target's.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfmot_sapp.compiler.choose.bundles import bundles_of
+from tfmot_sapp.compiler.lowerings.arrangement import arrangement_of
+from tfmot_sapp.compiler.lowerings.gathered import equal_bundles
 from tfmot_sapp.targets.costs import Costs
 
 
@@ -107,57 +110,109 @@ def list_cost(shape: Shape, most: int, pieces_in: bool, costs: Costs) -> float:
     return cost
 
 
-def gathered_cost(shape: Shape, batched: bool, costs: Costs) -> float:
-    """Gathered blocks and one product for each kind of bundle.
+def arranged_cost(
+    rows: float,
+    widths: np.ndarray,
+    index: Sequence[int],
+    most: int | None,
+    costs: Costs,
+) -> float:
+    """Blocks of a tensor in another order, as `arranged` writes it.
+
+    Args:
+        rows: Positions of the tensor, times the batch.
+        widths: Widths of its blocks.
+        index: The blocks that are wanted.
+        most: Slices that a concatenation takes; `None` to gather.
+        costs: Figures of the runtime.
+    """
+    how = arrangement_of(index, len(widths), most is not None)
+    if how.kind == "same":
+        return 0.0
+    width, pieces = float(widths[list(index)].sum()), len(index)
+    copies = costs.copy(rows, width, pieces)
+    if rows > 1:
+        copies *= costs.scattered
+    if how.kind == "gather":
+        return costs.gathered * copies + costs.outside
+    if how.kind == "exchange":
+        # A transposition knows beforehand where everything goes.
+        return 3 * costs.operation + costs.shared(costs.gathered * copies / 2)
+    runs = len(how.runs)
+    steps = np.ceil(np.log(runs) / np.log(most or 2))
+    cut = runs * costs.operation + costs.shared_copy(rows, width, runs)
+    return float(cut + steps * costs.join(rows, width, runs))
+
+
+def group_cost(shape: Shape, most: int | None, costs: Costs) -> float:
+    """Blocks put in order, and one grouped product for each kind of bundle.
 
     Args:
         shape: The layer.
-        batched: Whether the product is a batched one, of single output
-            blocks.
+        most: As `arranged_cost` takes it.
         costs: Figures of the runtime.
     """
     bundles = bundles_of(shape.mask)
-    if batched:
-        gathered = float((shape.ins @ shape.mask).sum())
-        pieces = int(shape.mask.sum())
-        is_in_place = False
-    else:
-        read = [block for each in bundles.reads for block in each]
-        gathered = float(shape.ins[read].sum())
-        pieces = len(read)
-        is_in_place = read == list(range(len(shape.ins)))
-    copies = costs.copy(shape.rows_in, gathered, pieces)
-    if shape.rows_in > 1:
-        copies *= costs.scattered
-    reorder = costs.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
     # As fast as one product of 32 outputs with as many weights, or of as many
-    # outputs as a bundle has.
-    kept = (shape.ins @ shape.mask * shape.outs).sum()
-    width = 32.0
-    if not batched and max(bundles.sizes) > 1:
-        width = max(width, shape.outs.sum() / len(bundles.reads))
+    # outputs as a bundle has. What reads nothing is computed, too.
+    kept = sum(
+        shape.ins[list(reads)].sum() * shape.outs[list(members)].sum()
+        for reads, members in zip(bundles.reads, bundles.members)
+    )
+    width = max(32.0, shape.outs.sum() / len(bundles.reads))
+    parts = bundles.products
     cost = costs.grouped * costs.product(
         shape.rows_multiplied, shape.taps, kept / width, width
     )
-    if batched:
-        # A transposition before and one after; a sum where counts differ; and
-        # a product that is no match for a convolution.
-        cost += costs.gathered * copies
-        cost += 3 * costs.outside + 3 * costs.operation
-        counts = shape.mask.sum(axis=0)
-        if len(np.unique(counts)) > 1:
-            summed = (shape.outs * counts).sum()
-            sums = costs.copy(shape.rows_out, summed, int(counts.sum()))
-            cost += costs.outside + costs.summed * sums
-        return cost
-    parts = bundles.products
+    if shape.taps == 1 and shape.rows_multiplied > 1:
+        cost *= costs.grouped_points
     cost += 3 * parts * costs.operation
-    if not is_in_place:
+    first = 0.0
+    for reads, _ in equal_bundles(bundles.reads, bundles.sizes):
+        index = [block for read in reads for block in read]
+        first += arranged_cost(shape.rows_in, shape.ins, index, most, costs)
+    if most is None:
         # All gathers are one excursion from the delegate.
-        cost += costs.gathered * copies + costs.outside
-    if bundles.order != tuple(range(len(bundles.order))):
-        cost += reorder + costs.outside
-    return cost + (parts > 1) * reorder
+        first = max(first - (parts - 1) * costs.outside, first / parts)
+    cost += first
+    cost += arranged_cost(
+        shape.rows_out, shape.outs, bundles.order, most, costs
+    )
+    if parts > 1:
+        cost += costs.copy(shape.rows_out, shape.outs.sum(), len(shape.outs))
+    return cost
+
+
+def gather_matmul_cost(shape: Shape, costs: Costs) -> float:
+    """Gathered blocks, one batched product, a sum where counts differ.
+
+    Args:
+        shape: The layer.
+        costs: Figures of the runtime.
+    """
+    # What reads nothing is computed, too.
+    mask = shape.mask.copy()
+    mask[0] |= ~mask.any(axis=0)
+    gathered = float((shape.ins @ mask).sum())
+    copies = costs.copy(shape.rows_in, gathered, int(mask.sum()))
+    if shape.rows_in > 1:
+        copies *= costs.scattered
+    kept = (shape.ins @ mask * shape.outs).sum()
+    cost = costs.grouped * costs.product(
+        shape.rows_multiplied, shape.taps, kept / 32.0, 32.0
+    )
+    if shape.rows_multiplied > 1:
+        cost *= costs.grouped_points
+    # A transposition before and one after; and a product that is no match for
+    # a convolution.
+    cost += costs.gathered * copies
+    cost += 3 * costs.outside + 3 * costs.operation
+    counts = mask.sum(axis=0)
+    if len(np.unique(counts)) > 1:
+        summed = (shape.outs * counts).sum()
+        sums = costs.copy(shape.rows_out, summed, int(counts.sum()))
+        cost += costs.outside + costs.summed * sums
+    return cost
 
 
 def switch_cost(

@@ -23,7 +23,8 @@ from tfmot_sapp.blocks.selection import kept_blocks
 from tfmot_sapp.compiler.choose.estimates import (
     Shape,
     dense_cost,
-    gathered_cost,
+    gather_matmul_cost,
+    group_cost,
     list_cost,
     switch_cost,
 )
@@ -94,12 +95,13 @@ def blocked_time(
                 widths is shape.outs,
                 costs,
             )
-        for most in (widest, 1) if layer.taps else (widest,):
-            others.append(switches + list_cost(shape, most, True, costs))
+        for each in (widest, 1) if layer.taps else (widest,):
+            others.append(switches + list_cost(shape, each, True, costs))
     if operators.gathers and min(block) >= costs.narrowest_gather:
-        others.append(gathered_cost(shape, False, costs))
+        for most in (None, widest):
+            others.append(group_cost(shape, most, costs))
         if not layer.taps:
-            others.append(gathered_cost(shape, True, costs))
+            others.append(gather_matmul_cost(shape, costs))
     return min(found + [costs.margin * cost for cost in others])
 
 

@@ -49,8 +49,8 @@ class Choice:
     """How a node is computed.
 
     Attributes:
-        lowering: "list", "sum", "dense", "group", "gather_matmul" or, of a
-            table, "lookup".
+        lowering: "list", "sum", "dense", "group", "sliced_group",
+            "gather_matmul" or, of a table, "lookup".
         in_form: "pieces" or "whole".
         out_form: "pieces" or "whole".
     """
@@ -114,9 +114,9 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     if node.shared is not None:
         inputs, outputs = core.kernel.shape[-2:]
         return Products(core.taps, window, (inputs,), (outputs,), (((0,),),))
-    if choice.lowering in ("group", "gather_matmul"):
+    if choice.lowering in ("group", "sliced_group", "gather_matmul"):
         block, mask = block_reads(node, plan)
-        if choice.lowering == "group":
+        if choice.lowering != "gather_matmul":
             bundles = bundles_of(mask)
             sizes = bundles.sizes
             return Group(
@@ -126,6 +126,7 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
                 bundles.reads,
                 bundles.order,
                 sizes if max(sizes) > 1 else (),
+                choice.lowering == "sliced_group",
             )
         reads = tuple(
             tuple(np.flatnonzero(column).tolist()) or (0,) for column in mask.T

@@ -26,7 +26,7 @@ from tfmot_sapp.compiler.choose.search import Chooser
 from tfmot_sapp.compiler.graph import Graph
 from tfmot_sapp.compiler.passes.fold_scales import fold_scales
 from tfmot_sapp.compiler.passes.fuse_steps import fuse_steps
-from tfmot_sapp.compiler.passes.sort_blocks import sort_blocks
+from tfmot_sapp.compiler.passes.order_blocks import order_blocks
 from tfmot_sapp.compiler.passes.split_taps import split_taps
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
@@ -57,8 +57,10 @@ class Choices:
 
     @property
     def is_slower(self) -> bool:
-        """Whether dense is estimated to be faster."""
-        return self.dense_cost < self.chooser.total()
+        """Whether dense is estimated to be faster, or nearly as fast."""
+        chooser = self.chooser
+        saved = self.dense_cost - chooser.total()
+        return saved < chooser.costs.least_saved
 
 
 def plan_dense(
@@ -103,7 +105,7 @@ def plan_packed(
         What was chosen.
     """
     dense_cost = plan_dense(graph, batch_size, costs, operators).total()
-    sort_blocks(graph, costs.narrowest_piece)
+    order_blocks(graph, costs.narrowest_piece)
     split_taps(graph, costs)
     channels = analyse_channels(graph, costs.narrowest_piece)
     plan = Plan(channels, operators.widest_concatenation)

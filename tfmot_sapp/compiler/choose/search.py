@@ -21,7 +21,6 @@ and group by group until nothing gets better, and takes the cheaper result.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,41 +28,28 @@ import numpy as np
 from tfmot_sapp.compiler.choose.alike import alike_nodes
 from tfmot_sapp.compiler.choose.estimates import (
     LayerCost,
-    Shape,
-    dense_cost,
-    gathered_cost,
-    joined_cost,
-    list_cost,
     switch_cost,
 )
+from tfmot_sapp.compiler.choose.node_options import NodeOptions
 from tfmot_sapp.compiler.choose.plan import (
     PIECES,
     WHOLE,
     Choice,
     Plan,
-    run_mask,
-    uniform_block,
 )
-from tfmot_sapp.compiler.choose.tables import table_cost
 from tfmot_sapp.compiler.graph import (
     Concat,
     Graph,
     Node,
     Packable,
     Part,
-    Table,
-    Taps,
     Value,
 )
 from tfmot_sapp.frameworks.channel_operations import (
-    Depthwise,
     Linear,
 )
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
-
-# An axis of unknown extent is taken to be this long.
-_UNKNOWN = 14
 
 
 @dataclasses.dataclass(eq=False)
@@ -91,12 +77,46 @@ class Chooser:
         self._nodes = [n for n in self.graph.nodes if isinstance(n, Packable)]
         self._producers = self.graph.producers()
         self._consumers = self.graph.consumers()
+        self._estimates = NodeOptions(
+            self.plan,
+            self.batch_size,
+            self.costs,
+            self.operators,
+            self.pieces_allowed,
+        )
         self._options = {
-            node: dict(self._estimates(node)) for node in self._nodes
+            node: dict(self._estimates.of(node)) for node in self._nodes
         }
 
     def run(self) -> None:
         """Fills in the plan's choices."""
+        cost = self._search()
+        ends = list(self._ends_with_constants())
+        if not ends:
+            return
+        # Constant channels that are left out of a product are put between its
+        # channels again at the end. Computing them may take less.
+        choices = self.plan.choices
+        before = {}
+        for node in ends:
+            channels = self.plan.channels[node.output]
+            before[node] = (
+                channels.constant,
+                channels.needed,
+                self._options[node],
+            )
+            channels.constant = np.zeros(len(channels.constant), bool)
+            channels.needed = np.ones(len(channels.constant), bool)
+            self._options[node] = dict(self._estimates.of(node))
+        if self._search() < cost:
+            return
+        self.plan.choices = choices
+        for node, (constant, needed, options) in before.items():
+            channels = self.plan.channels[node.output]
+            channels.constant, channels.needed = constant, needed
+            self._options[node] = options
+
+    def _search(self) -> float:
         results = []
         for form in (PIECES, WHOLE):
             self.plan.choices = {
@@ -104,10 +124,24 @@ class Chooser:
             }
             self._improve()
             results.append((self.total(), dict(self.plan.choices)))
-        self.plan.choices = min(results, key=lambda result: result[0])[1]
+        cost, self.plan.choices = min(results, key=lambda result: result[0])
+        return cost
+
+    def _ends_with_constants(self) -> Iterator[Packable]:
+        """Products all of whose channels are asked for, constant ones too."""
         for node in self._nodes:
-            if self._is_dense_at_the_end(node):
-                self._compute_constants(node)
+            channels = self.plan.channels[node.output]
+            readers = self._consumers.get(node.output, [])
+            if (
+                isinstance(node.core, Linear)
+                and node.shared is None
+                and len(channels.live) < len(channels.constant)
+                and all(step.operands == 0 for step in node.steps)
+                and not any(
+                    isinstance(n, Packable | Concat | Part) for n in readers
+                )
+            ):
+                yield node
 
     def total(self) -> float:
         """Cost of the plan as it stands."""
@@ -144,44 +178,6 @@ class Chooser:
             f"estimated cost {chosen:.0f}, dense {dense:.0f}, "
             f"from {choice.in_form} to {choice.out_form}"
         )
-
-    def _is_dense_at_the_end(self, node: Packable) -> bool:
-        """Whether all channels of a dense product go to where all are asked."""
-        choice = self.plan.choices[node]
-        readers = self._consumers.get(node.output, [])
-        return (
-            isinstance(node.core, Linear)
-            and node.shared is None
-            and (choice.lowering, choice.out_form) == ("dense", WHOLE)
-            and all(step.operands == 0 for step in node.steps)
-            and not any(
-                isinstance(n, Packable | Concat | Part) for n in readers
-            )
-        )
-
-    def _compute_constants(self, node: Packable) -> None:
-        """Computes constant channels where that is cheaper than filling in.
-
-        Left out of a dense product, they are put between its channels again
-        afterwards, which copies everything.
-        """
-        channels = self.plan.channels[node.output]
-        runs = len(channels.constant)
-        if len(channels.live) == runs:
-            return
-        rows = self._rows(node.output)
-        shape = self._shape(node)
-        filled = dense_cost(shape, self.costs)
-        for widths, pieces in (
-            (shape.outs.sum(), len(shape.outs)),
-            (int(channels.edges[-1]), runs),
-        ):
-            filled += self.costs.filled * self.costs.join(rows, widths, pieces)
-        before = channels.constant, channels.needed
-        channels.constant = np.zeros(runs, bool)
-        channels.needed = np.ones(runs, bool)
-        if dense_cost(self._shape(node), self.costs) > filled:
-            channels.constant, channels.needed = before
 
     # --- search ---------------------------------------------------------------
 
@@ -252,129 +248,49 @@ class Chooser:
         key = (choice.lowering, choice.in_form, choice.out_form)
         return self._options[node][key]
 
-    def _rows(self, value: Value) -> float:
-        return value.positions(self.batch_size, _UNKNOWN)
-
-    def _estimates(
-        self, node: Packable
-    ) -> Iterator[tuple[tuple[str, str, str], float]]:
-        """Every (lowering, in form, out form) and its cost."""
-        costs, widest = self.costs, self.plan.widest_concatenation
-        if node.shared is not None:
-            yield ("dense", WHOLE, WHOLE), 0.0
-            return
-        after = self.plan.channels[node.output]
-        widths = np.array([after.width(run) for run in after.live])
-        rows = self._rows(node.output)
-        extra = {
-            form: sum(
-                (1 + step.operands)
-                * (
-                    costs.shared_copy(rows, widths.sum(), n)
-                    + costs.operation * n
-                )
-                for step in node.steps
-                if step.kind != "add"
-            )
-            for form, n in ((PIECES, len(widths)), (WHOLE, 1))
-        }
-        if isinstance(node.core, Taps):
-            cost = len(widths) * costs.operation
-            cost += 2 * costs.shared_copy(rows, widths.sum(), len(widths))
-            yield ("shifts", PIECES, PIECES), cost
-            return
-        if isinstance(node.core, Table):
-            for form in (PIECES, WHOLE):
-                choice = Choice("lookup", WHOLE, form)
-                cost = table_cost(node, choice, self.plan, rows, costs)
-                yield ("lookup", WHOLE, form), cost + extra[form]
-            return
-        if not isinstance(node.core, Linear):
-            for form, n in ((WHOLE, 1), (PIECES, len(widths))):
-                each = costs.operation
-                if isinstance(node.core, Depthwise):
-                    taps, width = math.prod(node.core.taps), widths.sum() / n
-                    each = costs.depthwise_product(rows, taps, width)
-                cost = extra[form] + n * each
-                yield ("through", form, form), cost
-                if not self.pieces_allowed:
-                    return
-            return
-        shape = self._shape(node)
-        if not self.pieces_allowed:
-            yield ("dense", WHOLE, WHOLE), dense_cost(shape, costs)
-            return
-        for form_in in (PIECES, WHOLE):
-            pieces = form_in == PIECES
-            cost = dense_cost(shape, costs)
-            if pieces:
-                cost += joined_cost(shape, widest, costs)
-            # Written out, a grouped convolution is mostly zeros.
-            cost *= node.core.groups
-            yield ("dense", form_in, WHOLE), cost + extra[WHOLE]
-            cost = list_cost(shape, widest, pieces, costs)
-            yield ("list", form_in, PIECES), cost * costs.margin + extra[PIECES]
-        if node.core.taps:
-            # A Dense adds slower than it concatenates.
-            cost = list_cost(shape, 1, True, costs)
-            yield ("sum", PIECES, PIECES), cost * costs.margin + extra[PIECES]
-        if self._gathers(node):
-            cost = gathered_cost(shape, False, costs) * costs.margin
-            yield ("group", WHOLE, WHOLE), cost + extra[WHOLE]
-            balanced = len(np.unique(shape.mask.sum(axis=0))) == 1
-            if not node.core.taps and (balanced or self.operators.sums):
-                cost = gathered_cost(shape, True, costs) * costs.margin
-                yield ("gather_matmul", WHOLE, WHOLE), cost + extra[WHOLE]
-
-    def _gathers(self, node: Packable) -> bool:
-        assert isinstance(node.core, Linear)
-        rank = len(node.core.taps)
-        block = uniform_block(node, self.plan)
-        return (
-            self.operators.gathers
-            and min(block) >= self.costs.narrowest_gather
-            and node.core.border is None
-            and rank in (0, 2)
-            # Blocks are gathered from a tensor of one more axis, of whose
-            # extents a runtime can find out one.
-            and node.inputs[0].shape[:-1].count(None) < 2
-            and not (node.core.window and node.core.window.transposed)
-        )
-
-    def _shape(self, node: Packable) -> Shape:
-        assert isinstance(node.core, Linear)
-        before = self.plan.channels[node.inputs[0]]
-        after = self.plan.channels[node.output]
-        rows_in, rows_out = map(self._rows, (node.inputs[0], node.output))
-        is_transposed = node.core.window and node.core.window.transposed
-        return Shape(
-            rows_in,
-            rows_out,
-            rows_in if is_transposed else rows_out,
-            math.prod(node.core.taps),
-            np.array([before.width(run) for run in before.live]),
-            np.array([after.width(run) for run in after.live]),
-            run_mask(node, self.plan),
-        )
-
     def _switches(self, value: Value) -> float:
         """Cost of having a value in a form that it wasn't made in."""
         channels = self.plan.channels[value]
         live = channels.live
-        if len(live) < 2:
-            return 0.0
         made = self._made(value)
-        asked = {
-            self._asked(reader, value)
-            for reader in self._consumers.get(value, [])
-        }
+        readers = self._consumers.get(value, [])
+        asked = {self._asked(reader, value) for reader in readers}
         if value in self.graph.outputs:
             asked.add(WHOLE)
-        if asked <= {made}:
-            return 0.0
+        rows = self._estimates.rows(value)
+        cost = 0.0
+        if len(live) < len(channels.constant) and (
+            value in self.graph.outputs
+            or any(self._takes_all(reader, value) for reader in readers)
+        ):
+            cost = self._fill_cost(value, made)
+            asked = asked if made == WHOLE else asked - {WHOLE}
+        if asked <= {made} or len(live) < 2:
+            return cost
         width = sum(channels.width(run) for run in live)
-        rows = self._rows(value)
-        return switch_cost(rows, width, len(live), made == PIECES, self.costs)
+        return cost + switch_cost(
+            rows, width, len(live), made == PIECES, self.costs
+        )
+
+    def _takes_all(self, node: Node, value: Value) -> bool:
+        """Whether a reader takes one tensor of all channels."""
+        if isinstance(node, Packable):
+            return node.shared is not None or node.meets_all(value)
+        return not isinstance(node, Concat | Part)
+
+    def _fill_cost(self, value: Value, made: str) -> float:
+        """Putting constant channels between those that are computed."""
+        channels, rows = self.plan.channels[value], self._estimates.rows(value)
+        runs, live = len(channels.constant), channels.live
+        width, costs = sum(channels.width(run) for run in live), self.costs
+        filled = int(channels.edges[-1]) - width
+        count = runs - len(live)
+        cost = switch_cost(rows, width + filled, runs, True, costs)
+        cost += count * costs.operation
+        cost += costs.shared_copy(rows, filled, count)
+        if made == WHOLE and len(live) > 1:
+            cost += switch_cost(rows, width, len(live), False, costs)
+        return cost
 
     def _made(self, value: Value) -> str:
         producer = self._producers.get(value)

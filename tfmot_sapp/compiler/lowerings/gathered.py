@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.compiler.lowerings.arrangement import arranged, arrangement_of
 from tfmot_sapp.compiler.lowerings.lowering import Lowering, Weight
 from tfmot_sapp.compiler.lowerings.operations import (
     Operations,
@@ -49,6 +50,7 @@ class Group(Lowering):
         order: Where, among all output blocks as they are computed, each output
             block of the layer is.
         sizes: Output blocks of each bundle; none: one each.
+        sliced: Whether blocks are sliced and put together, not gathered.
     """
 
     taps: tuple[int, ...]
@@ -57,13 +59,15 @@ class Group(Lowering):
     reads: Reads
     order: tuple[int, ...]
     sizes: tuple[int, ...] = ()
+    sliced: bool = False
     kind = "group"
 
     def get_config(self) -> dict[str, Any]:
-        """The fields and the kind; sizes only where they say something."""
+        """The fields and the kind, without those that say nothing."""
         config = super().get_config()
-        if not self.sizes:
-            del config["sizes"]
+        for name in ("sizes", "sliced"):
+            if not config[name]:
+                del config[name]
         return config
 
     @property
@@ -115,20 +119,17 @@ class Group(Lowering):
                     self.window,
                 )
             )
-        if self._in_order:
-            return write.joined(made)
+        how = arrangement_of(self.order, len(self.order), self.sliced)
+        if how.kind != "gather":
+            whole = write.joined(made)
+            return arranged(whole, self.order, columns, self.sliced, write)
         # Beside a gather, outside of the delegate, one copy is enough.
         whole = write.concatenate(made) if len(made) > 1 else made[0]
-        return write.unblocked(
-            write.gather(write.blocked(whole, columns), self.order, -2)
-        )
+        return arranged(whole, self.order, columns, self.sliced, write)
 
     def _taken(self, x: Tensor, reads: Reads, write: Operations) -> Tensor:
         index = [block for read in reads for block in read]
-        if index == list(range(write.channels(x) // self.block[0])):
-            return x
-        given = write.blocked(x, self.block[0])
-        return write.unblocked(write.gather(given, index, -2))
+        return arranged(x, index, self.block[0], self.sliced, write)
 
     def _side_by_side(self, kernel: Any, write: Operations) -> Any:
         """A kernel as a convolution with one group for each block takes it."""
