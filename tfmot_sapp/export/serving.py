@@ -30,7 +30,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.base.wording import received
+from tfmot_sapp.base.wording import brief, received
 from tfmot_sapp.compiler.emit.call_packed import call_packed
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.frameworks import which_keras
@@ -42,6 +42,15 @@ SIGNATURE = "serving_default"
 
 # A graph can't hold more than 2 GiB.
 _MOST_CONSTANT_BYTES = 1 << 30
+
+# What a model raises for inputs that aren't its own.
+_CALL_ERRORS = (
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    tf.errors.InvalidArgumentError,
+)
 
 # Wrappers that exist during training only, by class name, with what removes
 # them.
@@ -153,6 +162,11 @@ def serving_of(
     flat = tf.nest.flatten(structure)
     for spec in flat:
         _check_spec(spec)
+    if not flat:
+        raise ValueError(
+            "`input_signature` must hold at least one spec. "
+            f"{received('input_signature', input_signature)}"
+        )
     names = _unique(_input_names(model, structure, flat))
     specs = {
         name: tf.TensorSpec(_shape(spec, batch_size), _dtype(spec), name)
@@ -165,10 +179,19 @@ def serving_of(
         arguments = tf.nest.pack_sequence_as(
             structure, [inputs[name] for name in names]
         )
-        if operators is None:
-            outputs = model(arguments, training=False)
-        else:
-            outputs = call_packed(model, arguments, operators)
+        try:
+            if operators is None:
+                outputs = model(arguments, training=False)
+            else:
+                outputs = call_packed(model, arguments, operators)
+        except _CALL_ERRORS as error:
+            if input_signature is None:
+                raise
+            raise ValueError(
+                "`input_signature` must hold the specs of what `model` takes, "
+                f"which can't be called on {flat}: {brief(error)}. "
+                f"{received('input_signature', input_signature)}"
+            ) from error
         return _named_outputs(model, outputs)
 
     return Serving(model, specs, call)
@@ -253,8 +276,8 @@ def _shape(spec: Any, batch_size: int | None) -> list[int | None]:
     shape = list(spec.shape)
     if not shape:
         raise ValueError(
-            "Every input of `model` must have a batch axis. "
-            "Received: an input of shape ()."
+            "Every input of `model` must have a batch axis, also in "
+            "`input_signature`. Received: an input of shape ()."
         )
     if batch_size is None or shape[0] not in (None, batch_size):
         return shape

@@ -29,17 +29,16 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.checks import check_choice, check_real, check_whole
+from tfmot_sapp.base.checks import check_count, check_real
 from tfmot_sapp.compiler.emit.packing_report import add_reason
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.accelerated import check_gpu, on_gpu
 from tfmot_sapp.export.benchmark.interleave import interleave_for
 from tfmot_sapp.export.representative_data import check_data
 from tfmot_sapp.export.tflite.file import export_tflite
-from tfmot_sapp.export.tflite.options import QUANTIZE
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.cpu_target import CpuTarget, target_for
-from tfmot_sapp.targets.target import Target
+from tfmot_sapp.targets.target import Target, check_quantize
 
 # A packed model that isn't faster than dense by this much isn't worth it.
 _LEAST_GAIN = 1.1
@@ -72,8 +71,8 @@ class Tuning:
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        check_whole(self.threads, "threads", least=1)
-        check_choice(self.quantize, "quantize", QUANTIZE)
+        check_count(self.threads, "threads")
+        check_quantize(self.quantize)
         check_real(self.seconds, "seconds", above=0)
         if self.representative_data is not None:
             check_data(self.representative_data)

@@ -23,6 +23,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from tfmot_sapp.base.paths import without_patterns
 from tfmot_sapp.base.wording import brief
 
 
@@ -50,7 +51,10 @@ def load_model(path: str | os.PathLike) -> Any:
     # The layers of packed and of wrapped models register themselves.
     importlib.import_module("tfmot_sapp")
     with _as_value_error(path):
-        return keras.models.load_model(path, compile=False)
+        if not path.is_dir():
+            return keras.models.load_model(path, compile=False)
+        with without_patterns(path) as plain:
+            return keras.models.load_model(plain, compile=False)
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.base.tables import render
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.calls import (
     Call,
     is_graph,
@@ -179,7 +180,7 @@ def find_groups(model: Any) -> Groups:
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "
-            f"graph can be read. Received: {model!r}."
+            f"graph can be read. {received('model', model)}"
         )
     return _Reader(model).read()
 

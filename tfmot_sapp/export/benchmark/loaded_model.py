@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.paths import without_patterns
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export import runtime
@@ -98,7 +99,7 @@ def load_file(
         raise ValueError(
             f"`batch_size` {batch_size} doesn't fit the file {str(path)!r}; "
             "export it with that batch size. Received: "
-            f"batch_size={batch_size}: {error}."
+            f"batch_size={batch_size}: {brief(error)}."
         ) from error
     ops = count_ops(content)
     executed = collections.Counter(executed_operations(interpreter))
@@ -179,8 +180,8 @@ def load_saved_model(
     """
     del threads
     try:
-        with quiet():
-            loaded = tf.saved_model.load(os.fspath(path))
+        with quiet(), without_patterns(path) as plain:
+            loaded = tf.saved_model.load(os.fspath(plain))
             serve = loaded.signatures[SIGNATURE]
             inputs = {}
             for name, spec in serve.structured_input_signature[1].items():
