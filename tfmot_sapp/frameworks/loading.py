@@ -25,6 +25,7 @@ from typing import Any
 
 from tfmot_sapp.base.paths import without_patterns
 from tfmot_sapp.base.wording import brief
+from tfmot_sapp.frameworks.hdf5_trial import check_readable
 
 
 def load_model(path: str | os.PathLike) -> Any:
@@ -46,6 +47,8 @@ def load_model(path: str | os.PathLike) -> Any:
             "doesn't exist."
         )
     with _as_value_error(path):
+        if path.is_file():
+            check_readable(path)
         version = _keras_version(path)
     keras = importlib.import_module(_keras_name(path, version))
     # The layers of packed and of wrapped models register themselves.
