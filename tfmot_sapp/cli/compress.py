@@ -30,7 +30,6 @@ report are written.
 
 import contextlib
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +39,7 @@ from tfmot_sapp.base.checks import check_count, check_real
 from tfmot_sapp.base.files import written_file
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.tables import render
+from tfmot_sapp.base.temporary_paths import temporary_folder
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 from tfmot_sapp.cli.compared import Compared, compared, load_arrays
 from tfmot_sapp.cli.errors import on_one_line
@@ -137,9 +137,9 @@ def _compress() -> str:
     )
     tune = Tuning(threads=FLAGS.threads) if FLAGS.tune else None
     packed = pack_blocks(pruned, tune=tune)
-    with tempfile.TemporaryDirectory() as folder:
-        dense = export_tflite(model, pathlib.Path(folder) / "dense.tflite")
-        compressed = export_tflite(packed, pathlib.Path(folder) / output.name)
+    with temporary_folder() as folder:
+        dense = export_tflite(model, folder / "dense.tflite")
+        compressed = export_tflite(packed, folder / output.name)
         times = benchmark(
             {"dense": dense.path, "compressed": compressed.path},
             threads=FLAGS.threads,
@@ -148,7 +148,7 @@ def _compress() -> str:
         rows = compared(split, model, packed)
         rows += _costs(model, packed, dense, compressed, times)
         table = render(["", "dense", "compressed"], rows, numeric=(1, 2))
-        masks = pathlib.Path(folder) / "masks.png"
+        masks = folder / "masks.png"
         plot_masks(pruned, masks)
         text = f"{table}\n\n{report(pruned)}\n"
         contents = (

@@ -133,7 +133,7 @@ def export_saved_model(
                     TensorFlowTarget(constant_weights=True).operators(),
                     jit_compile=jit_compile or None,
                 )
-        except tf.errors.OpError as error:  # TensorFlow's for a full disk.
+        except OSError as error:
             raise ValueError(
                 f"`path` can't be written: {brief(error)}. "
                 f"Received: path={str(target)!r}."

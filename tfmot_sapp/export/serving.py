@@ -21,6 +21,7 @@ in any nesting.
 """
 
 import dataclasses
+import errno
 import math
 import os
 import re
@@ -211,6 +212,9 @@ def write_saved_model(
         operators: How packed layers are written. Their weights are constants
             only if they fit into a graph.
         **options: Arguments of `tf.function`, such as `jit_compile`.
+
+    Raises:
+        OSError: If the folder can't be written, or the disk is full.
     """
     if _packed_bytes(serving.model) > _MOST_CONSTANT_BYTES:
         operators = dataclasses.replace(operators, constant_weights=False)
@@ -221,9 +225,13 @@ def write_saved_model(
         # metrics' variables stay behind, lookup tables come along.
         module.variables_of_model = list(function.variables)
         module.resources = _resources(serving.model)
-        tf.saved_model.save(
-            module, os.fspath(folder), signatures={SIGNATURE: function}
-        )
+        try:
+            tf.saved_model.save(
+                module, os.fspath(folder), signatures={SIGNATURE: function}
+            )
+        except tf.errors.OpError as error:
+            # TensorFlow's for a full disk; whoever made the folder knows why.
+            raise OSError(errno.EIO, brief(error), os.fspath(folder)) from error
 
 
 def _packed_bytes(model: Any) -> int:
