@@ -20,6 +20,7 @@ first, which loads h5py and neither Keras nor TensorFlow.
 """
 
 import contextlib
+import importlib
 import io
 import os
 import subprocess
@@ -91,7 +92,8 @@ def read_all(path: str) -> None:
 
 
 def _read(file: Any) -> None:
-    import h5py
+    # It has no types, and is Keras's own need.
+    h5py: Any = importlib.import_module("h5py")
 
     with h5py.File(file) as opened:
 
