@@ -77,6 +77,18 @@ def test_what_is_no_whole_number_is_refused(value):
     assert f"of type {type(value).__name__}." in str(error)
 
 
+@pytest.mark.parametrize("value", [0, 2**31, 10**400, "1", True, 1.0])
+def test_counts_fit_into_32_bits(value):
+    error_of(checks.check_count, value)
+
+    assert checks.check_count(np.int64(2**31 - 1), "speed") == 2**31 - 1
+
+
+def test_whole_numbers_fit_into_64_bits():
+    for check in checks.check_whole, checks.check_steps:
+        assert "9223372036854775807" in str(error_of(check, 2**63))
+
+
 def test_whole_floats_are_steps_and_nothing_else():
     assert checks.check_steps(1e4, "speed") == 10_000
     assert type(checks.check_steps(np.float64(2), "speed")) is int

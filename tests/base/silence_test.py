@@ -133,6 +133,19 @@ def test_loggers_and_warnings_of_others_are_heard(caplog):
     assert not logging.getLogger("tensorflow").filters
 
 
+def test_errors_that_are_logged_are_told_with_what_is_raised(caplog, capfd):
+    with quiet():
+        logging.getLogger("absl").error("no fingerprint")
+    with pytest.raises(RuntimeError) as error, quiet():
+        logging.getLogger("absl").error("no weights")
+        raise RuntimeError("failed")
+
+    assert caplog.messages == []
+    assert "no weights" in "".join(error.value.__notes__)
+    assert "fingerprint" not in "".join(error.value.__notes__)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_closed_descriptor_stays_closed(fresh_environment):
     program = """
         import os

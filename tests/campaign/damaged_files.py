@@ -17,20 +17,26 @@
     python tests/campaign/damaged_files.py --seed=1 --count=200
 
 Bytes are flipped, cut off, zeroed, doubled and moved in model files of every
-kind. Whatever comes of it, the programs print no traceback, don't crash, and
-leave no file behind when they fail.
+kind, and `export_main`, `compress_main` or `benchmark_main` reads them.
+Whatever comes of it, the programs print no traceback, don't crash or hang, and
+leave no file behind when they fail; what they print then is one line with the
+file's name and what to do.
 """
 
 import os
 import pathlib
 import random
 import shutil
+import signal
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from trials import Outcome, forks_in, main
 
 import tfmot_sapp as sapp
+
+SECONDS = 300
 
 
 def make_files(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -40,6 +46,8 @@ def make_files(folder: pathlib.Path) -> list[pathlib.Path]:
     import tf_keras
 
     files = []
+    data = np.random.default_rng(0).normal(size=(40, 16))
+    np.save(folder / "data.npy", data.astype(np.float32))
     for owner in (keras, tf_keras):
         owner.utils.set_random_seed(0)
         model = owner.Sequential(
@@ -104,11 +112,65 @@ def damage(path: pathlib.Path, rng: random.Random) -> str:
     return f"{kind} in {path.name}"
 
 
+def order(
+    path: pathlib.Path, work: pathlib.Path, rng: random.Random
+) -> tuple[list[str], list[str]]:
+    """Returns a program that reads a file, and the names of what it writes."""
+    if path.suffix in (".keras", ".h5"):
+        if rng.random() < 0.25:
+            flags = ["--sparsity=0.5", "--block_size=4,4", "--min_blocks=1"]
+            return [
+                "tfmot_sapp.compress_main",
+                f"--model={path}",
+                f"--data={work.parent / 'data.npy'}",
+                f"--output={work / 'new.tflite'}",
+                "--rounds=1",
+                *flags,
+            ], ["new.tflite", "new.masks.png", "new.report.txt"]
+        output = rng.choice(["new.tflite", "new"])
+    elif path.suffix == ".tflite" and rng.random() < 0.5:
+        output = "new.tflite"
+    else:
+        return [
+            "tfmot_sapp.benchmark_main",
+            str(path),
+            "--rounds=1",
+            f"--json={work / 'times.json'}",
+        ], ["times.json"]
+    return [
+        "tfmot_sapp.export_main",
+        f"--model={path}",
+        f"--output={work / output}",
+    ], [output]
+
+
+def fault_of(
+    done: Any, path: pathlib.Path, work: pathlib.Path, outputs: Sequence[str]
+) -> str | None:
+    """Returns what a program did wrong with a damaged file, if anything."""
+    printed = done.stdout + done.stderr
+    left = {*os.listdir(work)} - {path.name}
+    if done.returncode not in (0, 1) or "Traceback" in printed:
+        return printed[-1500:]
+    if done.returncode == 0:
+        missing = {*outputs} ^ left
+        return f"other files than asked for: {missing}" if missing else None
+    lines = done.stdout.splitlines()
+    if len(lines) != 1:
+        return f"not one line: {done.stdout[-1500:]}"
+    if path.name not in lines[0]:
+        return f"no name: {lines[0]}"
+    if "again" not in lines[0] and "Received" not in lines[0]:
+        return f"no remedy: {lines[0]}"
+    return f"left behind: {sorted(left)}" if left else None
+
+
 def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
     """Damages files, and runs the program that reads them."""
     rng = random.Random(seed)
     sources = make_files(folder)
     forks = forks_in(folder / "forks")
+    signal.signal(signal.SIGALRM, _too_long)
     for number in range(count):
         source = sources[number % len(sources)]
         work = folder / "work"
@@ -120,40 +182,25 @@ def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
         else:
             shutil.copy(source, path)
         what = damage(path, rng)
-        if source.suffix in (".keras", ".h5"):
-            output = work / rng.choice(["new.tflite", "new"])
-            done = forks.module(
-                "tfmot_sapp.export_main",
-                f"--model={path}",
-                f"--output={output}",
-                cwd=work,
-            )
-        else:
-            output = work / "times.json"
-            done = forks.module(
-                "tfmot_sapp.benchmark_main",
-                path,
-                "--rounds=1",
-                f"--json={output}",
-                cwd=work,
-            )
-        printed = done.stdout + done.stderr
-        left = sorted({*os.listdir(work)} - {path.name, output.name})
-        finding = None
-        if done.returncode not in (0, 1) or "Traceback" in printed:
-            finding = printed[-1500:]
-        elif done.returncode == 1 and len(done.stdout.splitlines()) != 1:
-            finding = f"not one line: {done.stdout[-1500:]}"
-        elif done.returncode == 1 and (
-            output.exists() or path.name not in done.stdout
-        ):
-            finding = f"no name or an output: {done.stdout[-1500:]}"
-        elif left:
-            finding = f"left behind: {left}"
+        (module, *arguments), outputs = order(path, work, rng)
+        program = module.removeprefix("tfmot_sapp.")
+        signal.alarm(SECONDS)
+        try:
+            done = forks.module(module, *arguments, cwd=work)
+        except TimeoutError:
+            yield "hang", f"{source.name}, {what}, {program}"
+            continue
+        finally:
+            signal.alarm(0)
+        finding = fault_of(done, path, work, outputs)
         if finding is not None:
             finding = f"{source.name}, {what}: {finding}"
-        yield f"{source.name}: exit code {done.returncode}", finding
+        yield f"{source.name}: {program} {done.returncode}", finding
     forks.close()
+
+
+def _too_long(*_: Any) -> None:
+    raise TimeoutError(f"It took more than {SECONDS} seconds.")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ HEAD = """
     hidden = keras.layers.Dense(64, activation="relu", name="a")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(8)(hidden))
     model(x)
+    wide = keras.Sequential(
+        [keras.Input((256,)), keras.layers.Dense(256), keras.layers.Dense(8)])
     tf.function(lambda: tf.constant(1.0) + 1.0, jit_compile=True)()
     sys.stderr.write("BEGIN\\n")
     sys.stderr.flush()
@@ -55,6 +57,15 @@ EVERY_VERB = """
     stripped = sapp.strip_pruning(pruned)
     report = sapp.report(stripped)
     sapp.plot_masks(pruned, "masks.png")
+    plan = sapp.plan_pruning(
+        wide, sapp.LatencyBudget(1.2), data=np.ones((8, 256), "float32")
+    )
+    calls = dict(options, verbose=False)
+    trained = sapp.prune_post_training(
+        model, x, 0.5, distill=sapp.Distillation(2), **calls
+    )
+    family = sapp.prune_family(model, x, [0.25, 0.5], **calls)
+    smaller = sapp.prune_structured(model, x, 0.5, verbose=False)
     packed = sapp.pack_blocks(stripped)
     tuned = sapp.pack_blocks(stripped, tune=sapp.Tuning(seconds=0.1))
     for quantize in (None, "float16", "dynamic_int8", "int8"):
@@ -62,6 +73,8 @@ EVERY_VERB = """
             packed, "packed.tflite", quantize=quantize, representative_data=x
         )
     sapp.export_tflite(stripped, "dense.tflite")
+    sapp.export_tflite(stripped, "whole.tflite", pack=True)
+    sapp.pack_tflite("dense.tflite", "again.tflite")
     sapp.export_saved_model(packed, "served", representative_data=x)
     result = sapp.benchmark(
         {"dense": "dense.tflite", "packed": "packed.tflite"}, rounds=2

@@ -26,7 +26,13 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from public_arguments import ARGUMENTS, KINDS
+from public_arguments import (
+    ARGUMENTS,
+    KINDS,
+    METHODS,
+    OPTIONS,
+    RIGHT_IN_METHODS,
+)
 
 import tfmot_sapp as sapp
 
@@ -159,6 +165,32 @@ def test_a_wrong_argument_is_named(
     assert f"`{argument}" in str(raised.value)
     assert "Received: " in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["prune_family", "prune_post_training"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_wrong_option_is_named(name, option):
+    for wrong in KINDS[OPTIONS[option]]:
+        given = {**right()[name], option: wrong}
+        with pytest.raises((TypeError, ValueError)) as raised:
+            getattr(sapp, name)(**given)
+
+        assert f"`{option}`" in str(raised.value)
+        assert "Received: " in str(raised.value)
+
+
+@pytest.mark.parametrize("owner", METHODS)
+def test_a_wrong_argument_of_a_method_is_named(owner):
+    for method, kinds in METHODS[owner].items():
+        function = getattr(eval(f"sapp.{owner}"), method)
+        given = {k: v for k, v in RIGHT_IN_METHODS.items() if k in kinds}
+        for argument, kind in kinds.items():
+            for wrong in KINDS[kind]:
+                with pytest.raises((TypeError, ValueError)) as raised:
+                    function(**{**given, argument: wrong})
+
+                assert f"`{argument}`" in str(raised.value), (method, wrong)
+                assert "Received: " in str(raised.value)
 
 
 def test_the_right_arguments_are_right(tmp_path, monkeypatch):

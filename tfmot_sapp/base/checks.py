@@ -39,6 +39,8 @@ from tfmot_sapp.base.wording import bounds_in_words, received
 
 T = TypeVar("T")
 
+# What a runtime's int32 and a tensor's int64 hold.
+_LARGEST_COUNT, _LARGEST_WHOLE = 2**31 - 1, 2**63 - 1
 _ROUNDING = 1e-9  # Of a sum of shares written in decimals.
 
 
@@ -51,7 +53,7 @@ def check_whole(
         value: The value to check: an int or a NumPy integer, no bool.
         name: The argument's name.
         least: Smallest value allowed.
-        most: Largest value allowed.
+        most: Largest value allowed; 64 bits hold any.
 
     Raises:
         TypeError: If it is no integer.
@@ -60,6 +62,21 @@ def check_whole(
     if not _is_whole(value):
         raise TypeError(f"`{name}` must be an integer. {received(name, value)}")
     return _whole_between(value, name, least, most)
+
+
+def check_count(value: Any, name: str) -> int:
+    """Returns a number of threads, samples or rounds as an int.
+
+    Args:
+        value: A whole number of at least 1 that 32 bits hold.
+        name: The argument's name.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is out of its range.
+    """
+    number = check_whole(value, name, least=1)
+    return check_whole(number, name, most=_LARGEST_COUNT)
 
 
 def check_steps(value: Any, name: str, least: int = 0) -> int:
@@ -343,6 +360,8 @@ def _whole_between(
     value: Any, name: str, least: int | None, most: int | None
 ) -> int:
     number = int(value)
+    if number > _LARGEST_WHOLE and most is None:
+        most = _LARGEST_WHOLE
     if (least is not None and number < least) or (
         most is not None and number > most
     ):

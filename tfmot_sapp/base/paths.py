@@ -18,10 +18,13 @@ import contextlib
 import os
 import pathlib
 import stat
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from tfmot_sapp.base.checks import check_pathlike
+
+_PATTERNS = frozenset("[]*?\\")
 
 
 def check_path(
@@ -128,6 +131,28 @@ def _opened(folder: pathlib.Path) -> Iterator[int | pathlib.Path]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def without_patterns(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a name of a directory that holds no patterns.
+
+    TensorFlow takes brackets, asterisks and question marks in the path of a
+    SavedModel for patterns, and doesn't find it.
+
+    Args:
+        path: A directory.
+
+    Yields:
+        Its own path, or that of a link to it for as long as the block lasts.
+    """
+    if not _PATTERNS.intersection(str(path)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = pathlib.Path(folder, "link")
+        link.symlink_to(os.path.abspath(path), target_is_directory=True)
+        yield link
 
 
 def status(path: pathlib.Path) -> os.stat_result | None:

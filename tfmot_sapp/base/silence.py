@@ -98,11 +98,15 @@ class _Block(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self.start = 0
+        self.logged: list[str] = []
         self._thread = threading.get_ident()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        is_own = threading.get_ident() == self._thread
-        return record.levelno >= logging.ERROR or not is_own
+        if threading.get_ident() != self._thread:
+            return True
+        if record.levelno >= logging.ERROR:
+            self.logged.append(record.getMessage())
+        return False
 
 
 class _Redirection:
@@ -133,7 +137,7 @@ class _Redirection:
             text = self._read(max(block.start, size - _TAIL_BYTES), size)
             # The converter prints its errors too.
             self._errors.update(str(error).splitlines())
-            return text.strip()
+            return "\n".join([*block.logged, text]).strip()
 
     def leave(self, block: _Block) -> None:
         for name in _LOGGERS:

@@ -19,6 +19,7 @@ one step, as `.name.host-process-random`. One whose process is gone is left over
 from a kill, and is removed when the same name is written next.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -27,6 +28,10 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
+from collections.abc import Iterator
+
+from tfmot_sapp.base.wording import brief
 
 _LONGEST = 160  # Bytes of a name that are kept; systems allow 255.
 _LONGEST_SUFFIX = 16
@@ -41,6 +46,39 @@ def temporary_path(target: pathlib.Path, ending: str = "") -> pathlib.Path:
     """
     tag = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
     return target.parent / f".{_stem(target.name)}.{tag}{ending}"
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[pathlib.Path]:
+    """Gives a folder for temporary files, which goes when the block ends.
+
+    Raises:
+        ValueError: If there is no room for what is written there.
+    """
+    place = tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            place = folder
+            yield pathlib.Path(folder)
+    except OSError as error:
+        name = error.filename
+        if name is not None and not os.fsdecode(name).startswith(place):
+            raise
+        raise no_room(place, error) from error
+
+
+def no_room(place: str | os.PathLike[str], error: Exception) -> ValueError:
+    """Returns the error for a folder that temporary files don't fit in.
+
+    Args:
+        place: The folder.
+        error: What was raised there.
+    """
+    return ValueError(
+        f"Temporary files can't be written: {brief(error)}. Make room, or set "
+        "the environment variable `TMPDIR` to a folder that has some. "
+        f"Received: {os.fspath(place)!r}."
+    )
 
 
 def suffix(target: pathlib.Path) -> str:

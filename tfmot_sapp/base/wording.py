@@ -58,6 +58,11 @@ def brief(error: object, longest: int | None = _LONGEST) -> str:
     return text
 
 
+def _plain(number: float | None) -> str:
+    # An integer is shown as it is, not as 2.14748e+09.
+    return f"{number}" if isinstance(number, int) else f"{number:g}"
+
+
 def bounds_in_words(
     least: float | None,
     most: float | None,
@@ -89,10 +94,10 @@ def bounds_in_words(
     if below is not None:
         upper = f"below {below:g}"
     elif most is not None:
-        upper = f"at most {most:g}"
+        upper = f"at most {_plain(most)}"
     if lower and upper:
         left = f"[{least:g}" if above is None else f"({above:g}"
-        right = f"{most:g}]" if below is None else f"{below:g})"
+        right = f"{_plain(most)}]" if below is None else f"{below:g})"
         return f"a number in {left}, {right}", f"in {left}, {right}"
     if not lower and not upper:
         return "a number", ""

@@ -31,6 +31,7 @@ from typing import Any
 from tfmot_sapp.base.checks import check_whole
 from tfmot_sapp.base.container_checks import check_mapping, check_tuple
 from tfmot_sapp.base.patterns import match_name
+from tfmot_sapp.base.wording import brief, received
 
 BlockSize = tuple[int, ...]
 BlockSizeLike = BlockSize | Mapping[str, BlockSize] | Callable[[Any], BlockSize]
@@ -79,11 +80,22 @@ def resolve_block_size(
     Returns:
         A tuple of positive integers, or `None` if a dictionary has nothing
         for the layer or the function returned `None`.
+
+    Raises:
+        TypeError: If a function returns something else.
+        ValueError: If it fails, or returns a block size that is none.
     """
     if isinstance(block_size, Mapping):
         return match_name(block_size, name)
     if callable(block_size):
-        chosen = block_size(layer)
+        try:
+            chosen = block_size(layer)
+        except Exception as error:  # It is the user's own.
+            raise ValueError(
+                f"`block_size` failed for the layer `{name}`: "
+                f"{type(error).__name__}: {brief(error)}. "
+                f"{received('block_size', block_size)}"
+            ) from error
         return None if chosen is None else check_extents(chosen)
     return block_size
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.calibration.sweep import Held, Store
 from tfmot_sapp.frameworks.calls import is_graph
 from tfmot_sapp.frameworks.private.layers import functional_of
@@ -55,7 +56,7 @@ def held_batches(
     for batch in _batches(data, batch_size, len(specs) if specs else 1):
         if specs is None:
             structure = batch
-            leaves = [tf.convert_to_tensor(x) for x in tf.nest.flatten(batch)]
+            leaves = [_as_tensor(leaf) for leaf in tf.nest.flatten(batch)]
         else:
             leaves = [
                 _fitted(leaf, spec)
@@ -89,7 +90,7 @@ def _batches(data: Any, size: int, inputs: int) -> Iterator[Any]:
         and all(map(_is_array, data))
     )
     if _is_array(data) or isinstance(data, Mapping) or is_inputs:
-        lengths = [len(leaf) for leaf in tf.nest.flatten(data)]
+        lengths = [_samples(leaf) for leaf in tf.nest.flatten(data)]
         if len(set(lengths)) != 1:
             raise ValueError(
                 "`data` must hold equally many samples for each input. "
@@ -104,9 +105,19 @@ def _batches(data: Any, size: int, inputs: int) -> Iterator[Any]:
         raise TypeError(
             "`data` must be an array, a tuple or dictionary of arrays, a "
             "`tf.data.Dataset` or an iterable of batches. "
-            f"Received: {data!r} of type {type(data).__name__}."
+            f"{received('data', data)}"
         )
     yield from (_input_of(batch, inputs) for batch in data)
+
+
+def _samples(leaf: Any) -> int:
+    try:
+        return len(leaf)
+    except TypeError as error:
+        raise TypeError(
+            "`data` must be an array, or hold arrays, whose first axis is the "
+            f"samples. {received('data', leaf)}"
+        ) from error
 
 
 def _input_of(batch: Any, inputs: int) -> Any:
@@ -155,9 +166,20 @@ def _check_finite(leaves: Sequence[tf.Tensor]) -> None:
             )
 
 
+def _as_tensor(leaf: Any) -> tf.Tensor:
+    if isinstance(leaf, (tf.Tensor, tf.RaggedTensor, tf.SparseTensor)):
+        return leaf
+    try:
+        return tf.convert_to_tensor(np.asarray(leaf))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"`data` must hold numbers or text. {received('data', leaf)}"
+        ) from error
+
+
 def _fitted(leaf: Any, spec: Any) -> tf.Tensor:
     """Makes an input what the model would make of it."""
-    tensor = tf.convert_to_tensor(np.asarray(leaf))
+    tensor = _as_tensor(leaf)
     shape = tuple(spec.shape)
     if tensor.shape.rank + 1 == len(shape) and shape[-1] == 1:
         tensor = tensor[..., None]
@@ -169,5 +191,13 @@ def _fitted(leaf: Any, spec: Any) -> tf.Tensor:
         raise ValueError(
             f"`data` must have samples of shape {shape[1:]} for the input "
             f"`{spec.name}`. Received: {tuple(tensor.shape)[1:]}."
+        )
+    is_text, is_wanted = (
+        tf.as_dtype(one.dtype) == tf.string for one in (tensor, spec)
+    )
+    if is_text != is_wanted or tensor.dtype.is_complex:
+        raise TypeError(
+            f"`data` must hold values of type {spec.dtype} for the input "
+            f"`{spec.name}`. Received: values of type {tensor.dtype.name}."
         )
     return tf.cast(tensor, spec.dtype)

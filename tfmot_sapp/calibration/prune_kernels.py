@@ -148,9 +148,7 @@ def counts_of(
     if wanted.saving is not None:
         return _saving_enough(found, named, wanted.saving)
     if wanted.allocation is None:
-        total = sum(each.num_blocks for each in found)
-        remove = total - kept_blocks(total, wanted.overall)
-        chosen = spread(found, remove) if found else []
+        chosen = _spread(found, wanted.overall) if found else []
         return {each.name: n for each, n in zip(found, chosen)}
     scores = {
         each.name: named[each.name].blocks.over_grid(
@@ -162,6 +160,22 @@ def counts_of(
         wanted.allocation, scores, wanted.overall, wanted.overall
     )
     return {name: int(np.sum(~mask)) for name, mask in masks.items()}
+
+
+def _spread(found: Sequence[Sensitivity], sparsity: float) -> list[int]:
+    total = sum(each.num_blocks for each in found)
+    remove = total - kept_blocks(total, sparsity)
+    with contextlib.suppress(ValueError):
+        return spread(found, remove)
+    if remove > total - len(found):
+        raise ValueError(
+            "`sparsity` must leave each kernel at least one block; ask for "
+            "less, or for smaller blocks. Received: "
+            f"sparsity={sparsity}, {remove} of {total} blocks, where there are "
+            f"{len(found)} kernels."
+        )
+    # So sparse that no kernel can keep what it usually does.
+    return spread(found, remove, most=1.0)
 
 
 def _saving_enough(
@@ -177,7 +191,15 @@ def _saving_enough(
         return {each.name: n for each, n in zip(found, chosen)}
 
     if saving.achieved is None:
-        return counts(saving.remove)
+        try:
+            return counts(saving.remove)
+        except ValueError as error:
+            raise ValueError(
+                "`sparsity` must be a budget that can be met by removing "
+                "blocks: ask for more, or let more layers be pruned. Received: "
+                f"a budget that {saving.remove:.4g} must be saved for, where "
+                f"blocks save less than {sum(map(np.max, saved)):.4g}."
+            ) from error
     low, high = 0.0, float(sum(np.max(each) for each in saved))
     best = None
     for _ in range(_TRIES):

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.temporary_paths import no_room
 from tfmot_sapp.calibration.programs import Program, observed
 from tfmot_sapp.frameworks.private.layers import mask_of, put_mask
 
@@ -59,7 +60,11 @@ class Store:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory()
         self._files += 1
-        value.move_to(os.path.join(self._folder.name, f"{self._files}.npy"))
+        path = os.path.join(self._folder.name, f"{self._files}.npy")
+        try:
+            value.move_to(path)
+        except OSError as error:
+            raise no_room(self._folder.name, error) from error
 
     def release(self, value: "Held") -> None:
         """Gives back what a value took."""

@@ -30,7 +30,7 @@ from typing import Any
 
 from absl import flags
 
-from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.checks import check_count
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.cli.errors import on_one_line
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _run(console: Any, arguments: Sequence[str]) -> None:
     models = named_paths(arguments)
-    check_whole(FLAGS.threads, "threads", least=1)
+    check_count(FLAGS.threads, "threads")
     target = chosen_target(FLAGS.accelerator, FLAGS.threads)
     for path in (FLAGS.plot, FLAGS.json):
         if path is not None:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.wording import brief
 from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.sweep import Store
 
@@ -72,8 +73,11 @@ def _read(path: str, name: str) -> dict[str, np.ndarray]:
         if not isinstance(loaded, np.ndarray):
             with loaded:
                 found = {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{_wrong(path, name)}: {error}.") from error
+    except Exception as error:  # NumPy's are of many kinds for damaged files.
+        raise ValueError(
+            f"{_wrong(path, name)}: {brief(error)}. If the file is damaged, "
+            "save it again."
+        ) from error
     # Any archive can be opened, such as a saved model.
     if not all(isinstance(value, np.ndarray) for value in found.values()):
         raise ValueError(f"{_wrong(path, name)}, which holds something else.")

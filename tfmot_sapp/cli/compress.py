@@ -28,19 +28,21 @@ and otherwise how often they agree. Beside the file a picture of the masks and a
 report are written.
 """
 
+import contextlib
 import pathlib
-import sys
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
 from absl import app, flags
 
-from tfmot_sapp.base.checks import check_real
+from tfmot_sapp.base.checks import check_count, check_real
+from tfmot_sapp.base.files import written_file
+from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.tables import render
+from tfmot_sapp.base.temporary_paths import temporary_folder
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 from tfmot_sapp.cli.compared import Compared, compared, load_arrays
+from tfmot_sapp.cli.errors import on_one_line
 from tfmot_sapp.export.benchmark.benchmark import benchmark
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.frameworks.loading import load_model
@@ -91,13 +93,10 @@ def main(arguments: Sequence[str]) -> None:
     """Prunes, packs, exports, and prints dense beside compressed."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
-    try:
+    from rich.console import Console
+
+    with on_one_line(Console(), f"Compressing {FLAGS.model!r}"):
         table = _compress()
-    except (OSError, TypeError, ValueError, tf.errors.OpError) as error:
-        # As one line, however it was wrapped.
-        lines = " ".join(str(error).split())
-        print(f"{type(error).__name__}: {lines}")
-        sys.exit(1)
     print(table)
 
 
@@ -108,6 +107,16 @@ def _compress() -> str:
             "`output` must end in `.tflite`. "
             f"Received: output={FLAGS.output!r}."
         )
+    places = [
+        check_path(path, "file", name="output")
+        for path in (
+            output,
+            output.with_suffix(".masks.png"),
+            output.with_suffix(".report.txt"),
+        )
+    ]
+    check_count(FLAGS.threads, "threads")
+    check_count(FLAGS.rounds, "rounds")
     options = Options(
         pruning_policy=MinimumBlocks(FLAGS.min_blocks),
         distill=_distillation(),
@@ -129,26 +138,36 @@ def _compress() -> str:
     tune = Tuning(threads=FLAGS.threads) if FLAGS.tune else None
     target = CpuTarget(threads=FLAGS.threads)
     packed = pack_blocks(pruned, tune=tune, target=target)
-    with tempfile.TemporaryDirectory() as folder:
-        # Random numbers needn't be what the model can take.
-        data = split.calibration
+    # Random numbers needn't be what the model can take.
+    data = split.calibration
+    with temporary_folder() as folder:
         dense = export_tflite(
-            model,
-            pathlib.Path(folder) / "dense.tflite",
-            representative_data=data,
+            model, folder / "dense.tflite", representative_data=data
         )
-        compressed = export_tflite(packed, output, representative_data=data)
+        compressed = export_tflite(
+            packed, folder / output.name, representative_data=data
+        )
         times = benchmark(
             {"dense": dense.path, "compressed": compressed.path},
             threads=FLAGS.threads,
             rounds=FLAGS.rounds,
         )
-    rows = compared(split, model, packed)
-    rows += _costs(model, packed, dense, compressed, times)
-    table = render(["", "dense", "compressed"], rows, numeric=(1, 2))
-    plot_masks(pruned, output.with_suffix(".masks.png"))
-    text = f"{table}\n\n{report(pruned)}\n"
-    output.with_suffix(".report.txt").write_text(text, encoding="utf-8")
+        rows = compared(split, model, packed)
+        rows += _costs(model, packed, dense, compressed, times)
+        table = render(["", "dense", "compressed"], rows, numeric=(1, 2))
+        masks = folder / "masks.png"
+        plot_masks(pruned, masks)
+        text = f"{table}\n\n{report(pruned)}\n"
+        contents = (
+            compressed.path.read_bytes(),
+            masks.read_bytes(),
+            text.encode(),
+        )
+    with contextlib.ExitStack() as stack:
+        # All of them or none.
+        opened = [stack.enter_context(written_file(place)) for place in places]
+        for file, content in zip(opened, contents):
+            file.write(content)
     return table
 
 

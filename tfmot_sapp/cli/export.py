@@ -38,17 +38,18 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.checks import check_count
 from tfmot_sapp.base.wording import brief
 from tfmot_sapp.cli.errors import on_one_line
 from tfmot_sapp.cli.target import chosen_target
 from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite.file import export_tflite
-from tfmot_sapp.export.tflite.options import INTEGERS, QUANTIZE
+from tfmot_sapp.export.tflite.options import INTEGERS
 from tfmot_sapp.export.tflite.quantizer import is_installed
 from tfmot_sapp.frameworks.loading import load_model
 from tfmot_sapp.targets.gpu_target import GpuTarget
+from tfmot_sapp.targets.target import QUANTIZE
 from tfmot_sapp.verbs.pack import Tuning, pack_blocks, packing_of
 from tfmot_sapp.verbs.pack_tflite import pack_tflite
 
@@ -204,8 +205,8 @@ def _refuse_on_gpu() -> None:
 
 def _check_flags() -> None:
     """Refuses what would have no effect, before any work is done."""
-    check_whole(FLAGS.threads, "threads", least=1)
-    check_whole(FLAGS.batch_size, "batch_size", least=1)
+    check_count(FLAGS.threads, "threads")
+    check_count(FLAGS.batch_size, "batch_size")
     if FLAGS.output.endswith(".tflite"):
         _refuse("xla", FLAGS.xla, "is for SavedModels")
     else:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.wording import received
+from tfmot_sapp.base.wording import brief, received
 from tfmot_sapp.export.serving import Serving
 from tfmot_sapp.frameworks.walking import flatten_layers
 
@@ -138,8 +138,12 @@ def check_data(data: Any) -> Any:
 
     Raises:
         TypeError: If they are no array and hold none.
+        ValueError: If an array has no samples.
     """
-    if _is_array(data) or isinstance(data, dict):
+    if _is_array(data):
+        _check_samples(data)
+        return data
+    if isinstance(data, dict):
         return data
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
         return data
@@ -148,6 +152,21 @@ def check_data(data: Any) -> Any:
         "arrays, a `tf.data.Dataset` or a generator. "
         f"{received('representative_data', data)}"
     )
+
+
+def _check_samples(array: Any) -> None:
+    if not tuple(array.shape) or array.shape[0] == 0:
+        raise ValueError(
+            "`representative_data` must hold samples along the first axis. "
+            f"Received: an array of shape {tuple(array.shape)}."
+        )
+    if getattr(array.dtype, "kind", "") == "O" and not all(
+        isinstance(value, (str, bytes)) for value in np.ravel(array)
+    ):
+        raise TypeError(
+            "`representative_data` must hold numbers or text. "
+            f"{received('representative_data', array)}"
+        )
 
 
 def _items(data: Any) -> Iterable[Any]:
@@ -193,8 +212,18 @@ def _inputs_of(item: Any, count: int) -> Any:
 
 
 def _as_array(value: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        array = np.asarray(value, spec.dtype.as_numpy_dtype)
+    try:
+        found = np.asarray(value)
+        if np.iscomplexobj(found) and not spec.dtype.is_complex:
+            raise TypeError("complex numbers")
+        with np.errstate(over="ignore"):
+            array = found.astype(spec.dtype.as_numpy_dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"`representative_data` must hold values of type {spec.dtype.name} "
+            f"for the input {name!r}: {brief(error)}. "
+            f"{received('representative_data', value)}"
+        ) from error
     fits = array.ndim == len(spec.shape) and all(
         n is None or n == m for n, m in zip(spec.shape[1:], array.shape[1:])
     )

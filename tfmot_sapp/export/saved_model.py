@@ -35,7 +35,7 @@ import tensorflow as tf
 
 from tfmot_sapp.base.checks import check_flag
 from tfmot_sapp.base.directories import placed_directory
-from tfmot_sapp.base.paths import check_path
+from tfmot_sapp.base.paths import check_path, without_patterns
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export import representative_data as representative
@@ -126,13 +126,14 @@ def export_saved_model(
     expected = [verify.source_outputs(serving, inputs) for inputs in groups]
     with placed_directory(target, _is_saved_model) as folder:
         try:
-            write_saved_model(
-                serving,
-                folder,
-                TensorFlowTarget(constant_weights=True).operators(),
-                jit_compile=jit_compile or None,
-            )
-        except tf.errors.OpError as error:  # TensorFlow's for a full disk.
+            with without_patterns(folder) as plain:
+                write_saved_model(
+                    serving,
+                    plain,
+                    TensorFlowTarget(constant_weights=True).operators(),
+                    jit_compile=jit_compile or None,
+                )
+        except OSError as error:
             raise ValueError(
                 f"`path` can't be written: {brief(error)}. "
                 f"Received: path={str(target)!r}."
@@ -184,8 +185,8 @@ def _is_stream(data: Any) -> bool:
 def _run(
     folder: pathlib.Path, groups: list[list[dict[str, np.ndarray]]]
 ) -> tuple[list[list[dict[str, np.ndarray]]], dict[str, int]]:
-    with quiet():
-        loaded = tf.saved_model.load(os.fspath(folder))
+    with quiet(), without_patterns(folder) as plain:
+        loaded = tf.saved_model.load(os.fspath(plain))
         serve = loaded.signatures[SIGNATURE]
         outputs = [
             [_outputs(serve, arrays) for arrays in inputs] for inputs in groups

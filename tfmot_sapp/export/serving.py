@@ -21,6 +21,7 @@ in any nesting.
 """
 
 import dataclasses
+import errno
 import math
 import os
 import re
@@ -30,7 +31,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.base.wording import received
+from tfmot_sapp.base.wording import brief, received
 from tfmot_sapp.compiler.emit.call_packed import call_packed
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.frameworks import which_keras
@@ -42,6 +43,15 @@ SIGNATURE = "serving_default"
 
 # A graph can't hold more than 2 GiB.
 _MOST_CONSTANT_BYTES = 1 << 30
+
+# What a model raises for inputs that aren't its own.
+_CALL_ERRORS = (
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    tf.errors.InvalidArgumentError,
+)
 
 # Wrappers that exist during training only, by class name, with what removes
 # them.
@@ -153,6 +163,11 @@ def serving_of(
     flat = tf.nest.flatten(structure)
     for spec in flat:
         _check_spec(spec)
+    if not flat:
+        raise ValueError(
+            "`input_signature` must hold at least one spec. "
+            f"{received('input_signature', input_signature)}"
+        )
     names = _unique(_input_names(model, structure, flat))
     specs = {
         name: tf.TensorSpec(_shape(spec, batch_size), _dtype(spec), name)
@@ -165,10 +180,19 @@ def serving_of(
         arguments = tf.nest.pack_sequence_as(
             structure, [inputs[name] for name in names]
         )
-        if operators is None:
-            outputs = model(arguments, training=False)
-        else:
-            outputs = call_packed(model, arguments, operators)
+        try:
+            if operators is None:
+                outputs = model(arguments, training=False)
+            else:
+                outputs = call_packed(model, arguments, operators)
+        except _CALL_ERRORS as error:
+            if input_signature is None:
+                raise
+            raise ValueError(
+                "`input_signature` must hold the specs of what `model` takes, "
+                f"which can't be called on {flat}: {brief(error)}. "
+                f"{received('input_signature', input_signature)}"
+            ) from error
         return _named_outputs(model, outputs)
 
     return Serving(model, specs, call)
@@ -188,6 +212,9 @@ def write_saved_model(
         operators: How packed layers are written. Their weights are constants
             only if they fit into a graph.
         **options: Arguments of `tf.function`, such as `jit_compile`.
+
+    Raises:
+        OSError: If the folder can't be written, or the disk is full.
     """
     if _packed_bytes(serving.model) > _MOST_CONSTANT_BYTES:
         operators = dataclasses.replace(operators, constant_weights=False)
@@ -198,9 +225,13 @@ def write_saved_model(
         # metrics' variables stay behind, lookup tables come along.
         module.variables_of_model = list(function.variables)
         module.resources = _resources(serving.model)
-        tf.saved_model.save(
-            module, os.fspath(folder), signatures={SIGNATURE: function}
-        )
+        try:
+            tf.saved_model.save(
+                module, os.fspath(folder), signatures={SIGNATURE: function}
+            )
+        except tf.errors.OpError as error:
+            # TensorFlow's for a full disk; whoever made the folder knows why.
+            raise OSError(errno.EIO, brief(error), os.fspath(folder)) from error
 
 
 def _packed_bytes(model: Any) -> int:
@@ -253,8 +284,8 @@ def _shape(spec: Any, batch_size: int | None) -> list[int | None]:
     shape = list(spec.shape)
     if not shape:
         raise ValueError(
-            "Every input of `model` must have a batch axis. "
-            "Received: an input of shape ()."
+            "Every input of `model` must have a batch axis, also in "
+            "`input_signature`. Received: an input of shape ()."
         )
     if batch_size is None or shape[0] not in (None, batch_size):
         return shape

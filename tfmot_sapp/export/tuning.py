@@ -22,14 +22,13 @@ machine does falls on all of them alike.
 """
 
 import dataclasses
-import pathlib
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.checks import check_choice, check_real, check_whole
+from tfmot_sapp.base.checks import check_choice, check_count, check_real
+from tfmot_sapp.base.temporary_paths import temporary_folder
 from tfmot_sapp.compiler.emit.packing_report import add_reason
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.accelerated import check_gpu, on_gpu
@@ -72,7 +71,7 @@ class Tuning:
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        check_whole(self.threads, "threads", least=1)
+        check_count(self.threads, "threads")
         check_choice(self.quantize, "quantize", CONVERTED)
         check_real(self.seconds, "seconds", above=0)
         if self.representative_data is not None:
@@ -137,9 +136,9 @@ def _contents(
     candidates: list[Any], batch_size: int, tuning: Tuning
 ) -> list[bytes]:
     contents = []
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for i, candidate in enumerate(candidates):
-            path = pathlib.Path(folder) / f"{i}.tflite"
+            path = folder / f"{i}.tflite"
             export_tflite(
                 candidate,
                 path,

@@ -18,6 +18,7 @@ import dataclasses
 import math
 from typing import Any
 
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.calls import (
     Call,
     calls_of,
@@ -57,7 +58,7 @@ def count_flops(model: Any) -> int:
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "
-            f"graph can be read. Received: {model!r}."
+            f"graph can be read. {received('model', model)}"
         )
     return sum(_flops(call) for call in calls_of_model(model))
 

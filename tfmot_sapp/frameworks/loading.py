@@ -23,7 +23,9 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from tfmot_sapp.base.paths import without_patterns
 from tfmot_sapp.base.wording import brief
+from tfmot_sapp.frameworks.hdf5_trial import check_readable
 
 
 def load_model(path: str | os.PathLike) -> Any:
@@ -45,12 +47,17 @@ def load_model(path: str | os.PathLike) -> Any:
             "doesn't exist."
         )
     with _as_value_error(path):
+        if path.is_file():
+            check_readable(path)
         version = _keras_version(path)
     keras = importlib.import_module(_keras_name(path, version))
     # The layers of packed and of wrapped models register themselves.
     importlib.import_module("tfmot_sapp")
     with _as_value_error(path):
-        return keras.models.load_model(path, compile=False)
+        if not path.is_dir():
+            return keras.models.load_model(path, compile=False)
+        with without_patterns(path) as plain:
+            return keras.models.load_model(plain, compile=False)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from tfmot_sapp.base.checks import check_fraction, check_steps
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.schedules.due_updates import DueUpdates
 from tfmot_sapp.schedules.schedule import (
     SteppedSchedule,
@@ -91,13 +92,13 @@ class BlockSwaps(SteppedSchedule):
         if target is None:
             raise ValueError(
                 "`pruning_schedule` must have a `target_sparsity`. "
-                f"Received: {schedule!r}."
+                f"{received('pruning_schedule', schedule)}"
             )
         last = self.last_swap
         if last is None and end is None:
             raise ValueError(
                 "`last_swap` must be given for a schedule without an end. "
-                f"Received: pruning_schedule={schedule!r}."
+                f"{received('pruning_schedule', schedule)}"
             )
         if last is None:
             last = 3 * (end or 0) // 4

@@ -17,7 +17,7 @@
 import dataclasses
 
 from tfmot_sapp.base.checks import check_steps
-from tfmot_sapp.schedules.schedule import Schedule
+from tfmot_sapp.schedules.schedule import Schedule, check_step
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,5 +54,5 @@ class LearnedSparsity(Schedule):
 
     def __call__(self, step: int) -> tuple[bool, float]:
         """Returns whether to anneal at a step, and a sparsity of zero."""
-        step = int(step)
+        step = check_step(step)
         return step % self.frequency == 0 and step <= self.end_step, 0.0

@@ -36,6 +36,7 @@ import tensorflow as tf
 
 from tfmot_sapp.base.checks import check_sparsity, check_steps, check_whole
 from tfmot_sapp.base.settings import Settings
+from tfmot_sapp.base.wording import brief, received
 from tfmot_sapp.schedules.tfmot_schedules import PruningSchedule
 from tfmot_sapp.schedules.updates import (
     DENSE,
@@ -118,7 +119,7 @@ class SteppedSchedule(Schedule):
 
     def last_update(self, step: int) -> Update | None:
         """Returns the update in force at a step, or `None` before the first."""
-        count = self.updates.count_upto(step)
+        count = self.updates.count_upto(check_step(step))
         return self.updates[count - 1] if count else None
 
     def phase(self, step: int) -> str:
@@ -142,7 +143,7 @@ class SteppedSchedule(Schedule):
             tensors (bool, float32) for a tensor.
         """
         if not tf.is_tensor(step) and not isinstance(step, tf.Variable):
-            return self._at(int(step))
+            return self._at(step)
         step = tf.cast(step, tf.int64)
         flat = tf.reshape(step, [-1])
         if len(self.updates) > _LARGEST_TABLE:
@@ -190,6 +191,23 @@ class SteppedSchedule(Schedule):
         return plot_schedule(self, path)
 
 
+def check_step(step: Any) -> int:
+    """Returns a number of optimizer steps as an int.
+
+    Args:
+        step: A whole number, or a variable or tensor of one. Before the first
+            step it is -1.
+
+    Raises:
+        TypeError: If it is no whole number.
+        ValueError: If it is less than -1.
+    """
+    value = step.numpy() if hasattr(step, "numpy") else step
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    return check_steps(value, "step", least=-1)
+
+
 def _checked(schedule: Any, updates: Sequence[Update]) -> list[Update]:
     last = -1
     for update in updates:
@@ -234,19 +252,19 @@ def check_schedule(schedule: Any) -> Any:
     """
     problem = None
     if isinstance(schedule, type) or not callable(schedule):
-        problem = "it is not callable with a step"
+        problem = "It is not callable with a step."
     else:
         try:
             answer_at(schedule, 0)
         except (TypeError, ValueError) as error:
-            problem = f"calling it with step 0 gave: {error}"
+            problem = f"Calling it with step 0 gave: {brief(error)}"
     if problem:
         raise TypeError(
             "`pruning_schedule` must be a schedule: an object that maps a step "
             "to (should_prune, sparsity), such as "
             "`tfmot_sapp.SequentialAttentionSchedule(0.9, end_step=1000)` or "
             "one of TF-MOT's. "
-            f"Received: {schedule!r} ({problem})."
+            f"{received('pruning_schedule', schedule)} {problem}"
         )
     return schedule
 

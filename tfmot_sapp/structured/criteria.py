@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.base.checks import check_instance, check_steps
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.structured.statistics import Statistics
 
 
@@ -175,9 +176,12 @@ def check_selected(selected: Any, units: int, keep: int) -> np.ndarray:
     """
     wrong = (
         f"`criterion` must select {keep} of {units} units, different ones in "
-        f"rising order. Received: {selected!r}."
+        f"rising order. {received('selected', selected)}"
     )
-    indices = np.asarray(selected)
+    try:
+        indices = np.asarray(selected)
+    except ValueError as error:  # Rows of different lengths.
+        raise TypeError(wrong) from error
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         raise TypeError(wrong)
     inside = np.all((indices >= 0) & (indices < units))

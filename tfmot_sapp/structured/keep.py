@@ -25,6 +25,7 @@ import numpy as np
 from tfmot_sapp.base.checks import check_real
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.flops import count_flops
+from tfmot_sapp.frameworks.which_keras import check_model
 from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.units.members import Group
 
@@ -78,6 +79,12 @@ class ParameterBudget:
 
     def measure(self, model: Any) -> int:
         """Returns the number of a model's parameters."""
+        check_model(model)
+        if not model.built:
+            raise ValueError(
+                "`model` must be built, so that its parameters are known; call "
+                f"it on data once. {received('model', model)}"
+            )
         return int(model.count_params())
 
 

@@ -19,10 +19,10 @@ from typing import Any
 
 from tfmot_sapp.base.checks import (
     check_callable,
+    check_count,
     check_flag,
     check_instance,
     check_steps,
-    check_whole,
 )
 from tfmot_sapp.base.progress import Progress
 from tfmot_sapp.calibration.data import held_batches, inputs_of
@@ -30,7 +30,7 @@ from tfmot_sapp.calibration.sweep import Held, Store
 from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
 from tfmot_sapp.frameworks.pruning_record import record_skipped
 from tfmot_sapp.frameworks.walking import flatten_layers
-from tfmot_sapp.frameworks.which_keras import is_model
+from tfmot_sapp.frameworks.which_keras import check_model, is_model
 from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.criteria import (
     Criterion,
@@ -114,7 +114,7 @@ def prune_structured(
     """
     criterion = check_criterion(ISpaSP() if criterion is None else criterion)
     rounds = check_steps(rounds, "rounds", least=1)
-    batch_size = check_whole(batch_size, "batch_size", least=1)
+    batch_size = check_count(batch_size, "batch_size")
     verbose = check_flag(verbose, "verbose")
     if fine_tune is not None:
         check_callable(fine_tune, "fine_tune", "a function of a model")
@@ -168,7 +168,9 @@ def prune_structured(
                     model, counts, criterion, batches, progress, label
                 )
             if fine_tune is not None:
-                model = fine_tune(model) or model
+                tuned = fine_tune(model)
+                if tuned is not None:
+                    model = check_model(tuned, "fine_tune(model)")
     if model is original:
         # Every unit stays; what is returned is a model of its own all the same.
         model = shrink(model, {}, {})

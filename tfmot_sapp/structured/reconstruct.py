@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.checks import check_real, check_steps, check_whole
+from tfmot_sapp.base.checks import check_count, check_real, check_steps
 from tfmot_sapp.frameworks.which_keras import keras_of
 from tfmot_sapp.structured.collect import Runner
 from tfmot_sapp.units.groups import find_groups
@@ -71,7 +71,7 @@ class Reconstruct:
         """Checks the arguments."""
         steps = check_steps(self.steps, "steps", least=1)
         object.__setattr__(self, "steps", steps)
-        check_whole(self.batch_size, "batch_size", least=1)
+        check_count(self.batch_size, "batch_size")
         check_real(self.learning_rate, "learning_rate", above=0)
 
 

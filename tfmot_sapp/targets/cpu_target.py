@@ -31,10 +31,15 @@ thread.
 import dataclasses
 from typing import Any
 
-from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.checks import check_count
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
-from tfmot_sapp.targets.target import Target, check_target, eighths
+from tfmot_sapp.targets.target import (
+    Target,
+    check_quantize,
+    check_target,
+    eighths,
+)
 
 # One thread, float32.
 _COSTS = Costs(
@@ -94,10 +99,11 @@ class CpuTarget(Target):
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
-        self._set(threads=check_whole(self.threads, "threads", least=1))
+        self._set(threads=check_count(self.threads, "threads"))
 
     def costs(self, quantize: str | None = None) -> Costs:
         """Returns what work costs, see `Target`."""
+        check_quantize(quantize)
         speed = _INT8_SPEED if quantize == "int8" else 1.0
         sharing = _SHARING * (self.threads - 1) ** _FALLING
         return dataclasses.replace(
@@ -115,6 +121,7 @@ class CpuTarget(Target):
 
     def operators(self, quantize: str | None = None) -> Operators:
         """Returns what operations may be, see `Target`."""
+        check_quantize(quantize)
         return Operators(
             widest_concatenation=5,
             grouped_dense=True,

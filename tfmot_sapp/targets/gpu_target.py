@@ -25,7 +25,7 @@ import dataclasses
 
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
-from tfmot_sapp.targets.target import Target, eighths
+from tfmot_sapp.targets.target import Target, check_quantize, eighths
 
 # An H200 through WebGPU. A call costs 800 us whatever is in it, and an
 # operation 4 us: ResNet-50 takes 2.6 to 3.5 ms dense and 8.3 to 10.9 ms as
@@ -84,10 +84,12 @@ class GpuTarget(Target):
 
     def costs(self, quantize: str | None = None) -> Costs:
         """Returns what work costs, see `Target`."""
+        check_quantize(quantize)
         return _COSTS
 
     def operators(self, quantize: str | None = None) -> Operators:
         """Returns what operations may be, see `Target`."""
+        check_quantize(quantize)
         return Operators(
             # Wider ones are taken; every operation costs a launch.
             widest_concatenation=16,

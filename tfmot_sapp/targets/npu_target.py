@@ -26,7 +26,7 @@ import dataclasses
 from tfmot_sapp.base.checks import check_choice
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
-from tfmot_sapp.targets.target import Target, eighths
+from tfmot_sapp.targets.target import Target, check_quantize, eighths
 
 VENDORS = (None, "mediatek", "qualcomm")
 
@@ -100,10 +100,12 @@ class NpuTarget(Target):
 
     def costs(self, quantize: str | None = None) -> Costs:
         """Returns what work costs, see `Target`."""
+        check_quantize(quantize)
         return _COSTS
 
     def operators(self, quantize: str | None = None) -> Operators:
         """Returns what operations may be, see `Target`."""
+        check_quantize(quantize)
         names = _COMMON | _MORE[self.vendor]
         return Operators(
             widest_concatenation=5,

@@ -24,10 +24,13 @@ import abc
 import dataclasses
 from typing import Any
 
-from tfmot_sapp.base.checks import check_instance
+from tfmot_sapp.base.checks import check_choice, check_count, check_instance
 from tfmot_sapp.base.settings import Settings
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
+
+# Data types of models: float32, and what `export_tflite` takes.
+QUANTIZE = (None, "float16", "dynamic_int8", "int8", "int4")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,6 +85,19 @@ def check_target(target: Any, name: str = "target") -> Target:
     )
 
 
+def check_quantize(quantize: Any) -> str | None:
+    """Returns a model's data type if it is one.
+
+    Args:
+        quantize: As in `export_tflite`.
+
+    Raises:
+        TypeError: If it is no string.
+        ValueError: If it is unknown.
+    """
+    return check_choice(quantize, "quantize", QUANTIZE)
+
+
 def eighths(
     inputs: int, outputs: int, widest: tuple[int, int], least: int = 16
 ) -> tuple[int, int] | None:
@@ -96,11 +112,17 @@ def eighths(
     Returns:
         (in, out), or `None` where they would be narrower than `least`.
 
+    Raises:
+        TypeError: If `inputs` or `outputs` is no integer.
+        ValueError: If one is less than 1.
+
     Example:
 
     >>> eighths(512, 1024, widest=(32, 128))
     (32, 128)
     """
+    check_count(inputs, "inputs")
+    check_count(outputs, "outputs")
     block = tuple(
         min(most, least * (extent // (8 * least)))
         for most, extent in zip(widest, (inputs, outputs))

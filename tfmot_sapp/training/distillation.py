@@ -28,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.base.checks import (
+    check_count,
     check_flag,
     check_real,
     check_steps,
@@ -84,7 +85,7 @@ class Distillation:
         """Checks the arguments."""
         steps = check_steps(self.steps, "steps", least=1)
         object.__setattr__(self, "steps", steps)
-        check_whole(self.batch_size, "batch_size", least=1)
+        check_count(self.batch_size, "batch_size")
         check_real(self.learning_rate, "learning_rate", above=0)
         check_real(self.temperature, "temperature", above=0)
         check_flag(self.logits, "logits")

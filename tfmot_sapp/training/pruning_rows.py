@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.blocks.grid import BlockGrid, block_reduce
 from tfmot_sapp.blocks.report import Report, Row
 from tfmot_sapp.frameworks.kernels import (
@@ -56,17 +57,24 @@ def pruning_report(model: Any) -> Report:
 
     Raises:
         TypeError: If `model` is none of these.
+        ValueError: If it is a model that was never built.
     """
     members = model if isinstance(model, (list, tuple)) else [model]
     if not members or not all(map(is_layer, members)):
         raise TypeError(
             "`model` must be a model, a layer or a list of layers of Keras 3 "
-            f"or tf_keras. Received: {model!r} of type {type(model).__name__}."
+            f"or tf_keras. {received('model', model)}"
+        )
+    wrapped = pruned_layers(model)
+    unbuilt = [m.name for m in members if is_model(m) and not m.built]
+    if unbuilt and not wrapped:
+        raise ValueError(
+            "`model` must be built, so that its kernels are known; call it on "
+            f"data once. Received: {unbuilt}, not built."
         )
     rows = _remembered(model)
     if rows is None:
         rows = pruning_rows(model)
-    wrapped = pruned_layers(model)
     extra = sum(_count(_added_variables(layer)) for layer in wrapped)
     parameters = sum(_count(member.weights) for member in members) - extra
     removed = sum(row.weights - row.kept_weights for row in rows)

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from tfmot_sapp.base.checks import check_pathlike, check_whole
 from tfmot_sapp.base.paths import made_folders
-from tfmot_sapp.base.wording import brief
+from tfmot_sapp.base.wording import brief, received
 from tfmot_sapp.frameworks.optimizers import iterations
 from tfmot_sapp.training.callback import TrainingCallback
 from tfmot_sapp.training.pruned_kernel import PrunedKernel
@@ -72,7 +72,7 @@ class PruningSummaries(TrainingCallback):
         super().__init__()
         self.log_dir = check_pathlike(log_dir, "log_dir", "a directory")
         self.update_freq = update_freq
-        if update_freq != "epoch":
+        if not (isinstance(update_freq, str) and update_freq == "epoch"):
             try:
                 self.update_freq = check_whole(
                     update_freq, "update_freq", least=1
@@ -80,7 +80,7 @@ class PruningSummaries(TrainingCallback):
             except TypeError as error:
                 raise ValueError(
                     '`update_freq` must be "epoch" or a positive number of '
-                    f"batches. Received: update_freq={update_freq!r}."
+                    f"batches. {received('update_freq', update_freq)}"
                 ) from error
         self._writer: Any = None
         self._batches = 0

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.calls import Call, is_graph, is_nested, tensors_of
 from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.private.attention import number_of_units
@@ -80,7 +81,7 @@ def find_groups(model: Any) -> Groups:
     if not is_graph(model):
         raise ValueError(
             "`model` must be a built Sequential or Functional model, whose "
-            f"graph can be read. Received: {model!r}."
+            f"graph can be read. {received('model', model)}"
         )
     return _Reader(model).read()
 

@@ -36,7 +36,7 @@ sapp.export_tflite(packed, "packed.tflite")
 
 from typing import Any
 
-from tfmot_sapp.base.checks import check_instance, check_whole
+from tfmot_sapp.base.checks import check_count, check_instance
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.compiler.emit.packing_report import mark_packed, packing_of
 from tfmot_sapp.compiler.pack_keras import dense_model, packed_model
@@ -182,7 +182,7 @@ def _is_shape(shape: Any) -> bool:
 
 def _check(model: Any, batch_size: Any, tune: Any) -> None:
     check_model(model)
-    check_whole(batch_size, "batch_size", least=1)
+    check_count(batch_size, "batch_size")
     if tune is not None:
         check_instance(
             tune,

@@ -29,6 +29,7 @@ import pathlib
 from tfmot_sapp.base.checks import check_pathlike
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
+from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.tflite.flatbuffer import count_ops
 from tfmot_sapp.export.tflite.options import check_tolerance
@@ -90,7 +91,14 @@ def pack_tflite(
     final = check_path(destination, "file", name="destination")
     content = _read(source)
     with Trial(source) as trial:
-        packed, rows = packed_content(content, target)
+        try:
+            packed, rows = packed_content(content, target)
+        except ValueError as error:
+            raise ValueError(
+                "`source` must be a whole `.tflite` file that can be packed; "
+                "if it is damaged, convert the model again. Received: "
+                f"source={os.fspath(source)!r}: {brief(error, longest=None)}"
+            ) from error
         trial.wait()
     difference = compare_files(content, packed, tolerance)
     write_file(final, packed)

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.base.checks import (
+    check_count,
     check_flag,
     check_instance,
     check_pathlike,
     check_sparsity,
-    check_whole,
 )
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.calls import is_graph
@@ -109,7 +109,7 @@ def plan_pruning(
         "`tfmot_sapp.SizeBudget(megabytes=4)`",
     )
     where = CpuTarget() if target is None else check_target(target)
-    batch_size = check_whole(batch_size, "batch_size", least=1)
+    batch_size = check_count(batch_size, "batch_size")
     most_sparsity = check_sparsity(most_sparsity, "most_sparsity")
     measure = check_flag(measure, "measure")
     path = None

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfmot_sapp.allocations.allocation import Allocation, check_allocation
-from tfmot_sapp.base.checks import check_flag, check_instance, check_whole
+from tfmot_sapp.base.checks import check_count, check_flag, check_instance
 from tfmot_sapp.base.container_checks import check_tuple
 from tfmot_sapp.base.progress import Progress
 from tfmot_sapp.base.wording import received
@@ -305,8 +305,8 @@ class Options:
                 "`tfmot_sapp.Distillation(steps=100)`",
             )
         check_flag(self.logits, "logits")
-        check_whole(self.batch_size, "batch_size", least=1)
-        check_whole(self.rows, "rows", least=1)
+        check_count(self.batch_size, "batch_size")
+        check_count(self.rows, "rows")
         check_flag(self.verbose, "verbose")
 
 

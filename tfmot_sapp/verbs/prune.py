@@ -23,6 +23,7 @@ from typing import Any
 
 from tfmot_sapp.allocations.allocation import Allocation, check_allocation
 from tfmot_sapp.base.patterns import check_patterns
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.blocks.block_size import BlockSizeLike, check_block_size
 from tfmot_sapp.frameworks.comparing import check_same_outputs
 from tfmot_sapp.frameworks.copying import Cloner, Copy
@@ -305,7 +306,7 @@ def _check_to_prune(to_prune: Any) -> None:
             raise TypeError(
                 "`to_prune` must be a layer, a list of layers or a model of "
                 "Keras 3 or tf_keras. "
-                f"Received: {member!r} of type {type(member).__name__}."
+                f"{received('to_prune', member)}"
             )
         _check_backend(keras_of(member))
     if pruned_layers(list(members)):

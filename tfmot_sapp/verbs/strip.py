@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.kernels import find_kernels
 from tfmot_sapp.frameworks.optimizers import slots_of
@@ -66,7 +67,7 @@ def strip_pruning(model: Any) -> Any:
         if not is_layer(member):
             raise TypeError(
                 "`model` must be a model, a layer or a list of layers. "
-                f"Received: {member!r} of type {type(member).__name__}."
+                f"{received('model', member)}"
             )
     wrapped = pruned_layers(model)
     if not wrapped:

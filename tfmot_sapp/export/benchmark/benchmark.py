@@ -34,7 +34,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.checks import check_count, check_whole
+from tfmot_sapp.base.wording import received
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.accelerated import check_gpu
 from tfmot_sapp.export.benchmark.interleave import interleave
@@ -97,9 +98,9 @@ def benchmark(
     >>> result.timings[0].speed_up
     1.0
     """
-    check_whole(threads, "threads", least=1)
-    check_whole(batch_size, "batch_size", least=1)
-    check_whole(rounds, "rounds", least=1)
+    check_count(threads, "threads")
+    check_count(batch_size, "batch_size")
+    check_count(rounds, "rounds")
     check_whole(seed, "seed", least=0)
     where = target_for(target, threads)
     threads = where.threads if isinstance(where, CpuTarget) else 1
@@ -112,7 +113,7 @@ def benchmark(
         if not isinstance(where, CpuTarget):
             raise ValueError(
                 "`target` must be a `CpuTarget` for SavedModels, which run on "
-                f"TensorFlow. Received: target={target!r}."
+                f"TensorFlow. {received('target', target)}"
             )
         _check_tensorflow_threads(threads)
         load, name = load_saved_model, "TensorFlow"
@@ -141,7 +142,7 @@ def _checked_paths(models: Any) -> dict[str, pathlib.Path]:
         raise TypeError(
             "`models` must be a dictionary from names to paths, such as "
             '{"dense": "dense.tflite"}. '
-            f"Received: models={models!r} of type {type(models).__name__}."
+            f"{received('models', models)}"
         )
     paths = {}
     for name, path in models.items():

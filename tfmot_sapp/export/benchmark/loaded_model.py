@@ -15,15 +15,17 @@
 """Models that are ready to be timed."""
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.paths import without_patterns
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export import runtime
@@ -73,13 +75,9 @@ def load_file(
         ValueError: If there is no such model, or it can't take the batch.
     """
     content = path.read_bytes()
-    try:
+    with _as_damage(path):
+        ops = count_ops(content)
         interpreter = runtime.load(content, threads)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            "`models` must hold `.tflite` files that the runtime can load; "
-            f"export it again. Received: {str(path)!r}: {brief(error)}."
-        ) from error
     try:
         with quiet():
             for detail in interpreter.get_input_details():
@@ -98,10 +96,10 @@ def load_file(
         raise ValueError(
             f"`batch_size` {batch_size} doesn't fit the file {str(path)!r}; "
             "export it with that batch size. Received: "
-            f"batch_size={batch_size}: {error}."
+            f"batch_size={batch_size}: {brief(error)}."
         ) from error
-    ops = count_ops(content)
-    executed = collections.Counter(executed_operations(interpreter))
+    with _as_damage(path):
+        executed = collections.Counter(executed_operations(interpreter))
 
     def call(
         invoke: Callable[[], None] = interpreter.invoke, _content: Any = content
@@ -111,6 +109,18 @@ def load_file(
     return LoadedModel(
         path, call, len(content), sum(ops.values()), executed["DELEGATE"]
     )
+
+
+@contextlib.contextmanager
+def _as_damage(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    # What a damaged file makes its readers raise is of any kind.
+    except Exception as error:
+        raise ValueError(
+            "`models` must hold `.tflite` files that the runtime can load; "
+            f"export it again. Received: {str(path)!r}: {brief(error)}."
+        ) from error
 
 
 def load_file_on_gpu(
@@ -179,8 +189,8 @@ def load_saved_model(
     """
     del threads
     try:
-        with quiet():
-            loaded = tf.saved_model.load(os.fspath(path))
+        with quiet(), without_patterns(path) as plain:
+            loaded = tf.saved_model.load(os.fspath(plain))
             serve = loaded.signatures[SIGNATURE]
             inputs = {}
             for name, spec in serve.structured_input_signature[1].items():

@@ -19,13 +19,14 @@ are taken one by one, since the ranges that calibration finds are mended before
 anything is rounded (`ranges.py`).
 """
 
-import tempfile
+import os
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.base.silence import quiet
+from tfmot_sapp.base.temporary_paths import temporary_folder
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.export.serving import SIGNATURE, Serving, write_saved_model
 from tfmot_sapp.export.tflite import ranges
@@ -59,11 +60,11 @@ def convert(
         ValueError: If the model can't be converted.
     """
     operators = target.operators(quantize)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         write_saved_model(serving, folder, operators)
         with quiet():
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                folder, signature_keys=[SIGNATURE]
+                os.fspath(folder), signature_keys=[SIGNATURE]
             )
         _set_quantization(converter, quantize, io_dtype, data)
         # In 8 bits the encoding comes after the rounding.

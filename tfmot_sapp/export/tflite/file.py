@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.base.checks import check_whole
+from tfmot_sapp.base.checks import check_count
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.export import representative_data as representative
@@ -154,8 +154,8 @@ def export_tflite(
     """
     check_model(model)
     check_options(quantize, encoding, io_dtype)
-    check_whole(1 if batch_size is None else batch_size, "batch_size", least=1)
-    check_whole(max_samples, "max_samples", least=1)
+    check_count(1 if batch_size is None else batch_size, "batch_size")
+    check_count(max_samples, "max_samples")
     check_tolerance(tolerance)
     check_packing(pack, quantize, encoding)
     packs_for = CpuTarget() if target is None else check_target(target)

@@ -20,6 +20,7 @@ a temporary file for as long as the model lives, and found again if the model's
 weights and configuration are what they were.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -63,7 +64,9 @@ def keep(model: Any, serving: Serving, content: bytes) -> None:
     """
     key = _key(model, serving)
     if key is not None:
-        _KEPT[model] = _Kept(key, content)
+        # Where there is no room for it, it is converted anew.
+        with contextlib.suppress(OSError):
+            _KEPT[model] = _Kept(key, content)
 
 
 def kept(model: Any, serving: Serving) -> bytes | None:

@@ -18,10 +18,10 @@ from typing import Any
 
 from tfmot_sapp.base.checks import check_choice, check_flag, check_real
 from tfmot_sapp.export.tflite.quantizer import check_installed
+from tfmot_sapp.targets.target import check_quantize
 
 # What TensorFlow's converter rounds to.
 CONVERTED = (None, "float16", "dynamic_int8", "int8")
-QUANTIZE = (*CONVERTED, "int4")
 # What is rounded to integers.
 INTEGERS = ("dynamic_int8", "int8", "int4")
 ENCODINGS = (None, "sparse")
@@ -40,7 +40,7 @@ def check_options(quantize: Any, encoding: Any, io_dtype: Any) -> None:
         TypeError: If one isn't a string.
         ValueError: If one is unknown, or they don't go together.
     """
-    check_choice(quantize, "quantize", QUANTIZE)
+    check_quantize(quantize)
     check_choice(encoding, "encoding", ENCODINGS)
     check_choice(io_dtype, "io_dtype", IO_DTYPES)
     if io_dtype == "int8" and quantize != "int8":

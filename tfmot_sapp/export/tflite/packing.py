@@ -134,7 +134,7 @@ def _runs(source: bytes, entry: Entry) -> tuple[list[Any], list[Any]]:
         raise ValueError(
             f"`source` must be a file that {runtime.runtime_name()} runs, so "
             f"that the packed one can be compared with it. Received: {name} "
-            f"doesn't run on random inputs ({str(error).strip()[-300:]})."
+            f"doesn't run on random inputs ({_end(error)})."
         ) from error
 
 
@@ -145,9 +145,14 @@ def _given(content: bytes, entry: Entry, calls: list[Any]) -> list[Any]:
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"The packed file isn't run by {runtime.runtime_name()}, so "
-            f"nothing was written: {str(error).strip()[-300:]} Shapes that "
+            f"nothing was written: {_end(error)} Shapes that "
             "`source` records may be wrong."
         ) from error
+
+
+def _end(error: Exception) -> str:
+    """The end of a runtime's message, where the reason is, on one line."""
+    return " ".join(str(error).split())[-300:]
 
 
 def _finite(

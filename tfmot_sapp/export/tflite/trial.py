@@ -106,7 +106,7 @@ class Trial:
             ) from error
         status = self._process.returncode
         if status == _REFUSED:
-            reason = said.decode(errors="replace").strip()[-300:]
+            reason = " ".join(said.decode(errors="replace").split())[-300:]
             raise self._refusal(f"which doesn't run ({reason})")
         # A process that could not begin, with status 1, says nothing.
         if status not in (0, 1):
