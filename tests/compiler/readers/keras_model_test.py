@@ -187,12 +187,12 @@ def test_masks_end_where_the_model_ends_them(keras, kind):
 
 @BOTH
 def test_tensors_times_numbers(keras, tmp_path):
-    inputs = keras.Input((16,))
-    x = keras.layers.Dense(32, "relu")(inputs)
-    x = keras.layers.ReLU()(keras.layers.Dense(32)(abs(x * 0.5)) + 1.0)
-    model = keras.Model(inputs, keras.layers.Dense(16)(x * 2.0))
-    prune(model, (8, 8), 0.8)
-    packed = _assert_packed_right(model, _floats(3, 16))
+    inputs = keras.Input((64,))
+    x = keras.layers.Dense(128, "relu")(inputs)
+    x = keras.layers.ReLU()(keras.layers.Dense(128)(abs(x * 0.5)) + 1.0)
+    model = keras.Model(inputs, keras.layers.Dense(64)(x * 2.0))
+    prune(model, (32, 32), 0.8)
+    packed = _assert_packed_right(model, _floats(3, 64))
     packed.save(tmp_path / "packed.keras")
     again = keras.models.load_model(tmp_path / "packed.keras")
     assert again.count_params() < model.count_params()
