@@ -350,6 +350,9 @@ def test_lookup_tables_are_resources(keras):
     broke = "A lookup's table is no longer a resource of TensorFlow."
     values = vars(layer).values()
     assert any(map(private_tensorflow.is_resource, values)), broke
+    named = tf.Variable(1.0, name="_b")
+    with private_tensorflow.names_for_graphs([named]):
+        assert named._handle_name == "v_b:0", broke
     assert not private_tensorflow.is_resource(tf.zeros(1)), broke
 
 

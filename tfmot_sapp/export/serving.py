@@ -36,7 +36,10 @@ from tfmot_sapp.compiler.emit.call_packed import call_packed
 from tfmot_sapp.compiler.emit.packed_computation import PackedComputation
 from tfmot_sapp.frameworks import which_keras
 from tfmot_sapp.frameworks.private.layers import all_layers
-from tfmot_sapp.frameworks.private.tensorflow import is_resource
+from tfmot_sapp.frameworks.private.tensorflow import (
+    is_resource,
+    names_for_graphs,
+)
 from tfmot_sapp.targets.operators import Operators
 
 SIGNATURE = "serving_default"
@@ -226,9 +229,10 @@ def write_saved_model(
         module.variables_of_model = list(function.variables)
         module.resources = _resources(serving.model)
         try:
-            tf.saved_model.save(
-                module, os.fspath(folder), signatures={SIGNATURE: function}
-            )
+            with names_for_graphs(function.variables):
+                tf.saved_model.save(
+                    module, os.fspath(folder), signatures={SIGNATURE: function}
+                )
         except tf.errors.OpError as error:
             # TensorFlow's for a full disk; whoever made the folder knows why.
             raise OSError(errno.EIO, brief(error), os.fspath(folder)) from error

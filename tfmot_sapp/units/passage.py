@@ -128,6 +128,9 @@ class Passage:
                 passed = reads[id(step.layer)].passed(comes)
                 if not np.any(passed) and first is None:
                     first = step.layer.name
+                if len(passed) != len(step.given):
+                    # Its outputs are spread over several axes.
+                    passed = bool(np.any(passed))
             alive[step.given] = passed
         ends = [self._channels.roots(end) for end in self._ends]
         if all(np.any(alive[end]) or not len(end) for end in ends):

@@ -95,6 +95,18 @@ def test_formats_shrink_the_file(sparse_mlp, tmp_path):
     assert sizes[3] < 0.29 * sizes[0]
 
 
+def test_layers_may_have_names_that_graphs_refuse(tmp_path):
+    keras = importlib.import_module("keras")
+    inputs = keras.Input((4,), name="x")
+    layer = keras.layers.Dense(2, name="_hidden")
+    model = keras.Model(inputs, layer(inputs))
+
+    result = export_tflite(model, tmp_path / "model.tflite")
+
+    assert result.ops == {"FULLY_CONNECTED": 1}
+    assert layer.kernel.value.name.startswith("_hidden")
+
+
 @pytest.mark.parametrize("quantize", CONVERTED)
 def test_packed_models_in_every_format(sparse_mlp, keras, tmp_path, quantize):
     model = sparse_mlp(keras, block=(32, 32))

@@ -98,7 +98,7 @@ class _KerasEmitter(Emitter):
                 name=self._unique(computation.name),
                 dtype=_policy(computation),
             )
-            layer.build(None)
+            layer.build([tuple(each.shape) for each in computation.tensors])
             for weight, array in zip(layer.weights, arrays):
                 weight.assign(array.reshape(weight.shape))
             if shared is not None:

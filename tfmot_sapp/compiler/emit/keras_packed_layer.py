@@ -51,8 +51,7 @@ class PackedLayer(PackedComputation, keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights; their shapes don't depend on the input."""
-        del input_shape
-        self._make_weights()
+        self._build_for(input_shape)
         self.built = True
 
     def call(

@@ -76,7 +76,14 @@ class PackedComputation:
         ]
         self.supports_masking = True
 
-    def _make_weights(self) -> None:
+    def _build_for(self, input_shape: Any) -> None:
+        """Makes the weights; their shapes don't depend on the input."""
+        kinds = (list, tuple, tf.TensorShape)
+        # Files of older versions don't say what a layer was built for.
+        shapes = list(input_shape or [])
+        if shapes and not isinstance(shapes[0], kinds):
+            shapes = [shapes]
+        self._widths = [shape[-1] for shape in shapes]
         self._weight_list = [
             self.add_weight(  # type: ignore[attr-defined]
                 name=name, shape=shape, initializer="zeros"
@@ -99,7 +106,10 @@ class PackedComputation:
         operators = operators or _IN_KERAS
         # tf_keras hands over a list of one tensor as the tensor.
         several = isinstance(inputs, list | tuple)
-        tensors = [self._taken(x) for x in (inputs if several else [inputs])]
+        tensors = [
+            self._taken(x, i)
+            for i, x in enumerate(inputs if several else [inputs])
+        ]
         weights: list[Any]
         if operators.constant_weights:
             # Outside of the graph that is being traced, where they have values.
@@ -126,11 +136,15 @@ class PackedComputation:
                 y = layer(y)
         return y
 
-    def _taken(self, x: Any) -> Any:
+    def _taken(self, x: Any, number: int) -> Any:
         """A tensor as the layer computes with it."""
         if isinstance(x, tf.SparseTensor):
             # Keras 3 takes the product of a tensor and a number for sparse.
             x = tf.sparse.to_dense(x)
+            # A graph doesn't know how many channels a sparse tensor has.
+            if self._widths:
+                width = self._widths[number]
+                x = tf.ensure_shape(x, [*x.shape[:-1], width])
         return x if x.dtype.is_floating else tf.cast(x, self.compute_dtype)
 
     def _tensor(self, weight: Any) -> Any:

@@ -52,7 +52,7 @@ class PackedLayer(PackedComputation, tf_keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights; their shapes don't depend on the input."""
-        self._make_weights()
+        self._build_for(input_shape)
         super().build(input_shape)
 
     def call(

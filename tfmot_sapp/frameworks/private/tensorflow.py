@@ -14,10 +14,16 @@
 # ==============================================================================
 """What TensorFlow and LiteRT keep private: converter, runtime, tables."""
 
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
+
+# TensorFlow's rule for a scope, and the index of a variable's handle.
+_FOR_GRAPHS = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*(:\d+)?$")
 
 
 def interpreter_module() -> ModuleType:
@@ -73,6 +79,30 @@ def sparsified(content: bytes) -> bytes:
 def executed_operations(interpreter: Any) -> list[str]:
     """Returns the names of what a runtime executes, delegates included."""
     return [op["op_name"] for op in interpreter._get_ops_details()]
+
+
+@contextlib.contextmanager
+def names_for_graphs(variables: Iterable[Any]) -> Iterator[None]:
+    """Lets variables of any name be saved, while the block runs.
+
+    A graph refuses names such as those that Keras gives to the weights of a
+    layer called `_block`.
+
+    Args:
+        variables: TensorFlow's variables.
+    """
+    changed = []
+    try:
+        for variable in variables:
+            name = variable._handle_name
+            if not _FOR_GRAPHS.match(name):
+                changed.append((variable, name))
+                clean = re.sub(r"[^A-Za-z0-9_.\\/>:-]", "_", name)
+                variable._handle_name = f"v{clean}"
+        yield
+    finally:
+        for variable, name in changed:
+            variable._handle_name = name
 
 
 def is_resource(obj: Any) -> bool:
