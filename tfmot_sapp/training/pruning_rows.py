@@ -66,7 +66,7 @@ def pruning_report(model: Any) -> Report:
             f"or tf_keras. {received('model', model)}"
         )
     wrapped = pruned_layers(model)
-    unbuilt = [m.name for m in members if is_model(m) and not m.built]
+    unbuilt = [m.name for m in members if is_model(m) and not _has_kernels(m)]
     if unbuilt and not wrapped:
         raise ValueError(
             "`model` must be built, so that its kernels are known; call it on "
@@ -83,6 +83,11 @@ def pruning_report(model: Any) -> Report:
         notes.append(coverage_note(rows))
     note = " ".join(note for note in notes if note) or None
     return Report(tuple(rows), parameters, parameters - removed, note)
+
+
+def _has_kernels(model: Any) -> bool:
+    """Whether a model was built, or its layers by themselves."""
+    return model.built or any(map(find_kernels, flatten_layers(model)))
 
 
 def blocked_note(model: Any, passage: Passage | None = None) -> str | None:

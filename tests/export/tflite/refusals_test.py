@@ -49,7 +49,7 @@ def test_tfmot_wrappers_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "name,arguments",
     [
-        ("quantize", {"quantize": "int4"}),
+        ("quantize", {"quantize": "int2"}),
         ("quantize", {"quantize": np.zeros(2)}),
         ("encoding", {"encoding": "dense"}),
         ("io_dtype", {"io_dtype": "int8"}),
