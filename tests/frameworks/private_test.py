@@ -19,7 +19,6 @@ and the sentences that they print, say what broke.
 """
 
 import importlib
-import warnings
 
 import numpy as np
 import pytest
@@ -27,14 +26,12 @@ import tensorflow as tf
 
 from tfmot_sapp.frameworks.private import (
     attention,
-    flatbuffers,
     keras3,
     layers,
     optimizers,
     tf_keras2,
     tfmot,
 )
-from tfmot_sapp.frameworks.private import tensorflow as private_tensorflow
 
 
 @pytest.fixture
@@ -317,59 +314,10 @@ def test_tf_keras_tells_whether_it_is_saving(tf_keras_module, tmp_path):
     assert any(told), broke
 
 
-def test_the_converter_gives_its_steps_one_by_one():
-    model = tf.function(lambda x: tf.nn.relu(x) * 2.0)
-    spec = tf.TensorSpec((1, 4), tf.float32)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [model.get_concrete_function(spec)], model
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: iter(
-        [[np.ones((1, 4), np.float32)]]
-    )
-    broke = "The converter no longer calibrates and quantizes in two steps."
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        content = private_tensorflow.calibrated(converter)
-    content = private_tensorflow.quantized(content, tf.int8, tf.int8)
-    content = private_tensorflow.sparsified(content)
-    runtime = private_tensorflow.interpreter_module()
-    interpreter = runtime.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    assert interpreter.get_input_details()[0]["dtype"] == np.int8, broke
-    names = private_tensorflow.executed_operations(interpreter)
-    assert names, "`_get_ops_details` no longer lists what a runtime executes."
-    schema = private_tensorflow.schema_module()
-    assert schema.ModelT.InitFromPackedBuf(content).subgraphs, (
-        "TensorFlow's reader of LiteRT files has another interface."
-    )
-
-
-def test_lookup_tables_are_resources(keras):
-    layer = keras.layers.StringLookup(vocabulary=["a", "b"])
-    broke = "A lookup's table is no longer a resource of TensorFlow."
-    values = vars(layer).values()
-    assert any(map(private_tensorflow.is_resource, values)), broke
-    named = tf.Variable(1.0, name="_b")
-    with private_tensorflow.names_for_graphs([named]):
-        assert named._handle_name == "v_b:0", broke
-    assert not private_tensorflow.is_resource(tf.zeros(1)), broke
-
-
 def test_the_schedules_of_tfmot_are_where_they_were():
     module = tfmot.pruning_schedule_module()
     for name in ("PruningSchedule", "ConstantSparsity", "PolynomialDecay"):
         assert hasattr(module, name), f"TF-MOT no longer has `{name}`."
-
-
-def test_generated_classes_of_flatbuffers_read_a_table():
-    schema = private_tensorflow.schema_module()
-    model = schema.Model.GetRootAsModel(bytearray(b"\x08\0\0\0TFL3") * 8, 0)
-    broke = "Generated classes of flatbuffers no longer keep a `_tab`."
-    table = flatbuffers.table_of(model)
-    assert table.Pos == 8, broke
-    flatbuffers.set_table(model, None)
-    assert flatbuffers.table_of(model) is None, broke
 
 
 def test_a_layer_forgets_the_graph_it_was_called_in(keras):
