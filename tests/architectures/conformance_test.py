@@ -43,8 +43,6 @@ needs_hub = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="needs keras-hub"
 )
 ROUNDING = 1e-4
-# The smallest of them have a few blocks in a layer.
-pytestmark = pytest.mark.filterwarnings("ignore:.*Nothing passes")
 # Scores of its outputs are small: positions or heads of a few values.
 LEAST_SHARE = 0.9
 

@@ -26,9 +26,6 @@ import pytest
 import tfmot_sapp as sapp
 from tfmot_sapp.blocks.selection import kept_blocks
 
-# Of two or three blocks in a layer, none may meet those of the next.
-pytestmark = pytest.mark.filterwarnings("ignore:.*Nothing passes")
-
 
 def make_model(keras, units=16):
     return keras.Sequential(
