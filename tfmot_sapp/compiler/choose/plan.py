@@ -158,14 +158,20 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
     return Products(core.taps, window, inputs, widths, tuple(groups))
 
 
+def _summand(node: Packable) -> Value | None:
+    """What is added to a product channel by channel, before anything else."""
+    if not node.steps or node.steps[0].kind != "add" or node.shared is not None:
+        return None
+    value = node.inputs[1]
+    return None if node.meets_all(value) else value
+
+
 def summand_in_bias(node: Packable, choice: Choice, plan: Plan) -> list[int]:
     """Runs in which what is added is constant, so that the bias can hold it."""
     if choice.out_form != PIECES or not isinstance(node.core, Linear):
         return []
-    if not node.steps or node.steps[0].kind != "add" or node.shared is not None:
-        return []
-    value = node.inputs[1]
-    if node.meets_all(value):
+    value = _summand(node)
+    if value is None:
         return []
     channels, live = plan.channels[value], plan.channels[node.output].live
     return [r for r in live if channels.constant[r] or channels.known[r]]
@@ -189,10 +195,10 @@ def added_to(node: Packable, plan: Plan) -> list[int]:
 
     Where such a run reads nothing, that value stands for the sum.
     """
-    if not node.steps or node.steps[0].kind != "add":
+    value = _summand(node)
+    if value is None or value.shape != node.output.shape:
         return []
-    value = node.inputs[1]
-    if value.shape != node.output.shape or None in value.shape[1:]:
+    if None in value.shape[1:]:
         return []
     runs, live = plan.channels[value], plan.channels[node.output].live
     return [
