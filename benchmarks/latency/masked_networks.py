@@ -24,10 +24,11 @@ python -m benchmarks.latency.masked_networks --folder=FOLDER \
     --output=masked_networks.csv --seconds=170
 ```
 
-Masks keep a tenth of the 32x32 blocks of a kernel at random, or an eighth of
-them as `GroupedAllocation` does, kernel by kernel ("grouped") or with the same
-groups of all channels that kernels share ("agreeing"); kernels of fewer than 16
-blocks stay dense.
+Masks keep a tenth of the 32x32 blocks of a kernel at random ("random"), a tenth
+of blocks of 32 inputs, but at most an eighth of them, and 128 outputs, equally
+many for each output block ("wide"), or an eighth of the 32x32 blocks as
+`GroupedAllocation` does, with the same groups of all channels that kernels
+share ("agreeing"). Kernels of fewer than 16 blocks stay dense.
 Weights are a power of two with random signs, so that files are small.
 """
 
@@ -44,7 +45,7 @@ import numpy as np
 
 THREADS = (4, 1, 8, 2)
 NETWORKS = ("resnet50", "feed_forward", "mobilenet_v2")
-MASKS = {"random": 0.9, "grouped": 0.875, "agreeing": 0.875}
+MASKS = {"random": 0.9, "wide": 0.9, "agreeing": 0.875}
 COLUMNS = (
     "network",
     "threads",
@@ -57,6 +58,7 @@ COLUMNS = (
 )
 _SIDE = 32
 _FEWEST_BLOCKS = 16
+_FEWEST_TURNS = 8
 
 
 def main() -> None:
@@ -88,7 +90,7 @@ def prepare(name: str, folder: pathlib.Path) -> None:
     from tfmot_sapp.export.tflite.packing import compare_files, packed_content
     from tfmot_sapp.targets.cpu_target import CpuTarget
 
-    source = _dense_file(name)
+    source = converted(dense_model(name))
     for kind, sparsity in MASKS.items():
         content = masked(source, kind, sparsity)
         (folder / f"{name}-dense.xz").write_bytes(
@@ -126,7 +128,8 @@ def masked(content: bytes, kind: str, sparsity: float) -> bytes:
     for name, value in kernels.items():
         kernel = np.moveaxis(value.contents, 0, -1)
         rows, columns = kernel.shape[-2:]
-        mask = np.kron(masks[name], np.ones((_SIDE, _SIDE)))[:rows, :columns]
+        block = _block(rows, kind)
+        mask = np.kron(masks[name], np.ones(block))[:rows, :columns]
         fan = np.prod(kernel.shape[:-1]) * mask.mean()
         scale = np.float32(2.0 ** np.round(np.log2(1.4 / np.sqrt(fan))))
         signs = rng.integers(0, 2, kernel.shape) * 2 - 1
@@ -137,18 +140,20 @@ def masked(content: bytes, kind: str, sparsity: float) -> bytes:
 
 def _masks(
     kernels: dict[str, Any],
-    channels: list[tuple[str, str]],
+    channels: list[tuple[str | None, str | None]],
     kind: str,
     sparsity: float,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """A mask of blocks for every kernel; of ones where it stays dense."""
+    from tfmot_sapp.allocations.balanced_allocation import BalancedAllocation
     from tfmot_sapp.allocations.grouped_allocation import GroupedAllocation
 
     masks, scores, names = {}, {}, {}
     for (name, value), pair in zip(kernels.items(), channels, strict=True):
         shape = (value.shape[-1], value.shape[0])
-        grid = tuple(-(-n // _SIDE) for n in shape)
+        block = _block(shape[0], kind)
+        grid = tuple(-(-n // side) for n, side in zip(shape, block))
         masks[name] = np.ones(grid, bool)
         if min(grid) > 1 and grid[0] * grid[1] >= _FEWEST_BLOCKS:
             scores[name], names[name] = rng.random(grid), pair
@@ -156,13 +161,25 @@ def _masks(
         for name, score in scores.items():
             masks[name] = score > np.quantile(score, sparsity)
         return masks
-    allocation = GroupedAllocation(channels=names if kind == "agreeing" else {})
+    allocation: BalancedAllocation | GroupedAllocation = BalancedAllocation()
+    if kind == "agreeing":
+        allocation = GroupedAllocation(channels=names)
     alive = {name: masks[name] for name in scores}
     return {**masks, **allocation.allocate(scores, alive, sparsity)}
 
 
-def _channels(subgraph: Any) -> list[tuple[str, str]]:
-    """Names of the channels that each kernel of a file reads and makes."""
+def _block(inputs: int, kind: str) -> tuple[int, int]:
+    """Channels of an input and of an output block."""
+    if kind == "wide":
+        return min(_SIDE, max(1, inputs // 8)), 4 * _SIDE
+    return _SIDE, _SIDE
+
+
+def _channels(subgraph: Any) -> list[tuple[str | None, str | None]]:
+    """Names of the channels that each kernel of a file reads and makes.
+
+    Where others know their order, there is none.
+    """
     from tfmot_sapp.compiler.analysis.channel_classes import channel_classes
     from tfmot_sapp.compiler.graph import Packable
     from tfmot_sapp.compiler.readers.subgraph import read_subgraph
@@ -170,7 +187,10 @@ def _channels(subgraph: Any) -> list[tuple[str, str]]:
 
     graph = read_subgraph(subgraph)
     classes = channel_classes(graph)
-    numbers = {each: f"channels_{i}" for i, each in enumerate(classes.values())}
+    numbers = {
+        each: None if each.is_fixed else f"channels_{i}"
+        for i, each in enumerate(classes.values())
+    }
     return [
         (numbers[classes[node.inputs[0]]], numbers[classes[node.output]])
         for node in graph.nodes
@@ -178,21 +198,33 @@ def _channels(subgraph: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _dense_file(name: str) -> bytes:
-    import keras
+def dense_model(name: str) -> Any:
+    """Builds a network.
 
-    from tfmot_sapp.export.serving import serving_of
-    from tfmot_sapp.export.tflite.conversion import convert
-    from tfmot_sapp.targets.cpu_target import CpuTarget
+    Args:
+        name: One of `NETWORKS`.
+    """
+    import keras
 
     if name == "feed_forward":
         inputs = keras.Input((128, 768))
         x = keras.layers.Dense(3072, "relu")(inputs)
-        model = keras.Model(inputs, keras.layers.Dense(768)(x))
-    elif name == "resnet50":
-        model = keras.applications.ResNet50(weights=None)
-    else:
-        model = keras.applications.MobileNetV2(weights=None)
+        return keras.Model(inputs, keras.layers.Dense(768)(x))
+    if name == "resnet50":
+        return keras.applications.ResNet50(weights=None)
+    return keras.applications.MobileNetV2(weights=None)
+
+
+def converted(model: Any) -> bytes:
+    """Returns a dense model as the bytes of a file.
+
+    Args:
+        model: A Keras model.
+    """
+    from tfmot_sapp.export.serving import serving_of
+    from tfmot_sapp.export.tflite.conversion import convert
+    from tfmot_sapp.targets.cpu_target import CpuTarget
+
     serving = serving_of(model, 1, None)
     return convert(serving, None, None, "float32", None, CpuTarget())
 
@@ -226,20 +258,14 @@ def _rows(
     names = {"dense": f"{name}-dense.xz"} | {
         kind: f"{name}-{kind}-{threads}.xz" for kind in MASKS
     }
-    calls = {
-        form: _loaded(folder / file, threads)
-        for form, file in names.items()
-        if os.path.exists(folder / file)
-    }
-    times: dict[str, list[float]] = {form: [] for form in calls}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times["dense"]) < 8:
-        for form, interpreter in calls.items():
-            # The second call finds its weights where the first put them.
-            interpreter.invoke()
-            start = time.perf_counter()
-            interpreter.invoke()
-            times[form].append(1e6 * (time.perf_counter() - start))
+    times = turns(
+        {
+            form: loaded(folder / file, threads)
+            for form, file in names.items()
+            if os.path.exists(folder / file)
+        },
+        seconds,
+    )
     base = statistics.median(times["dense"])
     rows = []
     for form, taken in times.items():
@@ -251,10 +277,40 @@ def _rows(
     return rows
 
 
-def _loaded(path: pathlib.Path, threads: int) -> Any:
+def turns(calls: dict[str, Any], seconds: float) -> dict[str, list[float]]:
+    """Times interpreters in turns.
+
+    Args:
+        calls: The interpreters by name.
+        seconds: How long it may take.
+
+    Returns:
+        Microseconds of each call by name.
+    """
+    times: dict[str, list[float]] = {form: [] for form in calls}
+    end = time.perf_counter() + seconds
+    done = 0
+    while time.perf_counter() < end or done < _FEWEST_TURNS:
+        done += 1
+        for form, interpreter in calls.items():
+            # The second call finds its weights where the first put them.
+            interpreter.invoke()
+            start = time.perf_counter()
+            interpreter.invoke()
+            times[form].append(1e6 * (time.perf_counter() - start))
+    return times
+
+
+def loaded(path: str | pathlib.Path, threads: int) -> Any:
+    """Loads a compressed file into LiteRT and fills its inputs.
+
+    Args:
+        path: What was written.
+        threads: Number of threads.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
-    content = lzma.decompress(path.read_bytes())
+    content = lzma.decompress(pathlib.Path(path).read_bytes())
     interpreter = Interpreter(model_content=content, num_threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():

@@ -35,7 +35,7 @@ from tfmot_sapp.allocations.grouping import (
 _MOST_TURNS = 30
 
 # Name, blocks and groups: what tells a side of a kernel from others.
-_Key = tuple[str, int, int]
+_Key = tuple[str | None, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +46,14 @@ class Meeting:
         value: Array (input blocks, output blocks), finite.
         alive: Array likewise: what share of a block is alive.
         groups: Number of groups.
-        sides: Names of the channels that it reads and makes.
+        sides: Names of the channels that it reads and makes; `None` for
+            channels whose groups are neighbours.
     """
 
     value: np.ndarray
     alive: np.ndarray
     groups: int
-    sides: tuple[str, str]
+    sides: tuple[str | None, str | None]
 
     @property
     def keys(self) -> tuple[_Key, _Key]:
@@ -74,7 +75,7 @@ def agreeing_groups(
     """Returns groups that keep much value, the same ones on shared sides.
 
     Sides are shared by kernels of equally many groups that name the same
-    channels.
+    channels. Those without a name are given.
 
     Args:
         kernels: The kernels, in the order of the model.
@@ -91,7 +92,12 @@ def agreeing_groups(
     >>> [made.tolist() for _, made in agreeing_groups(kernels)]
     [[1, 0], [0, 1]]
     """
-    labels: dict[_Key, np.ndarray] = {}
+    labels: dict[_Key, np.ndarray] = {
+        key: np.repeat(np.arange(key[2]), group_sizes(*key[1:]))
+        for kernel in kernels
+        for key in kernel.keys
+        if key[0] is None
+    }
     for kernel in kernels:
         reads, makes = kernel.keys
         if reads not in labels and makes not in labels:
@@ -104,6 +110,8 @@ def agreeing_groups(
     shared: dict[_Key, list[Meeting]] = {}
     for kernel in kernels:
         for key in dict.fromkeys(kernel.keys):
+            if key[0] is None:
+                continue
             shared.setdefault(key, []).append(kernel)
     kept = _kept(kernels, labels)
     for _ in range(_MOST_TURNS):

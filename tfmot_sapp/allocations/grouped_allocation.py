@@ -74,10 +74,12 @@ class GroupedAllocation(UniformAllocation):
             they read and what they make: two names that are free to choose.
             Kernels that name the same channels have the same groups of them,
             if they have equally many; so nothing is moved between them. What
-            is added up counts as one, such as a residual stream. Defaults to
-            `None`: every kernel has groups of its own. Groups that agree all
-            the way see nothing of each other; leave a kernel out, or dense,
-            for them to mix.
+            is added up counts as one, such as a residual stream. In place of
+            a name, `None` stands for channels whose order is given, such as
+            those of the model's inputs and outputs: neighbours form a group.
+            Defaults to `None`: every kernel has groups of its own. Groups that
+            agree all the way see nothing of each other; leave a kernel out, or
+            dense, for them to mix.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -94,7 +96,7 @@ class GroupedAllocation(UniformAllocation):
     """
 
     groups: int | None = None
-    channels: Mapping[str, tuple[str, str]] | None = None
+    channels: Mapping[str, tuple[str | None, str | None]] | None = None
 
     def __post_init__(self) -> None:
         """Checks the arguments."""
@@ -207,14 +209,16 @@ def _within(
     return mask.reshape(score.shape)
 
 
-def _two_names(value: Any, name: str) -> tuple[str, str]:
+def _two_names(value: Any, name: str) -> tuple[str | None, str | None]:
     what = "two names, of the channels that the kernel reads and makes"
     reads, makes = check_tuple(value, name, _name, what, lengths=[2])
     return reads, makes
 
 
-def _name(value: Any, name: str) -> str:
-    return check_instance(value, name, str, "a name")
+def _name(value: Any, name: str) -> str | None:
+    if value is None:
+        return None
+    return check_instance(value, name, str, "a name, or `None`")
 
 
 def _places_outside(

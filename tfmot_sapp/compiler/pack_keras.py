@@ -119,9 +119,10 @@ def estimate(model: Any, batch_size: int, target: Target) -> Estimate:
     choices = plan_packed(
         read_graph(model), batch_size, costs, target.operators()
     )
-    dense, packed = choices.dense_cost, choices.chooser.total()
-    layers = {} if choices.is_slower else choices.chooser.layer_costs()
-    packed = dense if choices.is_slower else packed
+    dense, packed = choices.microseconds
+    layers = {}
+    if not choices.is_slower:
+        layers = choices.chooser.in_time().layer_costs()
     return Estimate(
         float(costs.call + dense),
         float(costs.call + min(dense, packed)),

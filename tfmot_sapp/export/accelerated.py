@@ -47,11 +47,13 @@ class Accelerated:
     is_whole: bool
 
 
-def on_gpu(content: bytes) -> Accelerated:
+def on_gpu(content: bytes, in_float32: bool = False) -> Accelerated:
     """Compiles a file for the GPU.
 
     Args:
         content: A `.tflite` file's bytes.
+        in_float32: Whether it computes in float32. Defaults to the
+            accelerator's own choice, which may be float16.
 
     Returns:
         An `Accelerated`.
@@ -70,7 +72,18 @@ def on_gpu(content: bytes) -> Accelerated:
 
     try:
         with quiet():
-            model = CompiledModel.from_buffer(content, HardwareAccelerator.GPU)
+            if in_float32:
+                from ai_edge_litert.options import GpuOptions, Options
+
+                options = Options(
+                    hardware_accelerators=HardwareAccelerator.GPU,
+                    gpu_options=GpuOptions(enforce_f32=True),
+                )
+                model = CompiledModel.from_buffer(content, options=options)
+            else:
+                model = CompiledModel.from_buffer(
+                    content, HardwareAccelerator.GPU
+                )
             signature = next(iter(model.get_signature_list()))
             inputs = model.create_input_buffers(0)
             outputs = model.create_output_buffers(0)

@@ -30,7 +30,7 @@ import json
 import math
 import pathlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ from tfmot_sapp.compiler.choose.layer_options import (
     LayerShape,
     blocked_time,
     dense_time,
+    grouped_time,
 )
 from tfmot_sapp.compiler.pack_keras import dense_model, packed_model
 from tfmot_sapp.export import runtime
@@ -91,6 +92,15 @@ class LayerTimes:
         """
         return blocked_time(layer, block, sparsity, self.target, alone)
 
+    def grouped(self, layer: LayerShape, groups: int) -> float:
+        """Returns the microseconds of a layer whose blocks form groups.
+
+        Args:
+            layer: The layer.
+            groups: How many groups; their blocks lie in order.
+        """
+        return grouped_time(layer, groups, self.target)
+
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredTimes(LayerTimes):
@@ -114,7 +124,7 @@ class MeasuredTimes(LayerTimes):
 
     def dense(self, layer: LayerShape) -> float:
         """Returns the microseconds of a dense layer."""
-        return self._times(layer, None)["dense"]
+        return self._times(layer, {})["dense"]
 
     def blocked(
         self,
@@ -124,26 +134,33 @@ class MeasuredTimes(LayerTimes):
         alone: bool = True,
     ) -> float:
         """Returns the microseconds of a packed layer, interpolated."""
-        times = self._times(layer, block)
+        masks = {
+            _what(block, density): _balanced(layer, block, density)
+            for density in _DENSITIES
+        }
+        times = self._times(layer, masks)
         densities = sorted(_DENSITIES)
         taken = [times[_what(block, density)] for density in densities]
         whole = max(times["dense"], taken[-1])
         found = np.interp(1 - sparsity, [*densities, 1.0], [*taken, whole])
         return float(min(found, times["dense"]))
 
+    def grouped(self, layer: LayerShape, groups: int) -> float:
+        """Returns the microseconds of a layer whose blocks form groups."""
+        what = f"{groups} groups"
+        times = self._times(layer, {what: _groups_in_order(layer, groups)})
+        return float(min(times[what], times["dense"]))
+
     def _times(
-        self, layer: LayerShape, block: tuple[int, int] | None
+        self, layer: LayerShape, masks: Mapping[str, np.ndarray]
     ) -> dict[str, float]:
         name = (
             f"{layer.rows:g} rows, {layer.taps} taps, "
             f"{layer.inputs} to {layer.outputs}"
         )
         known = self.known.setdefault(name, {})
-        wanted = ["dense"]
-        if block is not None:
-            wanted += [_what(block, density) for density in _DENSITIES]
-        if any(what not in known for what in wanted):
-            found = _measured(layer, block, self.target)
+        if any(what not in known for what in ("dense", *masks)):
+            found = _measured(layer, masks, self.target)
             # One dense time for all: what is measured together is compared.
             share = known.get("dense", found["dense"]) / found["dense"]
             known.update({what: share * us for what, us in found.items()})
@@ -200,19 +217,19 @@ def _what(block: tuple[int, int], density: float) -> str:
 
 
 def _measured(
-    layer: LayerShape, block: tuple[int, int] | None, target: Target
+    layer: LayerShape, masks: Mapping[str, np.ndarray], target: Target
 ) -> dict[str, float]:
-    """Times a dense layer and packed ones in turns."""
+    """Times a dense layer and packed ones, with masks of weights, in turns."""
     import keras
 
     assert isinstance(target, CpuTarget)
     model, batch = _model(keras, layer)
     made = {"dense": dense_model(model, keras, target)}
-    for density in _DENSITIES if block is not None else ():
-        assert block is not None
-        _prune(model.layers[-1], block, density)
-        packed = packed_model(model, keras, batch, target)
-        made[_what(block, density)] = packed
+    variable = model.layers[-1].kernel
+    kernel = np.array(variable)
+    for what, mask in masks.items():
+        variable.assign(kernel * mask)
+        made[what] = packed_model(model, keras, batch, target)
     calls: dict[str, Callable[[], Any]] = {}
     for name, each in made.items():
         serving = serving_of(each, batch)
@@ -256,12 +273,14 @@ def _model(keras: Any, layer: LayerShape) -> tuple[Any, int]:
     return model, batch
 
 
-def _prune(layer: Any, block: Sequence[int], density: float) -> None:
+def _balanced(
+    layer: LayerShape, block: tuple[int, int], density: float
+) -> np.ndarray:
     """Keeps blocks at random, equally many for each output block."""
     generator = np.random.default_rng(0)
-    kernel = generator.normal(size=layer.kernel.shape)
     inputs, outputs = (
-        math.ceil(n / side) for n, side in zip(kernel.shape[-2:], block)
+        math.ceil(n / side)
+        for n, side in zip((layer.inputs, layer.outputs), block)
     )
     count = kept_blocks(inputs * outputs, 1 - density)
     each, extra = divmod(count, outputs)
@@ -269,5 +288,12 @@ def _prune(layer: Any, block: Sequence[int], density: float) -> None:
     for column in range(outputs):
         kept = generator.permutation(inputs)[: each + (column < extra)]
         mask[kept, column] = 1
-    whole = np.kron(mask, np.ones(tuple(block)))
-    layer.kernel.assign(kernel * whole[: kernel.shape[-2], : kernel.shape[-1]])
+    return np.kron(mask, np.ones(block))[: layer.inputs, : layer.outputs]
+
+
+def _groups_in_order(layer: LayerShape, groups: int) -> np.ndarray:
+    """Keeps a block diagonal."""
+    inputs, outputs = (
+        np.arange(n) * groups // n for n in (layer.inputs, layer.outputs)
+    )
+    return np.equal.outer(inputs, outputs).astype(float)

@@ -25,6 +25,7 @@ adds grows by about 1.6 with each doubling of a block's sides.
 
 import numpy as np
 
+from tfmot_sapp.allocations.grouping import groups_of_blocks
 from tfmot_sapp.blocks.selection import kept_blocks
 
 # log2(1.6) / 2, since doubling the sides makes four times the area.
@@ -53,6 +54,35 @@ def expected_loss(
     gone = rising.size - kept_blocks(rising.size, sparsity)
     total = float(rising.sum())
     share = float(rising[:gone].sum()) / total if total > 0 else sparsity
+    return _loss(share, block)
+
+
+def expected_loss_of_groups(
+    energy: np.ndarray, groups: int, block: tuple[int, int]
+) -> float:
+    """Returns what a kernel is expected to lose outside of its best groups.
+
+    Args:
+        energy: Energy of each block, array (input blocks, output blocks).
+        groups: Number of groups.
+        block: Channels of an input and of an output block.
+
+    Returns:
+        As `expected_loss`, which is never more.
+
+    Example:
+
+    >>> expected_loss_of_groups(np.ones((4, 8)), 2, (32, 32))
+    1.0
+    """
+    energy = energy.astype(np.float64)
+    reads, makes = groups_of_blocks(energy, np.ones(energy.shape), groups)
+    total = float(energy.sum())
+    inside = float(energy[reads[:, None] == makes].sum())
+    return _loss(1.0 - (inside / total if total > 0 else 1.0 / groups), block)
+
+
+def _loss(share: float, block: tuple[int, int]) -> float:
     coarse = (block[0] * block[1] / 1024) ** _AREA
     return share / max(1.0 - share, 1e-9) * coarse
 

@@ -24,7 +24,11 @@ from tfmot_sapp.calibration.budgets import knapsack
 from tfmot_sapp.compiler.choose.layer_options import LayerShape
 from tfmot_sapp.planning.layer_times import LayerTimes
 from tfmot_sapp.planning.layers import PlannedKernel
-from tfmot_sapp.planning.losses import block_energy, expected_loss
+from tfmot_sapp.planning.losses import (
+    block_energy,
+    expected_loss,
+    expected_loss_of_groups,
+)
 from tfmot_sapp.targets.target import Target
 
 SPARSITIES = (
@@ -37,6 +41,9 @@ _LEAST_GAIN = 0.05
 # Extents of a block are at least so long; packed layers of narrower ones are
 # slower than they are sparse.
 _NARROWEST = 16
+# Blocks of groups are no longer than this: the more there are, the better the
+# groups that they can form.
+_WIDEST_IN_GROUPS = 32
 # What an operation takes in a file, beside its weights.
 _BYTES_PER_OPERATION = 700
 
@@ -52,6 +59,7 @@ class Option:
         microseconds: How long it takes then.
         bytes: What its weights take in a file.
         loss: What it is expected to lose.
+        groups: Number of groups that its blocks form, if they do.
     """
 
     block: tuple[int, int] | None
@@ -59,6 +67,7 @@ class Option:
     microseconds: float
     bytes: float
     loss: float
+    groups: int | None = None
 
 
 def options_of(
@@ -109,6 +118,60 @@ def options_of(
             )
             found.append(Option(block, sparsity, taken, stored, loss))
     return found
+
+
+def grouped_options(
+    kernels: Sequence[PlannedKernel],
+    times: LayerTimes,
+    groups: int,
+    moments: Mapping[str, np.ndarray],
+) -> list[Option]:
+    """Returns what can be done with one layer where blocks form groups.
+
+    Args:
+        kernels: The layer's kernels.
+        times: How long layers take.
+        groups: Number of groups.
+        moments: Mean squares of input channels by the kernels' names.
+
+    Returns:
+        The dense layer, and where that gains something the grouped one.
+    """
+    shapes = [kernel.shape for kernel in kernels]
+    dense = [times.dense(shape) for shape in shapes]
+    before = sum(dense)
+    size = 4.0 * sum(shape.parameters for shape in shapes)
+    found = [Option(None, 0.0, before, size, 0.0)]
+    blocks = {
+        (_side(shape.inputs, groups), _side(shape.outputs, groups))
+        for shape in shapes
+    }
+    inputs, outputs = blocks.pop()
+    if blocks or inputs is None or outputs is None:
+        return found
+    block = inputs, outputs
+    taken = sum(times.grouped(shape, groups) for shape in shapes)
+    if taken > (1 - _LEAST_GAIN) * before:
+        return found
+    loss = 0.0
+    for time, kernel in zip(dense, kernels):
+        weights, moment = kernel.weights(), _fitting(moments, kernel)
+        energy = block_energy(weights, block, moment)
+        loss += time * expected_loss_of_groups(energy, groups, block)
+    sparsity = 1.0 - 1.0 / groups
+    found.append(Option(block, sparsity, taken, size / groups, loss, groups))
+    return found
+
+
+def _side(channels: int, groups: int) -> int | None:
+    """Channels of a block, many of which make a group; `None` for too few.
+
+    It depends on nothing else, so that what one kernel makes and another reads
+    is cut alike.
+    """
+    each, rest = divmod(channels, groups)
+    sides = range(_NARROWEST, _WIDEST_IN_GROUPS + 1)
+    return max((n for n in sides if not rest and not each % n), default=None)
 
 
 def _fitting(

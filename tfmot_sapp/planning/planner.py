@@ -20,43 +20,33 @@ model takes depends on more than its layers, since activations between packed
 layers stay in pieces; so the packer is asked, with masks at random, and the
 layers' times are scaled by what it says, until the two agree. A layer that the
 packer leaves dense gains nothing, and keeps its weights.
+
+Blocks are free, equally many for each output block; or they form groups, which
+several threads share better, equally many in every layer that is pruned. What
+is expected to lose less is planned.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.allocations.balanced_allocation import BalancedAllocation
 from tfmot_sapp.base.wording import received
-from tfmot_sapp.blocks.grid import expand
-from tfmot_sapp.compiler.pack_keras import Estimate, estimate
-from tfmot_sapp.frameworks.copying import same_layer
-from tfmot_sapp.planning.layer_times import LayerTimes, processor_name
-from tfmot_sapp.planning.layers import PlannedKernel, find_layers
-from tfmot_sapp.planning.options import Option, chosen, options_of
+from tfmot_sapp.planning.layer_times import processor_name
+from tfmot_sapp.planning.layers import PlannedKernel
+from tfmot_sapp.planning.options import (
+    Option,
+    chosen,
+    grouped_options,
+    options_of,
+)
+from tfmot_sapp.planning.planned_model import PlannedModel, Whole
 from tfmot_sapp.planning.pruning_plan import PlannedLayer, PruningPlan
-from tfmot_sapp.targets.budgets import Budget, SizeBudget
-from tfmot_sapp.targets.target import Target
+from tfmot_sapp.planning.time_search import Found, Options, TimeSearch
+from tfmot_sapp.targets.budgets import Budget, LatencyBudget, SizeBudget
 
-_MOST_ROUNDS = 16
-# How far below a budget of time a plan may stay.
-_CLOSE = 0.96
-# Bounds of what layers may take are close enough.
-_NARROW = 1.005
-# Above it by so much is the packer's rounding.
-_SLACK = 1.005
-
-
-@dataclasses.dataclass(frozen=True)
-class Whole:
-    """What the whole model takes, in microseconds and bytes."""
-
-    dense: float
-    packed: float
-    dense_bytes: float
-    packed_bytes: float
+# Numbers of groups to plan with.
+_GROUPS = (2, 3, 4, 6, 8, 12, 16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,18 +54,12 @@ class Planner:
     """What a plan is made from.
 
     Attributes:
-        model: The model.
-        target: Where it will run.
-        batch_size: Samples in a call.
-        times: How long layers take.
+        planned: The model.
         most_sparsity: Highest sparsity of a layer.
         moments: Mean squares of what kernels read, by the kernels' names.
     """
 
-    model: Any
-    target: Target
-    batch_size: int
-    times: LayerTimes
+    planned: PlannedModel
     most_sparsity: float
     moments: Mapping[str, np.ndarray]
 
@@ -92,20 +76,12 @@ class Planner:
         Raises:
             ValueError: If it can't be met, or nothing needs to be pruned.
         """
-        layers: dict[str, list[PlannedKernel]] = {}
-        for kernel in find_layers(self.model, self.batch_size):
-            layers.setdefault(kernel.layer.name, []).append(kernel)
-        options = {
-            name: options_of(
-                kernels, self.times, self.most_sparsity, self.moments
-            )
-            for name, kernels in layers.items()
-        }
+        planned, by_size = self.planned, isinstance(budget, SizeBudget)
         if isinstance(budget, SizeBudget):
-            picked, whole = self._within_size(layers, options, budget)
+            found = self._within_size(budget)
         else:
-            limit = budget.microseconds
-            picked, whole = self._within_time(layers, options, budget, limit)
+            found = self._within_time(budget)
+        picked, whole = found.picked, found.whole
         if not any(option.block for option in picked.values()):
             raise ValueError(
                 "`budget` must need some layer to lose blocks. "
@@ -114,30 +90,27 @@ class Planner:
                 f"{whole.dense_bytes / 1e6:.3g} MB."
             )
         share = whole.packed / whole.dense
-        if isinstance(budget, SizeBudget):
+        if by_size:
             share = whole.packed_bytes / whole.dense_bytes
         return PruningPlan(
             tuple(
-                _planned(name, kernels, options[name], picked[name])
-                for name, kernels in layers.items()
+                _planned(name, kernels, found.options[name], picked[name])
+                for name, kernels in planned.layers.items()
             ),
             whole.dense / 1000,
             whole.packed / 1000,
             round(whole.dense_bytes),
             round(whole.packed_bytes),
-            processor_name() if self.times.alone else None,
+            processor_name() if planned.times.alone else None,
+            planned.allocation(picked),
             lambda: find_keep(share),
         )
 
-    def _within_size(
-        self,
-        layers: dict[str, list[PlannedKernel]],
-        options: dict[str, list[Option]],
-        budget: SizeBudget,
-    ) -> tuple[dict[str, Option], Whole]:
+    def _within_size(self, budget: SizeBudget) -> Found:
+        planned, options = self.planned, self._free()
+        dense = {name: each[0] for name, each in options.items()}
         limit = 1e6 * budget.megabytes
-        dense = {name: found[0] for name, found in options.items()}
-        rest = self._bytes(dense) - sum(o.bytes for o in dense.values())
+        rest = planned.bytes(dense) - sum(o.bytes for o in dense.values())
         try:
             found = chosen([*options.values()], "bytes", limit - rest)
         except ValueError:
@@ -150,171 +123,58 @@ class Planner:
                 f"{self.most_sparsity:g} the model takes {least / 1e6:.3g} MB."
             ) from None
         picked = dict(zip(options, found))
-        with_masks = self._estimate(layers, picked)
-        return picked, self._whole(dense, picked, with_masks, 1.0, 0.0)
+        after = planned.estimate(picked)
+        taken = planned.bytes(dense), planned.bytes(picked)
+        return Found(options, picked, Whole(after.dense, after.packed, *taken))
 
-    def _within_time(
-        self,
-        layers: dict[str, list[PlannedKernel]],
-        options: dict[str, list[Option]],
-        budget: Budget,
-        limit: Callable[[float], float],
-    ) -> tuple[dict[str, Option], Whole]:
-        dense = {name: found[0] for name, found in options.items()}
-        before = self._estimate(layers, dense)
-        estimated = sum(self._estimated(layers[n], o) for n, o in dense.items())
-        measured = sum(option.microseconds for option in dense.values())
-        # How much slower this machine is than the estimates say.
-        machine = measured / estimated if estimated else 1.0
-        rest = max(before.dense - estimated, 0.0) * machine
-        most = limit(rest + measured)
-        free, bounds, best = most - rest, [0.0, np.inf], None
-        for _ in range(_MOST_ROUNDS):
-            picked, met = _nearest(options, free)
-            after = self._estimate(layers, picked)
-            useless = _useless(picked, after)
-            if useless:
-                for name in useless:
-                    options[name] = _sparser(options[name], picked[name])
+    def _within_time(self, budget: LatencyBudget) -> Found:
+        search = TimeSearch(self.planned, budget)
+        best, refusal = None, None
+        try:
+            best = search.run(self._free())
+        except ValueError as error:
+            refusal = error
+        threads = self.planned.target.costs().threads
+        if best is not None and threads == 1:
+            return best
+        # Groups by what they are expected to lose.
+        promising = []
+        for options in self._grouped():
+            if (loss := search.loss(options)) is not None:
+                promising.append((loss, options))
+        for loss, options in sorted(promising, key=lambda pair: pair[0]):
+            if best is not None and loss >= best.loss:
+                break
+            try:
+                return search.run(options)
+            except ValueError:
                 continue
-            factor = self._factor(layers, picked, after, rest / machine)
-            whole = self._whole(dense, picked, after, factor, rest)
-            fits = whole.packed <= _SLACK * most
-            bounds[0 if fits else 1] = free
-            if fits and (best is None or whole.packed > best[1].packed):
-                best = picked, whole
-            if whole.packed >= _CLOSE * most if fits else not met:
-                break
-            free *= (most - rest) / max(whole.packed - rest, 1e-3)
-            if not bounds[0] < free < bounds[1]:
-                free = sum(bounds) / 2
-            if not np.isfinite(free) or bounds[1] < _NARROW * bounds[0]:
-                break
         if best is None:
-            raise ValueError(
-                "`budget` can't be met by removing blocks. "
-                f"{received('budget', budget)} At sparsities up to "
-                f"{self.most_sparsity:g} the model takes about "
-                f"{whole.packed / 1000:.3g} ms of {whole.dense / 1000:.3g} ms."
-            )
+            assert refusal is not None
+            raise refusal
         return best
 
-    def _factor(
-        self,
-        layers: dict[str, list[PlannedKernel]],
-        picked: dict[str, Option],
-        after: Estimate,
-        rest: float,
-    ) -> float:
-        """What the packer says of all layers over what they take one by one."""
-        alone = sum(self._estimated(layers[n], o) for n, o in picked.items())
-        return max(after.packed - rest, 1e-3) / alone if alone else 1.0
-
-    def _estimated(
-        self, kernels: Sequence[PlannedKernel], option: Option
-    ) -> float:
-        """What a layer takes by the costs of the target."""
-        times = LayerTimes(self.target)
-        if option.block is None:
-            return sum(times.dense(kernel.shape) for kernel in kernels)
-        return sum(
-            times.blocked(
-                kernel.shape, option.block, option.sparsity, self.times.alone
-            )
-            for kernel in kernels
-        )
-
-    def _whole(
-        self,
-        dense: dict[str, Option],
-        picked: dict[str, Option],
-        after: Estimate,
-        factor: float,
-        rest: float,
-    ) -> Whole:
-        before, now = after.dense, after.packed
-        if self.times.alone:
-            before = rest + sum(o.microseconds for o in dense.values())
-            now = rest + factor * sum(o.microseconds for o in picked.values())
-        return Whole(before, now, self._bytes(dense), self._bytes(picked))
-
-    def _bytes(self, picked: dict[str, Option]) -> float:
-        planned = 4.0 * sum(
-            kernel.shape.parameters
-            for kernel in find_layers(self.model, self.batch_size)
-        )
-        rest = 4.0 * self.model.count_params() - planned
-        return rest + sum(option.bytes for option in picked.values())
-
-    def _estimate(
-        self,
-        layers: dict[str, list[PlannedKernel]],
-        picked: dict[str, Option],
-    ) -> Estimate:
-        """Asks the packer, with masks at random."""
-        model = same_layer(self.model)
-        generator = np.random.default_rng(0)
-        for planned in find_layers(model, self.batch_size):
-            option = picked[planned.layer.name]
-            variable = planned.kernel.variable
-            value = generator.normal(size=planned.kernel.shape)
-            if option.block is not None:
-                value *= _random_mask(planned, option, generator)
-            variable.assign(value)
-        return estimate(model, self.batch_size, self.target)
-
-
-def _nearest(
-    options: dict[str, list[Option]], budget: float
-) -> tuple[dict[str, Option], bool]:
-    """The options that meet a budget; if there are none, the fastest ones."""
-    try:
-        found = chosen([*options.values()], "microseconds", budget)
-    except ValueError:
+    def _free(self) -> Options:
+        """What can be done with each layer whose blocks are free."""
         return {
-            name: min(each, key=lambda option: option.microseconds)
-            for name, each in options.items()
-        }, False
-    return dict(zip(options, found)), True
+            name: options_of(
+                kernels, self.planned.times, self.most_sparsity, self.moments
+            )
+            for name, kernels in self.planned.layers.items()
+        }
 
-
-def _sparser(options: Sequence[Option], than: Option) -> list[Option]:
-    """The dense layer, and what is sparser than an option."""
-    return [
-        option
-        for option in options
-        if option.block is None or option.sparsity > than.sparsity
-    ]
-
-
-def _useless(picked: dict[str, Option], after: Estimate) -> list[str]:
-    """Layers that the packer leaves dense in spite of their masks."""
-    found = []
-    for name, option in picked.items():
-        costs = [
-            cost
-            for layer, cost in after.layers.items()
-            if layer == name or layer.startswith(f"{name}/")
+    def _grouped(self) -> list[Options]:
+        """What can be done with each layer, for each number of groups."""
+        return [
+            {
+                name: grouped_options(
+                    kernels, self.planned.times, groups, self.moments
+                )
+                for name, kernels in self.planned.layers.items()
+            }
+            for groups in _GROUPS
+            if 1.0 - 1.0 / groups <= self.most_sparsity
         ]
-        if option.block and costs and all(c.lowering == "dense" for c in costs):
-            found.append(name)
-    return found
-
-
-def _random_mask(
-    planned: PlannedKernel, option: Option, generator: np.random.Generator
-) -> np.ndarray:
-    assert option.block is not None
-    grid = planned.kernel.grid(option.block)
-    axes = planned.kernel.axes(grid)
-    scores = np.moveaxis(generator.random(grid.cells), axes, (-2, -1))
-    masks = BalancedAllocation().allocate(
-        {"kernel": scores},
-        {"kernel": np.ones(scores.shape, bool)},
-        option.sparsity,
-    )
-    mask = np.moveaxis(masks["kernel"], (-2, -1), axes)
-    return expand(mask.astype(np.float32), grid)
 
 
 def _planned(
@@ -346,6 +206,7 @@ def _planned(
         dense.microseconds,
         option.microseconds,
         why,
+        option.groups,
     )
 
 

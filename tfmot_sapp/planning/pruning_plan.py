@@ -18,7 +18,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tfmot_sapp.allocations.balanced_allocation import BalancedAllocation
+from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.base.tables import render
 from tfmot_sapp.training.policy import MinimumBlocks
 
@@ -36,6 +36,7 @@ class PlannedLayer:
         before: Microseconds of the dense layer.
         after: Microseconds of the packed one.
         why: The reason, in words.
+        groups: Number of groups that its blocks form, if they do.
     """
 
     name: str
@@ -46,6 +47,7 @@ class PlannedLayer:
     before: float
     after: float
     why: str
+    groups: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ class PruningPlan(Mapping[str, Any]):
         dense_bytes: Bytes of the dense model's weights.
         packed_bytes: Bytes of the packed one's, with its operations.
         processor: Where the times were measured, or `None` for estimates.
+        allocation: Which blocks stay, with the sparsities of all layers.
         find_keep: Finds `keep`.
     """
 
@@ -68,6 +71,7 @@ class PruningPlan(Mapping[str, Any]):
     dense_bytes: int
     packed_bytes: int
     processor: str | None
+    allocation: Allocation
     find_keep: Callable[[], dict[str, float]] = dataclasses.field(repr=False)
 
     @property
@@ -97,13 +101,7 @@ class PruningPlan(Mapping[str, Any]):
         pruned = [layer for layer in self.layers if layer.block_size]
         return {
             "block_size": {layer.name: layer.block_size for layer in pruned},
-            "allocation": BalancedAllocation(
-                targets={
-                    kernel: layer.sparsity
-                    for layer in pruned
-                    for kernel in layer.kernels
-                }
-            ),
+            "allocation": self.allocation,
             "pruning_policy": MinimumBlocks(1),
         }
 
@@ -123,7 +121,8 @@ class PruningPlan(Mapping[str, Any]):
                 layer.shapes,
                 "dense"
                 if layer.block_size is None
-                else "x".join(map(str, layer.block_size)),
+                else "x".join(map(str, layer.block_size))
+                + (f", {layer.groups} groups" if layer.groups else ""),
                 "" if layer.block_size is None else f"{layer.sparsity:.1%}",
                 f"{layer.before:.1f} us",
                 f"{layer.after:.1f} us",

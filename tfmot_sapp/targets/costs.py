@@ -77,7 +77,6 @@ class Costs:
         sharing: Per operation that several threads share.
         least_shared: Work that is shared at least.
         uneven: Share of the work that the last thread has more to do.
-        most_uneven: At most so much.
     """
 
     mac: float
@@ -107,13 +106,17 @@ class Costs:
     sharing: float = 0.0
     least_shared: float = 0.0
     uneven: float = 0.0
-    most_uneven: float = 0.0
+
+    @property
+    def of_time(self) -> "Costs":
+        """The same figures, with nothing in them but how long work takes."""
+        return dataclasses.replace(self, margin=1.0, stored_byte=0.0)
 
     def shared(self, work: float) -> float:
         """How long work takes that threads may share."""
         if self.threads == 1 or work < self.least_shared:
             return work
-        uneven = min(self.uneven * work, self.most_uneven)
+        uneven = self.uneven * work
         return self.sharing + uneven + (work - uneven) / self.threads
 
     def product(

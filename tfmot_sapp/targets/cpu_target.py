@@ -45,7 +45,7 @@ from tfmot_sapp.targets.target import (
 _COSTS = Costs(
     mac=1 / 48_000,
     lanes=4.0,
-    depthwise=8.0,
+    depthwise=3.0,
     operation=0.3,
     copied_row=0.0035,
     copied_byte=1 / 35_000,
@@ -68,12 +68,12 @@ _COSTS = Costs(
 _INT8_SPEED = 3.0
 # To hand an operation to one more thread and to wait for it; more of them cost
 # less each.
-_SHARING, _FALLING = 2.2, 0.7
+_SHARING, _FALLING = 0.9, 0.5
 _LEAST_SHARED = 0.1
-_UNEVEN, _MOST_UNEVEN = 0.1, 27.0
+_UNEVEN = 0.05
 # How fast threads are shared out differs more from machine to machine than how
 # fast one of them is.
-_MARGIN_OF_SEVERAL, _LEAST_SAVED = 1.3, 60.0
+_MARGIN_OF_SEVERAL, _LEAST_SAVED = 1.15, 60.0
 # What leaves the delegate finds the threads asleep afterwards.
 _WOKEN_AGAIN = 2.7
 
@@ -116,7 +116,6 @@ class CpuTarget(Target):
             sharing=sharing,
             least_shared=_LEAST_SHARED,
             uneven=_UNEVEN,
-            most_uneven=_MOST_UNEVEN,
         )
 
     def operators(self, quantize: str | None = None) -> Operators:

@@ -31,6 +31,7 @@ from tfmot_sapp.frameworks.calls import is_graph
 from tfmot_sapp.frameworks.which_keras import check_model
 from tfmot_sapp.planning.layer_times import LayerTimes, MeasuredTimes
 from tfmot_sapp.planning.moments import input_moments
+from tfmot_sapp.planning.planned_model import PlannedModel
 from tfmot_sapp.planning.planner import Planner
 from tfmot_sapp.planning.pruning_plan import PruningPlan
 from tfmot_sapp.planning.units import shares_of_units
@@ -123,7 +124,8 @@ def plan_pruning(
     moments: dict[str, np.ndarray] = {}
     if data is not None:
         moments = input_moments(model, data)
-    planner = Planner(model, where, batch_size, times, most_sparsity, moments)
+    planned = PlannedModel(model, where, batch_size, times)
+    planner = Planner(planned, most_sparsity, moments)
     size = isinstance(budget, SizeBudget)
     return planner.plan(
         budget,

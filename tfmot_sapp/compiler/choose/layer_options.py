@@ -55,7 +55,7 @@ class LayerShape:
 
 def dense_time(layer: LayerShape, target: Target) -> float:
     """Microseconds of a dense layer."""
-    return dense_cost(_whole(layer), target.costs())
+    return dense_cost(_whole(layer), target.costs().of_time)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -80,7 +80,7 @@ def blocked_time(
     Returns:
         The least of the ways to compute it, the dense one included.
     """
-    costs, operators = target.costs(), target.operators()
+    costs, operators = target.costs().of_time, target.operators()
     shape = _balanced(layer, block, sparsity)
     widest = operators.widest_concatenation
     found = [dense_cost(_whole(layer), costs)]
@@ -102,7 +102,34 @@ def blocked_time(
             others.append(group_cost(shape, most, costs))
         if not layer.taps:
             others.append(gather_matmul_cost(shape, costs))
-    return min(found + [costs.margin * cost for cost in others])
+    return min(found + others)
+
+
+@functools.lru_cache(maxsize=4096)
+def grouped_time(layer: LayerShape, groups: int, target: Target) -> float:
+    """Microseconds of a layer whose blocks form groups, which lie in order.
+
+    Args:
+        layer: The layer.
+        groups: Number of groups, each of which reads its own inputs.
+        target: Where it runs.
+
+    Returns:
+        The least of the ways to compute it, the dense one included.
+    """
+    costs, operators = target.costs().of_time, target.operators()
+    shape = _shape(
+        layer,
+        np.full(groups, layer.inputs / groups),
+        np.full(groups, layer.outputs / groups),
+        np.eye(groups, dtype=bool),
+    )
+    widest = operators.widest_concatenation
+    found = [dense_cost(_whole(layer), costs)]
+    found.append(list_cost(shape, widest, True, costs))
+    if layer.taps or operators.grouped_dense:
+        found.append(group_cost(shape, widest, costs))
+    return min(found)
 
 
 def _whole(layer: LayerShape) -> Shape:
@@ -118,10 +145,7 @@ def _balanced(
     layer: LayerShape, block: tuple[int, int], sparsity: float
 ) -> Shape:
     """The layer with blocks kept at random, equally many per output block."""
-    ins, outs = (
-        np.diff([*range(0, n, side), n])
-        for n, side in zip((layer.inputs, layer.outputs), block)
-    )
+    ins, outs = _widths(layer, block)
     count = kept_blocks(len(ins) * len(outs), sparsity)
     each, extra = divmod(count, len(outs))
     generator = np.random.default_rng(0)
@@ -130,6 +154,17 @@ def _balanced(
         kept = min(each + (column < extra), len(ins))
         mask[generator.permutation(len(ins))[:kept], column] = True
     return _shape(layer, ins, outs, mask)
+
+
+def _widths(
+    layer: LayerShape, block: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Widths of the input and of the output blocks."""
+    ins, outs = (
+        np.diff([*range(0, n, side), n])
+        for n, side in zip((layer.inputs, layer.outputs), block)
+    )
+    return ins, outs
 
 
 def _shape(

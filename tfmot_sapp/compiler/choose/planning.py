@@ -38,11 +38,23 @@ class Choices:
 
     Attributes:
         chooser: Holds the graph, the plan and what they cost.
-        dense_cost: What the dense graph costs.
+        dense: The same for the dense graph.
     """
 
     chooser: Chooser
-    dense_cost: float
+    dense: Chooser
+
+    @property
+    def dense_cost(self) -> float:
+        """What the dense graph costs."""
+        return self.dense.total()
+
+    @property
+    def microseconds(self) -> tuple[float, float]:
+        """How long the dense and the packed graph are expected to take."""
+        dense = self.dense.in_time().total()
+        packed = dense if self.is_slower else self.chooser.in_time().total()
+        return dense, packed
 
     @property
     def plan(self) -> Plan:
@@ -104,11 +116,11 @@ def plan_packed(
     Returns:
         What was chosen.
     """
-    dense_cost = plan_dense(graph, batch_size, costs, operators).total()
+    dense = plan_dense(graph, batch_size, costs, operators)
     order_blocks(graph, costs.narrowest_piece)
     split_taps(graph, costs)
     channels = analyse_channels(graph, costs.narrowest_piece)
     plan = Plan(channels, operators.widest_concatenation)
     chooser = Chooser(graph, plan, batch_size, costs, operators, pieces_allowed)
     chooser.run()
-    return Choices(chooser, dense_cost)
+    return Choices(chooser, dense)

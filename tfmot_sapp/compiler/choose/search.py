@@ -150,6 +150,10 @@ class Chooser:
         nodes = sum(self._cost(node) for node in self._nodes)
         return nodes + sum(map(self._switches, values))
 
+    def in_time(self) -> "Chooser":
+        """The same plan, by what its operations take and nothing else."""
+        return dataclasses.replace(self, costs=self.costs.of_time)
+
     def layer_costs(self) -> dict[str, LayerCost]:
         """What each layer with a kernel costs, by its name."""
         found: dict[str, LayerCost] = {}
