@@ -198,6 +198,25 @@ def test_kernels_agree_on_the_groups_of_shared_channels():
     assert 0.9 * kept[1] < kept[0] <= kept[1] + 1e-9
 
 
+def test_where_the_order_is_given_neighbours_are_groups():
+    allocation = sapp.GroupedAllocation(
+        channels={"up": (None, "hidden"), "down": ("hidden", None)}
+    )
+    rng = np.random.default_rng(5)
+    scores = {"up": rng.random((8, 16)), "down": rng.random((16, 8))}
+    alive = {name: np.ones(s.shape, bool) for name, s in scores.items()}
+    for sparsity in (0.3, 0.6, 0.75):
+        alive = allocation.allocate(scores, alive, sparsity, 0.75)
+
+    outer = np.repeat(range(4), 2)
+    # Every hidden block reads one pair of neighbours and feeds the same pair.
+    read = np.array([outer[c].tolist() for c in alive["up"].T])
+    assert read.shape == (16, 2) and (read[:, 0] == read[:, 1]).all()
+    np.testing.assert_array_equal(alive["up"], outer[:, None] == read[:, 0])
+    np.testing.assert_array_equal(alive["down"].T, alive["up"])
+    assert len(sapp.GroupedAllocation(channels={"a": (None, None)}).channels)
+
+
 def test_a_kernel_that_is_done_says_what_the_others_get():
     allocation = sapp.GroupedAllocation(channels=CHANNELS)
     rng = np.random.default_rng(4)

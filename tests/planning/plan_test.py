@@ -27,10 +27,16 @@ from tfmot_sapp.compiler.choose.layer_options import (
     LayerShape,
     blocked_time,
     dense_time,
+    grouped_time,
 )
 from tfmot_sapp.compiler.pack_keras import estimate
+from tfmot_sapp.planning.layer_times import MeasuredTimes
 from tfmot_sapp.planning.layers import find_layers
-from tfmot_sapp.planning.losses import block_energy, expected_loss
+from tfmot_sapp.planning.losses import (
+    block_energy,
+    expected_loss,
+    expected_loss_of_groups,
+)
 from tfmot_sapp.planning.options import Option, chosen
 
 
@@ -84,6 +90,44 @@ def test_the_packed_model_meets_the_budget(model, threads, speedup):
             assert layer.name not in sparsities
     found = estimate(stripped, 1, target)
     assert found.dense / found.packed == pytest.approx(plan.speedup, rel=0.2)
+
+
+def test_several_threads_get_groups():
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((128, 256))
+    x = layers.Dense(1024, activation="relu", name="up")(inputs)
+    model = keras.Model(inputs, layers.Dense(256, name="down")(x))
+    target = sapp.CpuTarget(4)
+
+    plan = sapp.plan_pruning(model, LatencyBudget(speedup=2.5), target)
+
+    allocation = plan["allocation"]
+    assert isinstance(allocation, sapp.GroupedAllocation)
+    # The order of what comes in and goes out is not ours to change.
+    (first, made), (read, last) = (
+        allocation.channels[name] for name in ("up", "down")
+    )
+    assert first is None and last is None and made == read is not None
+    schedule = sapp.OneShot(0.9, 1, 0, 0.0)
+    pruned = sapp.prune_blocks(model, schedule, scorer=sapp.Magnitude(), **plan)
+    pruned.compile("sgd", "mse")
+    pruned.fit(
+        *(np.zeros((1, 128, 256), np.float32) for _ in range(2)),
+        epochs=2,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep()],
+    )
+    stripped = sapp.strip_pruning(pruned)
+    groups = plan.layers[0].groups
+    side = 256 // groups
+    kernel = np.array(stripped.get_layer("up").kernel)
+    for i in range(groups):
+        makes = kernel[i * side : (i + 1) * side].any(axis=0)
+        assert makes.sum() == 1024 // groups
+    found = estimate(stripped, 1, target)
+    assert found.dense / found.packed == pytest.approx(plan.speedup, rel=0.01)
+    assert f"{groups} groups" in str(plan)
 
 
 def test_layers_that_gain_nothing_stay_dense(model):
@@ -204,24 +248,23 @@ def test_measured_times_are_carried_to_another_machine(model, tmp_path):
 
 
 def test_a_layer_is_measured(tmp_path):
-    small = keras.Sequential(
-        [keras.Input((512,)), keras.layers.Dense(256, name="d")]
-    )
+    layer = LayerShape(32, 0, 512, 256)
     path = tmp_path / "times.json"
 
-    plan = sapp.plan_pruning(
-        small,
-        LatencyBudget(speedup=1.01),
-        batch_size=32,
-        measure=True,
-        cache=path,
-    )
+    times = MeasuredTimes(sapp.CpuTarget(), path)
 
-    (times,) = json.loads(path.read_text())["CpuTarget(threads=1)"][
+    dense = times.dense(layer)
+    assert 0 < times.blocked(layer, (32, 32), 0.9) <= dense
+    assert 0 < times.grouped(layer, 8) <= dense
+    (known,) = json.loads(path.read_text())["CpuTarget(threads=1)"][
         "layers"
     ].values()
-    assert plan.layers[0].before == pytest.approx(times["dense"])
-    assert len(times) >= 4
+    assert known["dense"] == dense
+    assert {*known} == {
+        *("dense", "8 groups", "32x32 0.75", "32x32 0.9", "32x32 0.95")
+    }
+    again = MeasuredTimes(sapp.CpuTarget(), path)
+    assert again.dense(layer) == dense
 
 
 def test_the_best_of_all_choices():
@@ -263,6 +306,16 @@ def test_losses_of_blocks():
     assert losses[0] == 0 and losses == sorted(losses)
     assert expected_loss(np.ones(64), 0.75, (32, 32)) == pytest.approx(3.0)
     assert expected_loss(energy, 0.5, (32, 64)) > losses[1]
+    # Of 2 groups of 4 x 4 blocks, by trying all.
+    energy = np.random.default_rng(0).random((4, 4))
+    halves = [np.isin(range(4), c) for c in itertools.combinations(range(4), 2)]
+    kept = max(
+        energy[np.equal.outer(rows, columns)].sum()
+        for rows, columns in itertools.product(halves, halves)
+    )
+    assert expected_loss_of_groups(energy, 2, (32, 32)) == pytest.approx(
+        (energy.sum() - kept) / kept
+    )
 
 
 def test_times_of_layers():
@@ -276,3 +329,8 @@ def test_times_of_layers():
     assert times[0] == dense and dense / times[-1] > 4
     alone = blocked_time(layer, (32, 32), 0.75, target, alone=True)
     assert times[2] < alone < dense
+    several = sapp.CpuTarget(4)
+    groups = [grouped_time(layer, n, several) for n in (1, 2, 4, 8)]
+    assert groups == sorted(groups, reverse=True)
+    assert groups[0] <= dense_time(layer, several) < dense
+    assert groups[3] < blocked_time(layer, (32, 32), 0.875, several)
