@@ -215,17 +215,18 @@ def dense_model(name: str) -> Any:
     return keras.applications.MobileNetV2(weights=None)
 
 
-def converted(model: Any) -> bytes:
+def converted(model: Any, batch_size: int = 1) -> bytes:
     """Returns a dense model as the bytes of a file.
 
     Args:
         model: A Keras model.
+        batch_size: Samples in a call.
     """
     from tfmot_sapp.export.serving import serving_of
     from tfmot_sapp.export.tflite.conversion import convert
     from tfmot_sapp.targets.cpu_target import CpuTarget
 
-    serving = serving_of(model, 1, None)
+    serving = serving_of(model, batch_size, None)
     return convert(serving, None, None, "float32", None, CpuTarget())
 
 

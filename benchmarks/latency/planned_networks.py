@@ -168,7 +168,8 @@ def _write(
 
     content = converted(model)
     packed, _ = packed_content(content, target)
-    compare_files(content, packed)
+    # Weights of random signs make more of rounding than trained ones do.
+    compare_files(content, packed, tolerance=1e-4)
     for form, each in (("dense", content), (what, packed)):
         path = folder / f"{name}-{form}.xz"
         path.write_bytes(lzma.compress(each, preset=1))

@@ -33,10 +33,9 @@ from benchmarks.latency.layer_forms import (
 )
 from benchmarks.latency.networks import NETWORKS, Network, prune_at_random
 from tfmot_sapp.base.silence import quiet
-from tfmot_sapp.compiler.pack_keras import dense_model, packed_model
 from tfmot_sapp.export.serving import serving_of
 from tfmot_sapp.export.tflite.conversion import convert
-from tfmot_sapp.frameworks.which_keras import keras_of
+from tfmot_sapp.export.tflite.packing import compare_files, packed_content
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
 _REPEATED = 16
@@ -46,9 +45,12 @@ _THREADS = (1, 2, 4, 8)
 _NETWORKS = (
     "feed_forward_128_tokens_32x32",
     "feed_forward_128_tokens_64x64",
+    "feed_forward_1_token_32x32",
     "mobilenet_v2_32x32",
     "resnet50_32x32",
     "resnet50_32x128_balanced",
+    "resnet50_64x64",
+    "resnet50_16x16",
 )
 
 
@@ -244,16 +246,10 @@ def _network(network: Network) -> Iterator[tuple[str, bytes]]:
         if kernel is not None and len(kernel.shape) > 1:
             kept = kernel.numpy() != 0
             kernel.assign(repeating(tuple(kernel.shape), 11 * i) * kept)
-    keras = keras_of(model)
-    target = CpuTarget()
-    yield "dense", _written(dense_model(model, keras, target), network)
-    for threads in _THREADS:
-        packed = packed_model(
-            model, keras, network.batch_size, CpuTarget(threads)
-        )
-        yield f"for-{threads}", _written(packed, network)
-
-
-def _written(model: Any, network: Network) -> bytes:
     serving = serving_of(model, network.batch_size, None)
-    return convert(serving, None, None, "float32", None, CpuTarget())
+    dense = convert(serving, None, None, "float32", None, CpuTarget())
+    yield "dense", dense
+    for threads in _THREADS:
+        packed, _ = packed_content(dense, CpuTarget(threads))
+        compare_files(dense, packed)
+        yield f"for-{threads}", packed
