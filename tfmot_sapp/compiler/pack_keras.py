@@ -119,7 +119,7 @@ def estimate(model: Any, batch_size: int, target: Target) -> Estimate:
     choices = plan_packed(
         read_graph(model), batch_size, costs, target.operators()
     )
-    dense, packed = choices.microseconds
+    dense, packed = choices.dense_time, choices.packed_time
     layers = {}
     if not choices.is_slower:
         layers = choices.chooser.in_time().layer_costs()

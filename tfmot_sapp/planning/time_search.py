@@ -67,7 +67,8 @@ class TimeSearch:
     """
 
     def __init__(self, planned: PlannedModel, budget: LatencyBudget):
-        self._planned, self._budget = planned, budget
+        self._planned = planned
+        self._budget = budget
         times = planned.times
         self._dense = {
             name: sum(times.dense(kernel.shape) for kernel in kernels)

@@ -43,7 +43,8 @@ class Trial:
 
     def __init__(self, model: Any, batch_size: int, target: Target):
         self._model = same_layer(model)
-        self._batch_size, self._target = batch_size, target
+        self._batch_size = batch_size
+        self._target = target
         self._kernels = find_layers(self._model, batch_size)
         # Before anything is zero, which might tell channels apart.
         self.channels = _channels(self._model, self._kernels)

@@ -38,23 +38,20 @@ class Choices:
 
     Attributes:
         chooser: Holds the graph, the plan and what they cost.
-        dense: The same for the dense graph.
+        dense_cost: What the dense graph costs.
+        dense_time: How long it is expected to take, in microseconds.
     """
 
     chooser: Chooser
-    dense: Chooser
+    dense_cost: float
+    dense_time: float
 
     @property
-    def dense_cost(self) -> float:
-        """What the dense graph costs."""
-        return self.dense.total()
-
-    @property
-    def microseconds(self) -> tuple[float, float]:
-        """How long the dense and the packed graph are expected to take."""
-        dense = self.dense.in_time().total()
-        packed = dense if self.is_slower else self.chooser.in_time().total()
-        return dense, packed
+    def packed_time(self) -> float:
+        """How long the packed graph is expected to take, in microseconds."""
+        if self.is_slower:
+            return self.dense_time
+        return self.chooser.in_time().total()
 
     @property
     def plan(self) -> Plan:
@@ -117,10 +114,12 @@ def plan_packed(
         What was chosen.
     """
     dense = plan_dense(graph, batch_size, costs, operators)
+    # The passes below change the graph.
+    dense_cost, dense_time = dense.total(), dense.in_time().total()
     order_blocks(graph, costs.narrowest_piece)
     split_taps(graph, costs)
     channels = analyse_channels(graph, costs.narrowest_piece)
     plan = Plan(channels, operators.widest_concatenation)
     chooser = Chooser(graph, plan, batch_size, costs, operators, pieces_allowed)
     chooser.run()
-    return Choices(chooser, dense)
+    return Choices(chooser, dense_cost, dense_time)
