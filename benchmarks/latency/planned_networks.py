@@ -32,6 +32,7 @@ Weights are a power of two with random signs, so that files are small.
 
 import argparse
 import csv
+import dataclasses
 import json
 import lzma
 import pathlib
@@ -106,12 +107,12 @@ def prepare(name: str, threads: int, folder: pathlib.Path) -> None:
             print(name, threads, speedup, error, flush=True)
             continue
         asked = f"{speedup:g}"
-        left = _prune(model, plan, {})
+        left = _prune(model, plan)
         entries.append((asked, plan.speedup, left))
         _write(model, target, folder, name, f"{threads}-{asked}")
     if entries:
         # The blocks of the last plan.
-        left = _prune(model, plan, dict.fromkeys(plan["block_size"], 0.9))
+        left = _prune(model, plan, 0.9)
         entries.append(("90%", 0.0, left))
         _write(model, target, folder, name, f"{threads}-90%")
     path = folder / f"{name}-{threads}.json"
@@ -120,42 +121,51 @@ def prepare(name: str, threads: int, folder: pathlib.Path) -> None:
 
 
 def _prune(
-    model: Any, plan: Mapping[str, Any], sparsities: Mapping[str, float]
+    model: Any, plan: Mapping[str, Any], sparsity: float | None = None
 ) -> float:
     """Prunes a model at random as planned; returns the multiply-adds left."""
     from tfmot_sapp.blocks.grid import expand
     from tfmot_sapp.planning.layers import find_layers
 
     rng = np.random.default_rng(0)
+    found = find_layers(model, 1)
+    grids = {
+        planned.name: planned.kernel.grid(
+            plan["block_size"][planned.layer.name]
+        )
+        for planned in found
+        if planned.layer.name in plan["block_size"]
+    }
+    axes = {
+        planned.name: planned.kernel.axes(grids[planned.name])
+        for planned in found
+        if planned.name in grids
+    }
+    scores = {
+        name: np.moveaxis(rng.random(grid.cells), axes[name], (-2, -1))
+        for name, grid in grids.items()
+    }
+    allocation = plan["allocation"]
+    if sparsity is not None:
+        targets = dict.fromkeys(scores, sparsity)
+        allocation = dataclasses.replace(allocation, targets=targets)
+    alive = {name: np.ones(s.shape, bool) for name, s in scores.items()}
+    masks = allocation.allocate(scores, alive, 1.0, 1.0)
     before = after = 0.0
-    for planned in find_layers(model, 1):
-        kernel = planned.kernel
-        shape = tuple(kernel.shape)
-        block = plan["block_size"].get(planned.layer.name)
+    for planned in found:
+        shape = tuple(planned.kernel.shape)
         mask = np.ones(shape, np.float32)
-        if block is not None:
-            grid = kernel.grid(block)
-            axes = kernel.axes(grid)
-            scores = np.moveaxis(rng.random(grid.cells), axes, (-2, -1))
-            targets = plan["allocation"].targets
-            sparsity = sparsities.get(
-                planned.layer.name, targets.get(planned.name)
-            )
-            masks = type(plan["allocation"])().allocate(
-                {"kernel": scores},
-                {"kernel": np.ones(scores.shape, bool)},
-                sparsity,
-            )
-            mask = expand(
-                np.moveaxis(masks["kernel"], (-2, -1), axes).astype(np.float32),
-                grid,
-            )
+        if (name := planned.name) in masks:
+            blocks = np.moveaxis(masks[name], (-2, -1), axes[name])
+            mask = expand(blocks.astype(np.float32), grids[name])
         fan = np.prod(shape[:-1]) * mask.mean()
         scale = 2.0 ** np.round(np.log2(1.4 / np.sqrt(fan)))
         signs = rng.integers(0, 2, shape) * 2 - 1
-        kernel.variable.assign((signs * scale * mask).astype(np.float32))
-        before += planned.shape.rows * planned.shape.parameters
-        after += planned.shape.rows * planned.shape.parameters * mask.mean()
+        weights = (signs * scale * mask).astype(np.float32)
+        planned.kernel.variable.assign(weights)
+        macs = planned.shape.rows * planned.shape.parameters
+        before += macs
+        after += macs * mask.mean()
     return float(after / before)
 
 
