@@ -95,7 +95,7 @@ def test_whole_floats_are_steps_and_nothing_else():
     for value in [*NO_NUMBERS, 2.5, math.inf, math.nan]:
         error = error_of(checks.check_steps, value)
         assert isinstance(error, TypeError)
-        assert "whole number of steps" in str(error)
+        assert "a whole number." in str(error)
     assert isinstance(error_of(checks.check_steps, -1), ValueError)
 
 

@@ -80,7 +80,7 @@ def check_count(value: Any, name: str) -> int:
 
 
 def check_steps(value: Any, name: str, least: int = 0) -> int:
-    """Returns a number of steps as an int.
+    """Returns a number of steps, cycles or rounds as an int.
 
     Numbers of steps are often computed, so 1e4 is one as well.
 
@@ -96,7 +96,7 @@ def check_steps(value: Any, name: str, least: int = 0) -> int:
     whole_float = isinstance(value, float) and value.is_integer()
     if not _is_whole(value) and not whole_float:
         raise TypeError(
-            f"`{name}` must be a whole number of steps. {received(name, value)}"
+            f"`{name}` must be a whole number. {received(name, value)}"
         )
     return _whole_between(value, name, least, None)
 
