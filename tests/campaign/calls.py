@@ -34,6 +34,7 @@ import numbers
 import os
 import pathlib
 import random
+import resource
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -51,6 +52,8 @@ from public_arguments import METHODS, OPTIONS, RIGHT_IN_METHODS
 import tfmot_sapp as sapp
 
 SECONDS = 60
+# A value that makes a call take all memory fails in the call that has it.
+MOST_BYTES = 8 << 30
 
 
 def _is_whole(value: Any) -> bool:
@@ -317,6 +320,8 @@ def judge(
 def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
     """Calls public names with values that are drawn at random."""
     os.chdir(folder)
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, most))
     signal.signal(signal.SIGALRM, _too_long)
     found = calls()
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])

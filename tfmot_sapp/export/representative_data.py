@@ -19,6 +19,7 @@ Whatever form the data have, an array, a list of arrays, a dictionary, a
 input name, cut to the batch size of the export.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ from tfmot_sapp.frameworks.walking import flatten_layers
 
 # Stands in for an axis that the model leaves open, other than the batch.
 OPEN_AXIS = 32
+_MOST_VALUES = 2**29  # Of float32, in 2 GiB.
 
 
 def random_inputs(
@@ -72,6 +74,12 @@ def random_inputs(
         values: np.ndarray
         batch, *rest = spec.shape
         shape = [batch or samples, *(n or open_axis for n in rest)]
+        if math.prod(shape) > _MOST_VALUES:
+            raise ValueError(
+                f"`batch_size` must leave the input {name!r} of `model` at "
+                f"most {_MOST_VALUES} values, what a runtime's tensor holds. "
+                f"Received: an input of shape {tuple(shape)}."
+            )
         if spec.dtype.is_floating:
             if low is None:
                 values = generator.normal(0.0, high, shape)
