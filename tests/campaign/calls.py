@@ -22,10 +22,10 @@ that are taken by name; here the values are drawn at random, up to two of them
 wrong at once.
 
 An error is clear if it is a TypeError or ValueError on one line, raised by this
-project's own code, that names one of the arguments that were drawn and says
-what was received. A value that is taken though it isn't right is a finding too
-(`RIGHT` says what is), and so is a file that appears, changes or goes, and a
-model that isn't what it was.
+project's own code, that names one of the arguments that were drawn, says what
+was received, and what is right or what to do. A value that is taken though it
+isn't right is a finding too (`RIGHT` says what is), and so is a file that
+appears, changes or goes, and a model that isn't what it was.
 """
 
 import importlib.util
@@ -34,6 +34,7 @@ import numbers
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import traceback
@@ -52,6 +53,10 @@ from public_arguments import METHODS, OPTIONS, RIGHT_IN_METHODS
 import tfmot_sapp as sapp
 
 SECONDS = 60
+# What is right, or what to do about what is not.
+REMEDY = re.compile(
+    r"\b(must|needs?|can't|Pass|Call|call|Choose|Remove|Leave|leave|Use|pass)\b"
+)
 # A value that makes a call take all memory fails in the call that has it.
 MOST_BYTES = 8 << 30
 
@@ -128,10 +133,14 @@ def _is_targets(value: Any) -> bool:
 
 
 def _is_data(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(map(_is_data, value.values()))
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(_is_data, value))
     if isinstance(value, np.ndarray):
-        real = value.dtype.kind in "biufUS"
+        real = value.dtype.kind in "biufUS" and value.ndim > 0
         return real and value.size > 0 and not _has_infinite(value)
-    return isinstance(value, (list, tuple, Mapping, tf.data.Dataset))
+    return isinstance(value, tf.data.Dataset)
 
 
 def _is_shares(value: Any) -> bool:
@@ -282,6 +291,8 @@ def unclear(
         return "it isn't said what was received"
     if "\n" in text:
         return "several lines"
+    if not REMEDY.search(text):
+        return "it isn't said what to do"
     if str(ROOT / "tfmot_sapp") not in last.filename:
         return f"raised in {last.filename}"
     return ""

@@ -151,7 +151,8 @@ def check_data(data: Any) -> Any:
     if _is_array(data):
         _check_samples(data)
         return data
-    if isinstance(data, dict):
+    if isinstance(data, (dict, list, tuple)):
+        _check_members(data)
         return data
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
         return data
@@ -160,6 +161,19 @@ def check_data(data: Any) -> Any:
         "arrays, a `tf.data.Dataset` or a generator. "
         f"{received('representative_data', data)}"
     )
+
+
+def _check_members(data: Any) -> None:
+    members = tf.nest.flatten(data)
+    for member in members:
+        if _is_array(member):
+            _check_samples(member)
+    wrong = [m for m in members if m is None or isinstance(m, (str, bytes))]
+    if not members or wrong:
+        raise TypeError(
+            "`representative_data` must hold an array for each of the model's "
+            f"inputs. {received('representative_data', data)}"
+        )
 
 
 def _check_samples(array: Any) -> None:
