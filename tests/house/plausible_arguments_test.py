@@ -75,6 +75,7 @@ def wrong_data():
         "inf in float16": spoiled(np.inf, np.float16),
         "tensor": tf.constant(spoiled(np.nan)),
         "inputs and labels": (spoiled(np.nan), np.zeros(16)),
+        "symbol": keras.Input((8,)),
         "complex": X * 1j,
         "objects": np.full((4, 8), None),
         "text": np.full((4, 8), "a"),

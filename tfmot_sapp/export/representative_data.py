@@ -177,6 +177,12 @@ def _check_members(data: Any) -> None:
 
 
 def _check_samples(array: Any) -> None:
+    if None in tuple(array.shape):
+        raise TypeError(
+            "`representative_data` must hold values, and not a symbol of them, "
+            "as `keras.Input` gives. "
+            f"{received('representative_data', array)}"
+        )
     if not tuple(array.shape) or array.shape[0] == 0:
         raise ValueError(
             "`representative_data` must hold samples along the first axis. "

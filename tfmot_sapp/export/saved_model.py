@@ -178,6 +178,7 @@ def _inputs(serving: Serving, data: Any) -> list[list[dict[str, np.ndarray]]]:
         other = representative.random_inputs(serving, max(_CHECKED_BATCHES))
         first, *rest = checking_inputs(serving)
         return [[*first, other], *rest]
+    representative.check_data(data)
     return [
         [
             next(representative.batches(data, serving, batch, batch))
