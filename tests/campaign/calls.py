@@ -119,7 +119,7 @@ def _is_block_size(value: Any) -> bool:
         return bool(value) and all(map(_is_block_size, value.values()))
     return callable(value) or (
         isinstance(value, (tuple, list))
-        and len(value) >= 2
+        and 1 <= len(value) <= 5
         and all(_is_whole(n) and n > 0 for n in value)
     )
 
