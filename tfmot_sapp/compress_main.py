@@ -14,9 +14,18 @@
 # ==============================================================================
 """The command line of `cli/compress.py`, under its public name."""
 
+import os
+
 from absl import app
 
-from tfmot_sapp.cli.compress import define_flags, main
+from tfmot_sapp.base.silence import quiet
+
+if __name__ == "__main__":
+    # What TensorFlow says of the machine, later on; its import obeys nothing.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+with quiet():
+    from tfmot_sapp.cli.compress import define_flags, main
 
 __all__ = ["define_flags", "main"]
 

@@ -24,7 +24,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tfmot_sapp.base import checks, container_checks
+from tfmot_sapp.base import checks, container_checks, wording
 
 NO_NUMBERS = [
     True,
@@ -95,7 +95,7 @@ def test_whole_floats_are_steps_and_nothing_else():
     for value in [*NO_NUMBERS, 2.5, math.inf, math.nan]:
         error = error_of(checks.check_steps, value)
         assert isinstance(error, TypeError)
-        assert "whole number of steps" in str(error)
+        assert "a whole number." in str(error)
     assert isinstance(error_of(checks.check_steps, -1), ValueError)
 
 
@@ -355,3 +355,9 @@ def test_arrays_are_finite_and_of_the_shape_asked_for():
 @pytest.mark.parametrize("value", [Unprintable(), np.ones((99, 9)), "x" * 9999])
 def test_errors_stay_short_and_on_one_line(value):
     assert len(str(error_of(checks.check_whole, value))) < 400
+
+
+def test_errors_of_others_lose_their_lines_and_colours():
+    error = ValueError("\x1b[1mBad shape.\x1b[0m\n\nReceived: 3")
+
+    assert wording.brief(error) == "Bad shape. Received: 3"

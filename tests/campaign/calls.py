@@ -22,10 +22,10 @@ that are taken by name; here the values are drawn at random, up to two of them
 wrong at once.
 
 An error is clear if it is a TypeError or ValueError on one line, raised by this
-project's own code, that names one of the arguments that were drawn and says
-what was received. A value that is taken though it isn't right is a finding too
-(`RIGHT` says what is), and so is a file that appears, changes or goes, and a
-model that isn't what it was.
+project's own code, that names one of the arguments that were drawn, says what
+was received, and what is right or what to do. A value that is taken though it
+isn't right is a finding too (`RIGHT` says what is), and so is a file that
+appears, changes or goes, and a model that isn't what it was.
 """
 
 import importlib.util
@@ -34,6 +34,8 @@ import numbers
 import os
 import pathlib
 import random
+import re
+import resource
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -49,8 +51,16 @@ from trials import ROOT, Outcome, main  # isort: skip
 from public_arguments import METHODS, OPTIONS, RIGHT_IN_METHODS
 
 import tfmot_sapp as sapp
+from tfmot_sapp.base.temporary_paths import remove
 
 SECONDS = 60
+OWN = {"in.tflite", "users.txt"}
+# What is right, or what to do about what is not.
+REMEDY = re.compile(
+    r"\b(must|needs?|can't|Pass|Call|call|Choose|Remove|Leave|leave|Use|pass)\b"
+)
+# A value that makes a call take all memory fails in the call that has it.
+MOST_BYTES = 8 << 30
 
 
 def _is_whole(value: Any) -> bool:
@@ -111,7 +121,7 @@ def _is_block_size(value: Any) -> bool:
         return bool(value) and all(map(_is_block_size, value.values()))
     return callable(value) or (
         isinstance(value, (tuple, list))
-        and len(value) >= 2
+        and 1 <= len(value) <= 5
         and all(_is_whole(n) and n > 0 for n in value)
     )
 
@@ -125,10 +135,14 @@ def _is_targets(value: Any) -> bool:
 
 
 def _is_data(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(map(_is_data, value.values()))
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(_is_data, value))
     if isinstance(value, np.ndarray):
-        real = value.dtype.kind in "biufUS"
+        real = value.dtype.kind in "biufUS" and value.ndim > 0
         return real and value.size > 0 and not _has_infinite(value)
-    return isinstance(value, (list, tuple, Mapping, tf.data.Dataset))
+    return isinstance(value, tf.data.Dataset)
 
 
 def _is_shares(value: Any) -> bool:
@@ -266,10 +280,7 @@ def unclear(
     text = str(error)
     _, *frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1]
-    if last.filename == odd_values.__file__ and last.name in (
-        "fails",
-        "__call__",
-    ):
+    if last.filename == odd_values.__file__ and last.name == "fails":
         return ""  # The user's function has failed, as it says itself.
     if not isinstance(error, (TypeError, ValueError)):
         return "another kind of error"
@@ -282,6 +293,8 @@ def unclear(
         return "it isn't said what was received"
     if "\n" in text:
         return "several lines"
+    if not REMEDY.search(text):
+        return "it isn't said what to do"
     if str(ROOT / "tfmot_sapp") not in last.filename:
         return f"raised in {last.filename}"
     return ""
@@ -320,11 +333,14 @@ def judge(
 def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
     """Calls public names with values that are drawn at random."""
     os.chdir(folder)
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, most))
     signal.signal(signal.SIGALRM, _too_long)
     found = calls()
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
     sapp.export_tflite(model, "in.tflite")
     pathlib.Path("users.txt").write_text("the user's own")
+    assert {*os.listdir()} == OWN
     rng = random.Random(seed)
     for _ in range(count):
         name, function, kinds, right = rng.choice(found)
@@ -341,6 +357,10 @@ def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
             yield "lost files", f"{name}, {given}"
         else:
             yield outcome, finding
+        # The next call that is right may write the same.
+        for path in folder.iterdir():
+            if path.name not in OWN:
+                remove(path)
 
 
 def _too_long(*_: Any) -> None:

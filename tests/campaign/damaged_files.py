@@ -18,9 +18,9 @@
 
 Bytes are flipped, cut off, zeroed, doubled and moved in model files of every
 kind, and `export_main`, `compress_main` or `benchmark_main` reads them.
-Whatever comes of it, the programs print no traceback, don't crash or hang, and
-leave no file behind when they fail; what they print then is one line with the
-file's name and what to do.
+Whatever comes of it, the programs print no traceback, don't crash or hang, take
+no more memory than for a whole file and some, and leave no file behind when
+they fail; what they print then is one line with the file's name and what to do.
 """
 
 import os
@@ -37,6 +37,20 @@ from trials import Outcome, forks_in, main
 import tfmot_sapp as sapp
 
 SECONDS = 300
+# TensorFlow with both Kerases and a converter takes about one of these.
+MOST_BYTES = 3 << 30
+# argv: a file for the most memory that was taken, the module, its arguments.
+PROGRAM = """
+import atexit, pathlib, resource, runpy, sys
+peak, module = sys.argv[1:3]
+del sys.argv[1:3]
+def measure():
+    kinds = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    most = max(resource.getrusage(kind).ru_maxrss for kind in kinds)
+    pathlib.Path(peak).write_text(str(most * 1024))
+atexit.register(measure)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
 
 
 def make_files(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -171,6 +185,7 @@ def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
     sources = make_files(folder)
     forks = forks_in(folder / "forks")
     signal.signal(signal.SIGALRM, _too_long)
+    peak, most = folder / "peak", 0
     for number in range(count):
         source = sources[number % len(sources)]
         work = folder / "work"
@@ -186,17 +201,24 @@ def trials(seed: int, count: int, folder: pathlib.Path) -> Iterator[Outcome]:
         program = module.removeprefix("tfmot_sapp.")
         signal.alarm(SECONDS)
         try:
-            done = forks.module(module, *arguments, cwd=work)
+            done = forks.run(PROGRAM, peak, module, *arguments, cwd=work)
         except TimeoutError:
             yield "hang", f"{source.name}, {what}, {program}"
             continue
         finally:
             signal.alarm(0)
         finding = fault_of(done, path, work, outputs)
+        if peak.exists():  # Nothing measures what a signal has ended.
+            taken = int(peak.read_text())
+            peak.unlink()
+            most = max(most, taken)
+            if finding is None and taken > MOST_BYTES:
+                finding = f"{taken} bytes of memory"
         if finding is not None:
             finding = f"{source.name}, {what}: {finding}"
         yield f"{source.name}: {program} {done.returncode}", finding
     forks.close()
+    print(f"{most / 1e9:.2f} GB is the most memory of one program")
 
 
 def _too_long(*_: Any) -> None:

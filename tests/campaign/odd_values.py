@@ -56,6 +56,26 @@ def fails(*_: Any) -> Any:
     raise KeyError("from inside")
 
 
+def _wrapped() -> Any:
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
+    schedule = sapp.OneShot(0.5, 4)
+    policy = sapp.MinimumBlocks(1)
+    return sapp.prune_blocks(model, schedule, (4, 4), pruning_policy=policy)
+
+
+class Answers:
+    """A policy, a schedule and a function that answer with nonsense."""
+
+    def __call__(self, *_: Any) -> Any:
+        return True, 2.0
+
+    def allow_pruning(self, layer: Any) -> Any:
+        return "no"
+
+    def ensure_model_supports_pruning(self, model: Any) -> None:
+        pass
+
+
 VALUES: list[Any] = [
     None,
     True,
@@ -112,6 +132,26 @@ VALUES: list[Any] = [
     np.array([None]),
     np.array(0.5),
     np.full((4, 8), math.inf, np.float32),
+    np.full((4, 8), 1e300),
+    np.ones((4, 8), np.float32),
+    np.ones((4, 7), np.float32),
+    np.ones((16, 8), np.int8),
+    [np.ones((4, 8), np.float32), None],
+    {"typo": np.ones((4, 8), np.float32)},
+    (32,),
+    {"typo": (4, 4)},
+    {"*": (4, 4)},
+    {"*": 0.5},
+    {"[": 0.5},
+    lambda: 3,
+    Answers(),
+    _wrapped(),
+    keras.Input((8,)),
+    tf.TensorSpec((None, 7)),
+    [tf.TensorSpec((None, 8))] * 2,
+    "~",
+    "..",
+    "new/\n.tflite",
     np.ones((4, 8), np.complex64),
     tf.constant(0.5),
     tf.constant("text"),

@@ -24,6 +24,7 @@ import pytest
 import tf_keras
 
 import tfmot_sapp as sapp
+from tfmot_sapp.cli.arrays import read_arrays
 from tfmot_sapp.frameworks.loading import load_model
 
 
@@ -65,6 +66,34 @@ def test_what_is_no_model_is_refused(tmp_path):
         load_model(tmp_path)
 
 
+def test_what_never_ends_is_not_read(tmp_path):
+    pipe, loop = tmp_path / "pipe", tmp_path / "loop"
+    os.mkfifo(pipe)
+    loop.symlink_to("loop")
+    readers = {
+        "source": lambda path: sapp.pack_tflite(path, tmp_path / "new.tflite"),
+        "models": lambda path: sapp.benchmark({"a": path}),
+        "path": load_model,
+        "data": lambda path: read_arrays(path, "data"),
+    }
+
+    for name, read in readers.items():
+        for path in ("/dev/zero", pipe, loop, tmp_path / "pipe" / "below"):
+            with pytest.raises(ValueError, match=f"`{name}.* Received: "):
+                read(path)
+    assert sorted(os.listdir(tmp_path)) == ["loop", "pipe"]
+
+
+def test_readers_know_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sapp.export_tflite(pruned(keras), "~/a.tflite")
+
+    sapp.pack_tflite("~/a.tflite", "~/b.tflite")
+    result = sapp.benchmark({"b": "~/b.tflite"}, rounds=1)
+
+    assert result.timings[0].path == f"{tmp_path}/b.tflite"
+
+
 def test_from_a_saved_model_to_a_picture(run, tmp_path):
     pruned(keras).save(tmp_path / "model.keras")
 
@@ -88,23 +117,22 @@ def test_from_a_saved_model_to_a_picture(run, tmp_path):
     timed = run(
         "tfmot_sapp.benchmark_main",
         tmp_path / "dense.tflite",
-        f"new={tmp_path}/packed.tflite",
+        f"[red]new[/red]={tmp_path}/packed.tflite",
         "--rounds=3",
         f"--plot={tmp_path}/times.png",
         f"--json={tmp_path}/times.json",
     )
 
-    assert packed.returncode == 0, packed.stderr
+    for done in (packed, dense, again, timed):
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
     assert "Packing" in packed.stdout
-    assert dense.returncode == 0, dense.stderr
-    assert again.returncode == 0, again.stderr
     assert "blocks kept" in again.stdout
     assert (tmp_path / "again.tflite").stat().st_size < 0.5 * (
         tmp_path / "dense.tflite"
     ).stat().st_size
-    assert timed.returncode == 0, timed.stderr
     assert "dense" in timed.stdout
-    assert "new" in timed.stdout
+    assert "[red]new[/red]" in timed.stdout
     assert sorted(os.listdir(tmp_path)) == [
         "again.tflite",
         "dense.tflite",

@@ -27,7 +27,10 @@ from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.export.tflite.file import export_tflite
 from tfmot_sapp.export.tflite.flatbuffer import read_graph
 from tfmot_sapp.export.tflite.options import CONVERTED
-from tfmot_sapp.export.tflite.weights import misrounded_weights
+from tfmot_sapp.export.tflite.weights import (
+    lost_weights,
+    misrounded_weights,
+)
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
 
@@ -104,6 +107,46 @@ def test_one_percent_of_one_kernel_is_missed(
         )
 
     assert os.listdir(tmp_path) == []
+
+
+def test_losses_show_in_what_gives_zero(keras, tmp_path, monkeypatch):
+    # None of its units answers to any input that is drawn.
+    inputs = keras.Input((16,))
+    never = keras.initializers.Constant(-1e6)
+    x = keras.layers.Dense(32, "relu", bias_initializer=never)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(8)(x))
+    real = tflite.convert
+    path = tmp_path / "model.tflite"
+
+    for which in (0, 1):
+        monkeypatch.setattr(
+            tflite,
+            "convert",
+            lambda *given, which=which: with_losses(real(*given), which),
+        )
+        with pytest.raises(ValueError, match="weights of .* are lost"):
+            export_tflite(model, path)
+    monkeypatch.setattr(tflite, "convert", real)
+    result = export_tflite(model, path)
+
+    assert os.listdir(tmp_path) == ["model.tflite"]
+    assert result.max_error < 1e-5
+
+
+def test_kernels_that_are_folded_or_in_pieces_are_not_missed(keras):
+    kernel = np.arange(1, 401, dtype=np.float32).reshape(20, 20)
+    half = kernel.copy()
+    half[:10] *= 0.5
+    serving = serving_of(small_cnn(keras), 1)
+    content = convert(serving, None, None, "float32", None, CpuTarget())
+
+    assert lost_weights(content, [("one", kernel), ("two", half)]) is None
+    assert (
+        lost_weights(
+            content, [(w.name, w.numpy()) for w in serving.model.weights]
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-3, 300.0])

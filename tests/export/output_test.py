@@ -26,8 +26,10 @@ import textwrap
 
 import pytest
 
+import tfmot_sapp as sapp
+
 HEAD = """
-    import sys, threading
+    import os, sys, threading
     import {keras} as keras
     import numpy as np, tensorflow as tf
     import tfmot_sapp as sapp
@@ -54,9 +56,15 @@ EVERY_VERB = """
         x, y, batch_size=16, epochs=2, verbose=0,
         callbacks=[sapp.UpdatePruningStep(), sapp.PruningSummaries("logs")],
     )
+    pruned.save("pruned.keras")
+    with sapp.prune_scope():
+        keras.models.load_model("pruned.keras")
     stripped = sapp.strip_pruning(pruned)
     report = sapp.report(stripped)
     sapp.plot_masks(pruned, "masks.png")
+    sapp.recommended(0.5, 9)["pruning_schedule"].plot("schedule.png")
+    sapp.count_flops(model), sapp.find_groups(model)
+    sapp.latency_block_size(wide.layers[0])
     plan = sapp.plan_pruning(
         wide, sapp.LatencyBudget(1.2), data=np.ones((8, 256), "float32")
     )
@@ -65,7 +73,9 @@ EVERY_VERB = """
         model, x, 0.5, distill=sapp.Distillation(2), **calls
     )
     family = sapp.prune_family(model, x, [0.25, 0.5], **calls)
-    smaller = sapp.prune_structured(model, x, 0.5, verbose=False)
+    smaller = sapp.prune_structured(
+        model, x, 0.5, refit=sapp.Reconstruct(2), verbose=False
+    )
     packed = sapp.pack_blocks(stripped)
     tuned = sapp.pack_blocks(stripped, tune=sapp.Tuning(seconds=0.1))
     for quantize in (None, "float16", "dynamic_int8", "int8"):
@@ -80,6 +90,8 @@ EVERY_VERB = """
         {"dense": "dense.tflite", "packed": "packed.tflite"}, rounds=2
     )
     result.plot("times.png")
+    threads = os.cpu_count()
+    sapp.benchmark({"served": "served"}, threads=threads, rounds=2)
     try:
         inverse = keras.layers.Lambda(tf.linalg.inv)
         square = keras.Input((4, 4))
@@ -112,6 +124,12 @@ TWO_THREADS = """
     sys.stderr.write("after\\n")
     assert not failures, failures
 """
+
+
+def test_the_program_has_every_verb():
+    verbs = [name for name in sapp.__all__ if name.islower()]
+
+    assert [n for n in verbs if f"sapp.{n}(" not in EVERY_VERB] == []
 
 
 def run(program, folder, environment):

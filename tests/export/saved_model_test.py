@@ -138,11 +138,12 @@ def test_a_directory_is_replaced_whole(keras, tmp_path):
     path = tmp_path / "model"
     path.mkdir()
     (path / "saved_model.pb").write_text("old")
-    (path / "old").write_text("old")
+    (path / "assets").mkdir()
+    (path / "assets" / "old").write_text("old")
 
     export_saved_model(pruned_mlp(keras), path)
 
-    assert not (path / "old").exists()
+    assert not (path / "assets" / "old").exists()
     assert (path / "saved_model.pb").exists()
     assert os.listdir(tmp_path) == ["model"]
 
@@ -170,21 +171,30 @@ def test_a_failing_check_keeps_what_was_there(tmp_path, monkeypatch):
     assert (path / "saved_model.pb").read_text() == "old"
 
 
-@pytest.mark.parametrize("where", [".", "..", "photos", "~"])
-def test_only_a_saved_model_is_replaced(tmp_path, monkeypatch, where):
-    keras = importlib.import_module("keras")
+def test_only_a_saved_model_is_replaced(tmp_path, monkeypatch):
+    model = pruned_mlp(importlib.import_module("keras"))
     home = tmp_path / "home"
-    (home / "work" / "photos").mkdir(parents=True)
-    (home / "work" / "photos" / "one.png").write_text("a picture")
+    photos, mixed, odd = (home / "work" / n for n in ("photos", "mixed", "odd"))
+    photos.mkdir(parents=True)
+    (photos / "one.png").write_text("a picture")
+    # Somebody keeps notes, or a folder of that name, beside a model.
+    mixed.mkdir()
+    (mixed / "saved_model.pb").write_text("a model")
+    (mixed / "notes.txt").write_text("my notes")
+    (odd / "saved_model.pb").mkdir(parents=True)
+    (odd / "saved_model.pb" / "thesis").write_text("a thesis")
+    (home / "work" / "link").symlink_to("mixed")
     monkeypatch.chdir(home / "work")
     monkeypatch.setenv("HOME", str(home))
+    before = sorted(home.rglob("*"))
 
-    with pytest.raises(ValueError, match="`path` must name .*Received"):
-        export_saved_model(pruned_mlp(keras), where)
+    for where in (".", "..", "~", "photos", "mixed", "mixed/../link", "odd"):
+        with pytest.raises(ValueError, match="`path` must name .*Received"):
+            export_saved_model(model, where)
 
-    picture = home / "work" / "photos" / "one.png"
-    assert picture.read_text() == "a picture"
-    assert len(list(home.rglob("*"))) == 3
+    assert sorted(home.rglob("*")) == before
+    assert (mixed / "saved_model.pb").read_text() == "a model"
+    assert (mixed / "notes.txt").read_text() == "my notes"
 
 
 def test_a_file_in_the_way_is_named(tmp_path):

@@ -15,6 +15,7 @@
 """A model that is packed by timing candidates."""
 
 import keras as keras3
+import numpy as np
 import pytest
 from packable_models import BOTH, assert_same, mlp, prune
 
@@ -57,6 +58,16 @@ def test_dense_wins_unless_it_loses_twice(second, monkeypatch):
     assert (row["lowering"] == "dense") == (second < 1.1)
     assert f"measured {second:.2f}x dense" in row["why"]
     assert_same(model, packed)
+
+
+def test_every_candidate_is_calibrated_with_what_a_generator_gives():
+    model = keras3.Sequential([keras3.Input((8,)), keras3.layers.Dense(4)])
+    data = (np.full((2, 8), value, np.float32) for value in (1.0, 2.0))
+    given = Tuning(quantize="int8", representative_data=data)
+
+    first, second = tuning._contents([model, model], 1, given)
+
+    assert first == second
 
 
 @BOTH

@@ -27,6 +27,7 @@ Traceback (most recent call last):
 TypeError: `batch_size` must be an integer. Received: batch_size=True of type bool.
 """  # noqa: E501 - an error's text is one line
 
+import inspect
 import math
 import numbers
 import os
@@ -80,7 +81,7 @@ def check_count(value: Any, name: str) -> int:
 
 
 def check_steps(value: Any, name: str, least: int = 0) -> int:
-    """Returns a number of steps as an int.
+    """Returns a number of steps, cycles or rounds as an int.
 
     Numbers of steps are often computed, so 1e4 is one as well.
 
@@ -96,7 +97,7 @@ def check_steps(value: Any, name: str, least: int = 0) -> int:
     whole_float = isinstance(value, float) and value.is_integer()
     if not _is_whole(value) and not whole_float:
         raise TypeError(
-            f"`{name}` must be a whole number of steps. {received(name, value)}"
+            f"`{name}` must be a whole number. {received(name, value)}"
         )
     return _whole_between(value, name, least, None)
 
@@ -282,7 +283,9 @@ def check_pathlike(
     return path
 
 
-def check_callable(value: Any, name: str, what: str) -> Callable[..., Any]:
+def check_callable(
+    value: Any, name: str, what: str, arguments: int | None = None
+) -> Callable[..., Any]:
     """Returns a function, or an object that can be called.
 
     Args:
@@ -290,11 +293,13 @@ def check_callable(value: Any, name: str, what: str) -> Callable[..., Any]:
             an object of it.
         name: The argument's name.
         what: What is right: "a function of a layer".
+        arguments: How many arguments it is called with; `None` for any.
 
     Raises:
-        TypeError: If it can't be called, or is a class.
+        TypeError: If it can't be called, is a class, or takes other arguments.
     """
-    if isinstance(value, type) or not callable(value):
+    wrong = isinstance(value, type) or not callable(value)
+    if wrong or not _takes(value, arguments):
         raise TypeError(f"`{name}` must be {what}. {received(name, value)}")
     function: Callable[..., Any] = value
     return function
@@ -339,6 +344,20 @@ def check_methods(
     if isinstance(value, type) or missing:
         raise TypeError(f"`{name}` must {what}. {received(name, value)}")
     return value
+
+
+def _takes(function: Callable[..., Any], arguments: int | None) -> bool:
+    if arguments is None:
+        return True
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # Some of C's have none.
+        return True
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_whole(value: Any) -> bool:

@@ -96,6 +96,23 @@ def check_mapping(
     return {key: each(item, f"{name}[{key!r}]") for key, item in value.items()}
 
 
+# Kinds of NumPy's types that are no real numbers. Types that NumPy doesn't
+# know, such as bfloat16, may be.
+NO_NUMBERS = "cmMOSU"
+
+
+def as_array(value: Any) -> np.ndarray:
+    """Returns what a function of a user's gave as an array.
+
+    Args:
+        value: Anything; what makes no array becomes one object.
+    """
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):  # Rows of different lengths.
+        return np.asarray(None)
+
+
 def check_array(
     value: Any, name: str, shape: Sequence[int] | None = None
 ) -> np.ndarray:
@@ -125,7 +142,7 @@ def check_array(
         finite = array.dtype.kind in "biu" or np.isfinite(array)
     except TypeError:
         finite = None
-    if finite is None or array.dtype.kind in "cmM":
+    if finite is None or array.dtype.kind in NO_NUMBERS:
         raise TypeError(f"{wrong}. {received(name, value)}")
     if shape is not None and array.shape != tuple(shape):
         raise ValueError(

@@ -24,7 +24,7 @@ import errno
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from tfmot_sapp.base.files import keep_owner, sync
 from tfmot_sapp.base.paths import (
@@ -46,7 +46,7 @@ _TRIES = 100
 
 @contextlib.contextmanager
 def placed_directory(
-    path: str | os.PathLike[str], is_ours: Callable[[Collection[str]], bool]
+    path: str | os.PathLike[str], is_ours: Callable[[Mapping[str, bool]], bool]
 ) -> Iterator[pathlib.Path]:
     """Gives a temporary directory that takes its place when the block ends.
 
@@ -55,7 +55,8 @@ def placed_directory(
             is followed. A directory there is replaced if it is empty or
             recognised, and keeps its mode.
         is_ours: Recognises a directory that may be replaced with all that it
-            holds by the names of the files in it, such as `saved_model.pb`.
+            holds by the names in it, such as `saved_model.pb`, and whether each
+            is a file.
 
     Yields:
         The temporary directory to write into.

@@ -19,7 +19,7 @@ import os
 import pathlib
 import stat
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tfmot_sapp.base.checks import check_pathlike
@@ -31,7 +31,7 @@ def check_path(
     path: Any,
     what: str,
     name: str = "path",
-    is_ours: Callable[[Collection[str]], bool] | None = None,
+    is_ours: Callable[[Mapping[str, bool]], bool] | None = None,
 ) -> pathlib.Path:
     """Checks, before any work is done, that a path can be written.
 
@@ -65,17 +65,60 @@ def check_path(
     return target
 
 
+def readable_path(
+    path: Any, name: str, what: str, or_directory: bool = False
+) -> pathlib.Path:
+    """Checks that a path can be read to its end, before anything is read.
+
+    A device gives bytes for ever, and a pipe may never give any.
+
+    Args:
+        path: What is to be read. `~` is the home directory.
+        name: Name of the argument, for the error.
+        what: What is right, with its article: "a `.tflite` file".
+        or_directory: Whether it may be a directory as well.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: If `path` is no path.
+        ValueError: If there is no file that this user can read.
+    """
+    text = check_pathlike(path, name, what)
+    found = pathlib.Path(os.path.expanduser(text))
+    fault = ""
+    try:
+        mode = os.stat(found).st_mode
+        if stat.S_ISDIR(mode) and not or_directory:
+            fault = "there is a directory"
+        elif not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            fault = "there is a device or a pipe"
+        elif not os.access(found, os.R_OK):
+            fault = "this user may not read it"
+    except FileNotFoundError:
+        fault = "it doesn't exist"
+    except OSError as error:
+        fault = error.strerror or str(error)
+    if fault:
+        raise ValueError(
+            f"`{name}` must be {what} that can be read. "
+            f"Received: {name}={text!r}: {fault}."
+        )
+    return found
+
+
 def check_replaceable(
     target: pathlib.Path,
-    is_ours: Callable[[Collection[str]], bool],
+    is_ours: Callable[[Mapping[str, bool]], bool],
     name: str = "path",
 ) -> None:
     """Checks that a directory may be replaced by another.
 
     Args:
         target: Where the directory stands, if it does.
-        is_ours: Recognises what this project wrote by the names of the files
-            in it.
+        is_ours: Recognises what this project wrote, as `placed_directory`
+            takes it.
         name: Name of the argument, for the error.
 
     Raises:
@@ -100,7 +143,7 @@ def check_replaceable(
 
 
 def _holds_something_else(
-    folder: pathlib.Path, is_ours: Callable[[Collection[str]], bool]
+    folder: pathlib.Path, is_ours: Callable[[Mapping[str, bool]], bool]
 ) -> bool:
     # Another process may be putting a new directory in its place meanwhile and
     # removing this one: what is refused must still stand there after it was
@@ -109,9 +152,7 @@ def _holds_something_else(
         with contextlib.suppress(FileNotFoundError), _opened(folder) as opened:
             with os.scandir(opened) as entries:
                 files = {entry.name: entry.is_file() for entry in entries}
-            if not files or is_ours(
-                [n for n, is_file in files.items() if is_file]
-            ):
+            if not files or is_ours(files):
                 return False
             # While it is open, its number is nobody else's.
             if os.path.samestat(os.stat(opened), os.stat(folder)):

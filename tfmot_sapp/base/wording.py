@@ -15,9 +15,12 @@
 """How an error about an argument says what is right and what was received."""
 
 import math
+import re
 from typing import Any
 
 _LONGEST = 200  # Characters of a value that an error shows.
+# Keras writes the beginnings of its errors in bold.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def received(name: str, value: Any) -> str:
@@ -52,7 +55,8 @@ def brief(error: object, longest: int | None = _LONGEST) -> str:
     >>> brief(ValueError("Bad file.\n  Nothing in it."))
     'Bad file. Nothing in it.'
     """
-    text = " ".join(str(error).split()) or type(error).__name__
+    plain = _COLOURS.sub("", str(error))
+    text = " ".join(plain.split()) or type(error).__name__
     if longest is not None and len(text) > longest:
         text = f"{text[:longest]}..."
     return text

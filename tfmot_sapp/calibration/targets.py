@@ -34,6 +34,7 @@ from tfmot_sapp.calibration.layers import (
 from tfmot_sapp.calibration.programs import Program
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 from tfmot_sapp.frameworks.kernels import why_skip
+from tfmot_sapp.frameworks.policies import is_allowed
 from tfmot_sapp.frameworks.private.attention import last_layer_of
 
 
@@ -104,7 +105,7 @@ def _why_left_alone(
 ) -> str | None:
     if size is None:
         return _NO_SIZE
-    if not policy.allow_pruning(candidate.layer):
+    if not is_allowed(policy, candidate.layer):
         return f"not allowed by {type(policy).__name__}"
     if not wanted.is_given(candidate.label, candidate.layer.name):
         return "no sparsity given for it"

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.base.wording import brief
 from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.sweep import Store
+from tfmot_sapp.cli.arrays import read_arrays
 
 _BATCH = 32
 
@@ -67,28 +67,8 @@ def load_arrays(
 
 
 def _read(path: str, name: str) -> dict[str, np.ndarray]:
-    try:
-        loaded = np.load(path)
-        found = {"": loaded}
-        if not isinstance(loaded, np.ndarray):
-            with loaded:
-                found = {key: loaded[key] for key in loaded.files}
-    except Exception as error:  # NumPy's are of many kinds for damaged files.
-        raise ValueError(
-            f"{_wrong(path, name)}: {brief(error)}. If the file is damaged, "
-            "save it again."
-        ) from error
-    # Any archive can be opened, such as a saved model.
-    if not all(isinstance(value, np.ndarray) for value in found.values()):
-        raise ValueError(f"{_wrong(path, name)}, which holds something else.")
+    found = read_arrays(path, name)
     return {key: np.atleast_1d(value) for key, value in found.items()}
-
-
-def _wrong(path: str, name: str) -> str:
-    return (
-        f"`{name}` must be a `.npy` or `.npz` file of plain arrays. "
-        f"Received: {path!r}"
-    )
 
 
 @dataclasses.dataclass(frozen=True)

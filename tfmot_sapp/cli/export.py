@@ -35,11 +35,10 @@ packed, by `pack_blocks`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from absl import app, flags
 
 from tfmot_sapp.base.checks import check_count
-from tfmot_sapp.base.wording import brief
+from tfmot_sapp.cli.arrays import read_arrays
 from tfmot_sapp.cli.errors import on_one_line
 from tfmot_sapp.cli.target import chosen_target
 from tfmot_sapp.export.result import ExportResult
@@ -231,14 +230,8 @@ def _refuse(name: str, given: Any, why: str) -> None:
 def _load_data(path: str | None) -> Any:
     if path is None:
         return None
-    try:
-        loaded = np.load(path)
-        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
-    except Exception as error:  # NumPy's are of many kinds for damaged files.
-        raise ValueError(
-            "`representative_data` must be a `.npy` or `.npz` file that NumPy "
-            f"can load; save it again. Received: {path!r}: {brief(error)}."
-        ) from error
+    arrays = read_arrays(path, "representative_data")
+    return arrays.get("", arrays)
 
 
 def _print_packing(console: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -277,5 +270,5 @@ def _print_result(console: Any, result: ExportResult) -> None:
     table.add_row("largest error", f"{result.max_error:.3g} of the scale")
     table.add_row("rms error", f"{result.rms_error:.3g} of the outputs' rms")
     table.add_row("tolerance", f"{result.tolerance:.3g}")
-    table.add_row("operators", ops)
+    table.add_row("operators", Text(ops))
     console.print(table)

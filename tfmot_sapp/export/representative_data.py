@@ -19,6 +19,7 @@ Whatever form the data have, an array, a list of arrays, a dictionary, a
 input name, cut to the batch size of the export.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ from tfmot_sapp.frameworks.walking import flatten_layers
 
 # Stands in for an axis that the model leaves open, other than the batch.
 OPEN_AXIS = 32
+_MOST_VALUES = 2**29  # Of float32, in 2 GiB.
 
 
 def random_inputs(
@@ -72,6 +74,12 @@ def random_inputs(
         values: np.ndarray
         batch, *rest = spec.shape
         shape = [batch or samples, *(n or open_axis for n in rest)]
+        if math.prod(shape) > _MOST_VALUES:
+            raise ValueError(
+                f"`batch_size` must leave the input {name!r} of `model` at "
+                f"most {_MOST_VALUES} values, what a runtime's tensor holds. "
+                f"Received: an input of shape {tuple(shape)}."
+            )
         if spec.dtype.is_floating:
             if low is None:
                 values = generator.normal(0.0, high, shape)
@@ -143,7 +151,8 @@ def check_data(data: Any) -> Any:
     if _is_array(data):
         _check_samples(data)
         return data
-    if isinstance(data, dict):
+    if isinstance(data, (dict, list, tuple)):
+        _check_members(data)
         return data
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
         return data
@@ -154,7 +163,26 @@ def check_data(data: Any) -> Any:
     )
 
 
+def _check_members(data: Any) -> None:
+    members = tf.nest.flatten(data)
+    for member in members:
+        if _is_array(member):
+            _check_samples(member)
+    wrong = [m for m in members if m is None or isinstance(m, (str, bytes))]
+    if not members or wrong:
+        raise TypeError(
+            "`representative_data` must hold an array for each of the model's "
+            f"inputs. {received('representative_data', data)}"
+        )
+
+
 def _check_samples(array: Any) -> None:
+    if None in tuple(array.shape):
+        raise TypeError(
+            "`representative_data` must hold values, and not a symbol of them, "
+            "as `keras.Input` gives. "
+            f"{received('representative_data', array)}"
+        )
     if not tuple(array.shape) or array.shape[0] == 0:
         raise ValueError(
             "`representative_data` must hold samples along the first axis. "

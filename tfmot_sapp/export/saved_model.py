@@ -27,7 +27,7 @@ it runs, once for each batch size.
 import collections
 import os
 import pathlib
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
 
 # Batch sizes that a SavedModel is compared with its source at.
 _CHECKED_BATCHES = (1, 3)
+
+# What TensorFlow and the two Kerases write into a SavedModel.
+_FILES = frozenset({"saved_model.pb", "fingerprint.pb", "keras_metadata.pb"})
+_FOLDERS = frozenset({"variables", "assets", "assets.extra", "debug"})
 
 # Nodes that compute nothing.
 _BOOKKEEPING = frozenset(
@@ -87,9 +91,9 @@ def export_saved_model(
         model: A model of `keras` (3) or `tf_keras`: dense, stripped, or packed
             by `pack_blocks`.
         path: The directory to write. Missing folders are made. A directory
-            there is replaced if it is empty or holds a SavedModel; the current
-            directory, the home directory and folders that hold one of them
-            never are.
+            there is replaced if it is empty or holds a SavedModel and nothing
+            else; the current directory, the home directory and folders that
+            hold one of them never are.
         jit_compile: Whether XLA compiles the signature where it runs. It is
             faster, and takes some seconds at the first call of every batch
             size.
@@ -153,8 +157,13 @@ def export_saved_model(
     )
 
 
-def _is_saved_model(files: Collection[str]) -> bool:
-    return "saved_model.pb" in files
+def _is_saved_model(entries: Mapping[str, bool]) -> bool:
+    # A user's own files beside a model would go with it.
+    files = {name for name, is_file in entries.items() if is_file}
+    folders = entries.keys() - files
+    return "saved_model.pb" in files and (
+        files <= _FILES and folders <= _FOLDERS
+    )
 
 
 def directory_size(folder: pathlib.Path) -> int:
@@ -169,6 +178,7 @@ def _inputs(serving: Serving, data: Any) -> list[list[dict[str, np.ndarray]]]:
         other = representative.random_inputs(serving, max(_CHECKED_BATCHES))
         first, *rest = checking_inputs(serving)
         return [[*first, other], *rest]
+    representative.check_data(data)
     return [
         [
             next(representative.batches(data, serving, batch, batch))

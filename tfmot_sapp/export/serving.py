@@ -40,6 +40,7 @@ from tfmot_sapp.frameworks.private.tensorflow import (
     is_resource,
     names_for_graphs,
 )
+from tfmot_sapp.frameworks.training_wrappers import check_unwrapped
 from tfmot_sapp.targets.operators import Operators
 
 SIGNATURE = "serving_default"
@@ -55,13 +56,6 @@ _CALL_ERRORS = (
     ValueError,
     tf.errors.InvalidArgumentError,
 )
-
-# Wrappers that exist during training only, by class name, with what removes
-# them.
-_TRAINING_WRAPPERS = {
-    "PruneBlocks": "strip_pruning(model)",
-    "PruneLowMagnitude": "TF-MOT's `strip_pruning` for prune_low_magnitude",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,18 +123,7 @@ def check_model(model: Any) -> None:
             f"on the {keras.backend.backend()!r} backend. Set "
             "KERAS_BACKEND=tensorflow before importing keras."
         )
-    for kind, remedy in _TRAINING_WRAPPERS.items():
-        wrapped = [
-            layer.name
-            for layer in all_layers(model)
-            if type(layer).__name__ == kind
-        ]
-        if wrapped:
-            raise ValueError(
-                "`model` has layers that are still wrapped for pruning; call "
-                f"{remedy} first. Received: wrapped layers "
-                f"{_shortened(wrapped)}."
-            )
+    check_unwrapped(model)
 
 
 def serving_of(
@@ -171,6 +154,8 @@ def serving_of(
             "`input_signature` must hold at least one spec. "
             f"{received('input_signature', input_signature)}"
         )
+    if input_signature is not None:
+        _check_count(model, input_signature, len(flat))
     names = _unique(_input_names(model, structure, flat))
     specs = {
         name: tf.TensorSpec(_shape(spec, batch_size), _dtype(spec), name)
@@ -274,6 +259,17 @@ def _known_inputs(model: Any) -> Any:
     return structure
 
 
+def _check_count(model: Any, input_signature: Any, count: int) -> None:
+    # Keras warns and drops what is too much.
+    inputs = getattr(model, "inputs", None)
+    if inputs and len(inputs) != count:
+        raise ValueError(
+            f"`input_signature` must hold {len(inputs)} specs, as `model` has "
+            "inputs; for this model it can be left out. "
+            f"{received('input_signature', input_signature)}"
+        )
+
+
 def _check_spec(spec: Any) -> None:
     if hasattr(spec, "shape") and hasattr(spec, "dtype"):
         return
@@ -285,7 +281,19 @@ def _check_spec(spec: Any) -> None:
 
 
 def _shape(spec: Any, batch_size: int | None) -> list[int | None]:
-    shape = list(spec.shape)
+    shape = tf.TensorShape(spec.shape)
+    if shape.rank is None:
+        raise ValueError(
+            "`input_signature` must hold specs whose number of axes is known, "
+            "such as `[tf.TensorSpec((None, 28, 28), tf.float32)]`. "
+            f"{received('input_signature', spec)}"
+        )
+    return _batched(shape.as_list(), batch_size)
+
+
+def _batched(
+    shape: list[int | None], batch_size: int | None
+) -> list[int | None]:
     if not shape:
         raise ValueError(
             "Every input of `model` must have a batch axis, also in "
@@ -334,8 +342,3 @@ def _unique(names: Sequence[str]) -> list[str]:
             unique, i = f"{clean}_{i}", i + 1
         found.append(unique)
     return found
-
-
-def _shortened(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:3])
-    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")

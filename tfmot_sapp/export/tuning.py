@@ -22,7 +22,8 @@ machine does falls on all of them alike.
 """
 
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from tfmot_sapp.targets.target import Target
 # A packed model that isn't faster than dense by this much isn't worth it.
 _LEAST_GAIN = 1.1
 _TOLERANCE = 1e-3
+_MOST_BATCHES = 512  # Of a sample at least, as many as are calibrated with.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,10 +134,23 @@ def fastest(candidates: list[Any], batch_size: int, tuning: Tuning) -> Any:
     return chosen
 
 
+@dataclasses.dataclass(frozen=True)
+class _Batches:
+    """What a generator gave, for every candidate again."""
+
+    given: tuple[Any, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.given)
+
+
 def _contents(
     candidates: list[Any], batch_size: int, tuning: Tuning
 ) -> list[bytes]:
     contents = []
+    data = tuning.representative_data
+    if isinstance(data, Iterator):
+        data = _Batches(tuple(itertools.islice(data, _MOST_BATCHES)))
     with temporary_folder() as folder:
         for i, candidate in enumerate(candidates):
             path = folder / f"{i}.tflite"
@@ -143,7 +158,7 @@ def _contents(
                 candidate,
                 path,
                 quantize=tuning.quantize,
-                representative_data=tuning.representative_data,
+                representative_data=data,
                 batch_size=batch_size,
                 # What is chosen will be compared; here it's only timed.
                 tolerance=None if tuning.quantize else _TOLERANCE,

@@ -23,7 +23,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from tfmot_sapp.base.paths import without_patterns
+from tfmot_sapp.base.paths import readable_path, without_patterns
 from tfmot_sapp.base.wording import brief
 from tfmot_sapp.frameworks.hdf5_trial import check_readable
 
@@ -38,14 +38,10 @@ def load_model(path: str | os.PathLike) -> Any:
         A model of `keras` or `tf_keras`, not compiled.
 
     Raises:
+        TypeError: If `path` is no path.
         ValueError: If there is no saved Keras model, or it can't be loaded.
     """
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise ValueError(
-            f"`path` must name a saved model. Received: {str(path)!r}, which "
-            "doesn't exist."
-        )
+    path = readable_path(path, "path", "a saved model", or_directory=True)
     with _as_value_error(path):
         if path.is_file():
             check_readable(path)

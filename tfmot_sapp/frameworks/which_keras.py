@@ -96,17 +96,25 @@ def check_model(model: Any, name: str = "model") -> Any:
     return _checked(model, name, "a model", is_model)
 
 
-def check_layer(layer: Any, name: str = "layer") -> Any:
-    """Returns a layer of either Keras.
+def check_layer(layer: Any, name: str = "layer", keras: Any = None) -> Any:
+    """Returns a layer of either Keras, or of one.
 
     Args:
         layer: What was received.
         name: Name of the argument, for the error.
+        keras: The Keras it must be of; `None` for either.
 
     Raises:
-        TypeError: If it is no layer.
+        TypeError: If it is no layer, or one of the other Keras.
     """
-    return _checked(layer, name, "a layer", is_layer)
+    _checked(layer, name, "a layer", is_layer)
+    if keras is not None and not isinstance(layer, keras.layers.Layer):
+        raise TypeError(
+            f"`{name}` must be a layer of `{keras.__name__}`, as its wrapper "
+            "is; `tfmot_sapp.prune_blocks` takes the wrapper of a layer's own "
+            f"Keras. {received(name, layer)}"
+        )
+    return layer
 
 
 def _checked(

@@ -34,6 +34,7 @@ from tfmot_sapp.schedules.updates import (
 )
 
 _CHUNK = 1024
+_ROUNDING = 1e-5  # Of a sparsity that was computed in float32.
 
 
 class DueUpdates:
@@ -48,6 +49,7 @@ class DueUpdates:
         self._target = target_sparsity(schedule)
         self._chunk = -1
         self._answers: tuple[np.ndarray, np.ndarray] | None = None
+        self._highest = 0.0
 
     def between(self, after: int, upto: int) -> list[Update]:
         """Returns the updates in the steps `after < step <= upto`.
@@ -68,8 +70,19 @@ class DueUpdates:
         for step in range(after + 1, upto + 1):
             should_prune, sparsity = self._ask(step)
             if should_prune:
+                self._check_rising(step, sparsity)
                 found.append(Update(step, sparsity, self._phase(sparsity)))
         return found
+
+    def _check_rising(self, step: int, sparsity: float) -> None:
+        if 0.0 < sparsity < self._highest - _ROUNDING:
+            raise ValueError(
+                "`pruning_schedule` must not go back to fewer blocks removed, "
+                "other than to none at all: what was removed stays so until a "
+                f"sparsity of 0. Received: {sparsity} at step {step} after "
+                f"{self._highest}."
+            )
+        self._highest = sparsity
 
     def _phase(self, sparsity: float) -> str:
         if self._target is not None and sparsity >= self._target:

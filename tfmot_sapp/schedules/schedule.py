@@ -35,6 +35,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.base.checks import check_sparsity, check_steps, check_whole
+from tfmot_sapp.base.container_checks import NO_NUMBERS, as_array
 from tfmot_sapp.base.settings import Settings
 from tfmot_sapp.base.wording import brief, received
 from tfmot_sapp.schedules.tfmot_schedules import PruningSchedule
@@ -276,7 +277,17 @@ def answer_at(schedule: Any, step: int) -> tuple[bool, float]:
         TypeError: If it does not answer with `(should_prune, sparsity)`.
         ValueError: If the sparsity is outside [0, 1).
     """
-    should_prune, sparsity = schedule(step)
+    answer = schedule(step)
+    try:
+        should_prune, sparsity = map(as_array, answer)
+    except (TypeError, ValueError):
+        should_prune = sparsity = as_array(None)
+    is_flag = should_prune.ndim == 0 and should_prune.dtype.kind in "biu"
+    if not is_flag or sparsity.ndim or sparsity.dtype.kind in NO_NUMBERS:
+        raise TypeError(
+            f"`pruning_schedule` must answer step {step} with (should_prune, "
+            f"sparsity), a flag and a number. {received('answer', answer)}"
+        )
     # float32 holds 0.9 as 0.8999999762.
     return bool(should_prune), check_answer(schedule, step, float(sparsity))
 
@@ -286,6 +297,6 @@ def check_answer(schedule: Any, step: int, sparsity: float) -> float:
     if not 0.0 <= sparsity < 1.0:
         raise ValueError(
             "`pruning_schedule` must answer with a sparsity in [0, 1). "
-            f"Received: {sparsity} at step {step} from {schedule!r}."
+            f"Received: {sparsity} at step {step} from {brief(repr(schedule))}."
         )
     return round(sparsity, 7)

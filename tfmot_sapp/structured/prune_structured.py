@@ -29,6 +29,7 @@ from tfmot_sapp.calibration.data import held_batches, inputs_of
 from tfmot_sapp.calibration.sweep import Held, Store
 from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
 from tfmot_sapp.frameworks.pruning_record import record_skipped
+from tfmot_sapp.frameworks.training_wrappers import check_unwrapped
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import check_model, is_model
 from tfmot_sapp.structured.collect import collect
@@ -117,7 +118,7 @@ def prune_structured(
     batch_size = check_count(batch_size, "batch_size")
     verbose = check_flag(verbose, "verbose")
     if fine_tune is not None:
-        check_callable(fine_tune, "fine_tune", "a function of a model")
+        check_callable(fine_tune, "fine_tune", "a function of a model", 1)
     check_instance(
         refit,
         "refit",
@@ -125,6 +126,7 @@ def prune_structured(
         "a bool or a `tfmot_sapp.Reconstruct`",
     )
     names = list(keep) if isinstance(keep, Mapping) else None
+    check_unwrapped(check_model(model))
     model, found = opened_for(model, find_groups(model), names)
     if not found.groups:
         reasons = "; ".join(
@@ -168,14 +170,29 @@ def prune_structured(
                     model, counts, criterion, batches, progress, label
                 )
             if fine_tune is not None:
-                tuned = fine_tune(model)
-                if tuned is not None:
-                    model = check_model(tuned, "fine_tune(model)")
+                model = _tuned(model, fine_tune)
     if model is original:
         # Every unit stays; what is returned is a model of its own all the same.
         model = shrink(model, {}, {})
     record_skipped(model, _reasons_by_kernel(model, found.left_alone))
     return model
+
+
+def _tuned(model: Any, fine_tune: Callable[[Any], Any]) -> Any:
+    tuned = fine_tune(model)
+    if tuned is None:
+        return model
+    check_model(tuned, "fine_tune(model)")
+    shapes, found = (
+        [tuple(weight.shape) for weight in each.weights]
+        for each in (model, tuned)
+    )
+    if found != shapes:
+        raise ValueError(
+            "`fine_tune(model)` must be the model that it was given, trained, "
+            f"with weights of shapes {shapes}. Received: {found}."
+        )
+    return tuned
 
 
 def _reasons_by_kernel(model: Any, reasons: dict[str, str]) -> dict[str, str]:

@@ -75,6 +75,18 @@ class Statistics:
     producer_norm: np.ndarray
     parts: tuple[Part, ...]
 
+    def __post_init__(self) -> None:
+        """Checks that there is something to compare."""
+        arrays = [self.activation, self.producer_norm]
+        for part in self.parts:
+            arrays += [part.weights, part.summed]
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ValueError(
+                "`model` must give finite values for `data`. Received: NaN or "
+                f"infinity in a group of {self.units} units; look for it in "
+                "the model's weights."
+            )
+
     @functools.cached_property
     def unit_gram(self) -> np.ndarray:
         """Array (units, units): products of what units add to the output.

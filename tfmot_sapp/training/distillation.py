@@ -138,6 +138,10 @@ def distill_to(
         structure: The structure that the models take them in.
         how: Steps, batch size, learning rate and temperature.
         progress: Where progress is shown.
+
+    Raises:
+        ValueError: If the loss doesn't stay finite. The weights are then what
+            they were.
     """
     groups = _Group.of(dense, batches, structure)
     outputs = zip(*(group.targets for group in groups))
@@ -146,6 +150,7 @@ def distill_to(
         _tensor_of(pruned, variable) for variable in pruned.trainable_variables
     ]
     step = _step(pruned, structure, trained, losses)
+    before = [variable.numpy() for variable in trained]
     rng = np.random.default_rng(how.seed)
     samples = np.array([group.samples for group in groups])
     shown = progress.start("distilling", how.steps)
@@ -163,6 +168,18 @@ def distill_to(
             tf.constant(turn + 1, tf.float32),
         )
         shown(f"distilling, loss {float(loss):.3g}")
+        if not np.isfinite(loss):
+            break
+    weights = [variable.numpy() for variable in trained]
+    if not all(np.isfinite(value).all() for value in (loss, *weights)):
+        for variable, value in zip(trained, before):
+            variable.assign(value)
+        raise ValueError(
+            "`distill` must train at a `learning_rate` that is small enough "
+            f"for the loss to stay finite. Received: learning_rate="
+            f"{how.learning_rate:g}, and a loss of {float(loss):g} or weights "
+            f"that are NaN or infinite at step {turn + 1}."
+        )
 
 
 @dataclasses.dataclass

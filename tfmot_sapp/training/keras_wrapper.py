@@ -73,7 +73,7 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
         min_blocks: int = 1,
         **kwargs: Any,
     ):
-        check_layer(layer)
+        check_layer(layer, keras=keras)
         # Keras reads the signature of `call`, which is the wrapped layer's,
         # while it initializes.
         self.__dict__["_wrapped"] = layer

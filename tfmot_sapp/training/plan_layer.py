@@ -31,6 +31,7 @@ from tfmot_sapp.frameworks.kernels import (
     why_skip,
 )
 from tfmot_sapp.frameworks.layers.table import may_have_kernels
+from tfmot_sapp.frameworks.policies import is_allowed
 from tfmot_sapp.frameworks.private.layers import all_layers, layers_inside
 from tfmot_sapp.frameworks.sharing import Sharing
 from tfmot_sapp.frameworks.which_keras import keras_of
@@ -87,7 +88,7 @@ def plan_layer(
     if not layer.built:
         if block_size is None or not may_have_kernels(layer):
             return Plan()
-        if policy is not None and not policy.allow_pruning(layer):
+        if policy is not None and not is_allowed(policy, layer):
             return Plan(None, {name: _not_allowed(policy)})
         return Plan(block_size)
     kernels = find_kernels(layer)
@@ -101,7 +102,7 @@ def plan_layer(
         return Plan()
     if block_size is None:
         return Plan(None, {name: NO_BLOCK_SIZE})
-    if policy is not None and not policy.allow_pruning(layer):
+    if policy is not None and not is_allowed(policy, layer):
         return Plan(None, {name: _not_allowed(policy)})
     reasons = {}
     for kernel in own:

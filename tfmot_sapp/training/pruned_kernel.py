@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmot_sapp.base.container_checks import NO_NUMBERS, as_array
 from tfmot_sapp.blocks.grid import BlockGrid, scale
 from tfmot_sapp.blocks.trained_products import watched, watched_gradient
 from tfmot_sapp.frameworks.kernels import Kernel
@@ -163,22 +164,24 @@ class PrunedKernel:
         Args:
             slots: The optimizer's variables for the kernel, by name.
         """
-        scores = self.scorer.score(self._view(slots))
-        scores = np.asarray(scores, np.float64)
-        if scores.shape != self.grid.cells:
+        made = f"`scorer` {type(self.scorer).__name__}.score"
+        scores = as_array(self.scorer.score(self._view(slots)))
+        fits = scores.shape == self.grid.cells
+        if not fits or scores.dtype.kind in NO_NUMBERS:
             raise ValueError(
-                f"{type(self.scorer).__name__}.score must return one value per "
-                f"block, an array of shape {self.grid.cells} for "
-                f"`{self.name}`. Received: an array of shape {scores.shape}."
+                f"{made} must return one number per block, an array of shape "
+                f"{self.grid.cells} for `{self.name}`. Received: an array of "
+                f"shape {scores.shape} and type {scores.dtype}."
             )
+        scores = scores.astype(np.float64)
         if np.any(np.isnan(scores)) and np.all(
             np.isfinite(host_value(self.variable))
         ):
             # Where training has diverged the scores are not to blame.
             raise ValueError(
-                f"{type(self.scorer).__name__}.score must return numbers. "
-                f"Received: NaN for {int(np.isnan(scores).sum())} of "
-                f"{scores.size} blocks of `{self.name}`."
+                f"{made} must return numbers. Received: NaN for "
+                f"{int(np.isnan(scores).sum())} of {scores.size} blocks of "
+                f"`{self.name}`."
             )
         return scores
 

@@ -23,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.base.container_checks import as_array
 from tfmot_sapp.base.settings import value_key
+from tfmot_sapp.base.wording import brief
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.schedules.due_updates import DueUpdates
@@ -252,15 +254,16 @@ class PruningGroup:
         made = type(self.allocation).__name__
         if not isinstance(masks, Mapping) or name not in masks:
             raise ValueError(
-                f"{made} must return a dictionary with one mask per kernel. "
-                f"Received: {masks!r}, without a mask for `{name}`."
+                f"`allocation` {made} must return a dictionary with one mask "
+                f"per kernel. Received: {brief(repr(masks))}, without a mask "
+                f"for `{name}`."
             )
-        mask = np.asarray(masks[name])
+        mask = as_array(masks[name])
         if mask.shape != shape or mask.dtype != bool:
             raise ValueError(
-                f"{made} must return boolean masks shaped like the scores, "
-                f"{shape} for `{name}`. Received: an array of shape "
-                f"{mask.shape} and type {mask.dtype}."
+                f"`allocation` {made} must return boolean masks shaped like "
+                f"the scores, {shape} for `{name}`. Received: an array of "
+                f"shape {mask.shape} and type {mask.dtype}."
             )
         return mask
 

@@ -79,7 +79,7 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         min_blocks: int = 1,
         **kwargs: Any,
     ):
-        check_layer(layer)
+        check_layer(layer, keras=tf_keras)
         kwargs.setdefault("name", f"prune_blocks_{layer.name}")
         kwargs.setdefault("dtype", layer.dtype_policy)
         # tf_keras reads the signature of `call` while it initializes, and puts

@@ -24,11 +24,9 @@ sapp.pack_tflite("pruned.tflite", "packed.tflite")
 """
 
 import os
-import pathlib
 
-from tfmot_sapp.base.checks import check_pathlike
 from tfmot_sapp.base.files import write_file
-from tfmot_sapp.base.paths import check_path
+from tfmot_sapp.base.paths import check_path, readable_path
 from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export.result import ExportResult
 from tfmot_sapp.export.tflite.flatbuffer import count_ops
@@ -89,8 +87,9 @@ def pack_tflite(
     check_tolerance(tolerance)
     target = CpuTarget() if target is None else check_target(target)
     final = check_path(destination, "file", name="destination")
-    content = _read(source)
-    with Trial(source) as trial:
+    path = readable_path(source, "source", "a `.tflite` file")
+    content = path.read_bytes()
+    with Trial(path) as trial:
         try:
             packed, rows = packed_content(content, target)
         except ValueError as error:
@@ -111,14 +110,3 @@ def pack_tflite(
         ops=count_ops(packed),
         packing=rows,
     )
-
-
-def _read(source: str | os.PathLike) -> bytes:
-    path = pathlib.Path(check_pathlike(source, "source"))
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(
-            "`source` must be a `.tflite` file that can be read. Received: "
-            f"{str(path)!r} ({error.strerror})."
-        ) from error

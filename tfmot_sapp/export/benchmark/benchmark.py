@@ -35,6 +35,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.base.checks import check_count, check_whole
+from tfmot_sapp.base.paths import readable_path
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.accelerated import check_gpu
@@ -146,17 +147,19 @@ def _checked_paths(models: Any) -> dict[str, pathlib.Path]:
         )
     paths = {}
     for name, path in models.items():
-        if not isinstance(path, (str, os.PathLike)):
+        if not isinstance(name, str) or not isinstance(
+            path, (str, os.PathLike)
+        ):
             raise TypeError(
                 "`models` must map names to paths. "
                 f"Received: {name!r}: {path!r} of type {type(path).__name__}."
             )
-        paths[str(name)] = pathlib.Path(path)
-        if not paths[str(name)].exists():
-            raise ValueError(
-                "`models` must hold paths of existing models. "
-                f"Received: {name!r}: {str(path)!r}, which doesn't exist."
-            )
+        paths[name] = readable_path(
+            path,
+            f"models[{name!r}]",
+            "the path of a `.tflite` file or SavedModel",
+            or_directory=True,
+        )
     if len({path.is_dir() for path in paths.values()}) > 1:
         raise ValueError(
             "`models` must be either all `.tflite` files or all SavedModel "

@@ -29,6 +29,7 @@ in place.
 import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,12 @@ from tfmot_sapp.export.tflite.packing import (
     packed_content,
 )
 from tfmot_sapp.export.tflite.quantizer import quantized_content
-from tfmot_sapp.export.tflite.weights import misrounded_weights
+from tfmot_sapp.export.tflite.weights import (
+    lost_weights,
+    misrounded_weights,
+)
 from tfmot_sapp.frameworks.precision import computes_in_float32, float32_copy
+from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.targets.cpu_target import CpuTarget
 from tfmot_sapp.targets.target import Target, check_target
 
@@ -312,7 +317,7 @@ class _Comparison:
         return content, difference
 
     def _exact(self, content: bytes, tolerance: float | None) -> Difference:
-        return worst(
+        difference = worst(
             verify.check_exact(
                 self.serving,
                 verify.source_outputs(self.serving, inputs),
@@ -321,6 +326,23 @@ class _Comparison:
             )
             for inputs in self.groups
         )
+        fault = None
+        if self.tolerance is None:
+            fault = lost_weights(content, self._kernels())
+        if fault:
+            raise ValueError(
+                "The exported model doesn't hold the weights of `model`, so "
+                f"nothing was written: {fault}. If that is acceptable, pass "
+                f"`tolerance`. Received: `{self.model.name}`."
+            )
+        return difference
+
+    def _kernels(self) -> Iterator[tuple[str, np.ndarray]]:
+        for weight in self.serving.model.weights:
+            if len(weight.shape) > 1:
+                values = host_value(weight)
+                if values.dtype == np.float32:
+                    yield weight.name, values
 
     def _quantized(self, content: bytes) -> Difference:
         return worst(

@@ -12,12 +12,18 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Whether the weights of a quantized file are what they were rounded from.
+"""Whether the weights of a file are those of its model.
 
-Rounding noise hides the loss of some weights in the outputs, so the weights are
-compared themselves: with those of the same model's float32 file, which are
-exact, each within half a step of its own rounding.
+Rounding noise hides the loss of some weights in the outputs, so the weights of
+a quantized file are compared themselves: with those of the same model's float32
+file, which are exact, each within half a step of its own rounding.
+
+In a float32 file a loss hides where a unit gives zero for all inputs that are
+tried. Kernels that are stored as they are, in whatever order, are looked for
+there.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -30,6 +36,8 @@ _STEPS = 0.51
 _FLOAT_STEPS = {"FLOAT16": (2.0**-10, 2.0**-24), "FLOAT32": (1e-5, 0.0)}
 # Largest share of weights that may be farther off.
 _MOST_OFF = 1e-3
+# A kernel that shares this much with a tensor is meant by it.
+_MOSTLY_FOUND = 0.9
 
 
 def misrounded_weights(content: bytes, reference: bytes) -> str | None:
@@ -60,6 +68,40 @@ def misrounded_weights(content: bytes, reference: bytes) -> str | None:
                 "what they should have been rounded to"
             )
     return None
+
+
+def lost_weights(
+    content: bytes, kernels: Iterable[tuple[str, np.ndarray]]
+) -> str | None:
+    """Finds a kernel that a file holds but for some of its weights.
+
+    Args:
+        content: A float32 `.tflite` file's bytes.
+        kernels: The model's kernels and their names.
+
+    Returns:
+        What is wrong, or `None`. Kernels that were changed while the file was
+        made, such as by the scale of a batch norm, are in no tensor.
+    """
+    stored: dict[int, list[np.ndarray]] = {}
+    for tensor in _constants(read_graph(content), ("FLOAT32",)):
+        assert tensor.data is not None
+        stored.setdefault(tensor.data.size, []).append(_bits(tensor.data))
+    for name, weights in kernels:
+        wanted = _bits(weights)
+        alike = stored.get(wanted.size, [])
+        total = wanted.sum(dtype=np.uint64)
+        if any(each.sum(dtype=np.uint64) == total for each in alike):
+            continue
+        nonzero = wanted[weights.ravel() != 0]
+        shares = [float(np.isin(nonzero, each).mean()) for each in alike]
+        if shares and len(nonzero) and _MOSTLY_FOUND < max(shares) < 1:
+            return f"{1 - max(shares):.2%} of the weights of {name!r} are lost"
+    return None
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float32).ravel().view(np.uint32)
 
 
 def _constants(graph: Graph, dtypes: tuple[str, ...]) -> list[Tensor]:
