@@ -100,7 +100,8 @@ def _sam(size: str) -> Any:
     import keras_hub
 
     full = size == "full"
-    side = 1024 if full else 32
+    # Its attention takes 12 GB where images have 1,024 pixels a side.
+    side = 512 if full else 32
     hidden = 256 if full else 16
     return keras_hub.models.SAMBackbone(
         image_encoder=keras_hub.models.ViTDetBackbone(
@@ -116,7 +117,7 @@ def _sam(size: str) -> Any:
         ),
         prompt_encoder=keras_hub.layers.SAMPromptEncoder(
             hidden_size=hidden,
-            image_embedding_size=(64, 64) if full else (4, 4),
+            image_embedding_size=(32, 32) if full else (4, 4),
             input_image_size=(side, side),
             mask_in_channels=16,
         ),
