@@ -75,7 +75,7 @@ def _segformer(size: str) -> Any:
     backbone = keras_hub.models.SegFormerBackbone(
         image_encoder=_mit("full") if size == "full" else _small_mit(),
         projection_filters=256 if size == "full" else 16,
-        image_shape=(224, 224, 3) if size == "full" else (32, 32, 3),
+        image_shape=(224, 224, 3) if size == "full" else (64, 64, 3),
     )
     return keras_hub.models.SegFormerImageSegmenter(backbone, num_classes=4)
 
@@ -83,8 +83,9 @@ def _segformer(size: str) -> Any:
 def _small_mit() -> Any:
     import keras_hub
 
+    # Where its last features are one pixel keras-hub loses their channels.
     return keras_hub.models.MiTBackbone(
-        image_shape=(32, 32, 3),
+        image_shape=(64, 64, 3),
         num_layers=4,
         hidden_dims=[8, 16, 24, 32],
         layerwise_depths=[1, 1, 1, 1],

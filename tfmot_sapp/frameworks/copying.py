@@ -316,8 +316,8 @@ def copy_layer(layer: Any) -> Any:
         raise ValueError(
             f"The layer `{layer.name}` of type {type(layer).__name__} cannot "
             "be copied, because it cannot be made again from its config. "
-            "Define `get_config()` in its class, or wrap the layers inside it "
-            "by `prune_blocks(layer, ...)` where they are made. "
+            "Define `get_config()` in its class, or call `prune_blocks` (and "
+            "then `strip_pruning`) on the layers or models inside it. "
             f"Received the error: {error}"
         ) from error
 
