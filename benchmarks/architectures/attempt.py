@@ -15,8 +15,10 @@
 """Takes an architecture the way that users take: wrap, train, strip, save."""
 
 import dataclasses
+import importlib
 import pathlib
 import pickle
+import time
 from typing import Any
 
 import keras
@@ -29,6 +31,11 @@ from benchmarks.architectures.architecture import (
     error_between,
     outputs_of,
 )
+from benchmarks.shared.resident_memory import (
+    forget_peak,
+    peak_bytes,
+    resident_bytes,
+)
 from tfmot_sapp.frameworks.kernels import matrices_of
 from tfmot_sapp.frameworks.which_keras import keras_of
 
@@ -40,20 +47,27 @@ class Findings:
     """What was found of an architecture.
 
     Attributes:
+        model: The original.
         kernels: Number of kernels that are pruned.
         share: Their share of the weights in matrices.
         wrapped_error: Largest error of the wrapped model at 0 %, of the scale.
         stripped_error: That of the stripped model against the wrapped one.
         class_kept: Whether the model's class came through.
         skipped: What was left alone, by name, and why.
+        wrapping_seconds: Processor time of wrapping.
+        wrapping_memory: The most memory held until the model was wrapped, in
+            units of its weights, without what was held before it was made.
     """
 
+    model: Any
     kernels: int
     share: float
     wrapped_error: float
     stripped_error: float
     class_kept: bool
     skipped: dict[str, str]
+    wrapping_seconds: float
+    wrapping_memory: float
 
 
 def wrap(model: Any, block: int) -> Any:
@@ -110,10 +124,17 @@ def attempt(
         folder: Where the stripped and the wrapped model are saved with inputs
             and outputs, for another process. Defaults to `None`: nowhere.
     """
+    if architecture.needs is not None:
+        importlib.import_module(architecture.needs)
+    forget_peak()
+    held = resident_bytes()
     model = architecture.make(size)
-    inputs = architecture.inputs(model)
-    before = outputs_of(model, inputs)
+    begin = time.process_time()
     wrapped = wrap(model, block)
+    seconds = time.process_time() - begin
+    memory = peak_bytes() - held
+    inputs = architecture.inputs(model, 1 if size == "full" else 2)
+    before = outputs_of(model, inputs)
     wrapped_error = error_between(before, outputs_of(wrapped, inputs))
     train(wrapped, inputs)
     stripped = sapp.strip_pruning(wrapped)
@@ -126,6 +147,7 @@ def attempt(
         arrays = tf.nest.map_structure(lambda x: x.numpy(), inputs)
         (folder / "data").write_bytes(pickle.dumps((arrays, after)))
     return Findings(
+        model=model,
         kernels=len(report.pruned),
         share=sum(row.weights for row in report.pruned)
         / sum(int(np.prod(weight.shape)) for weight in matrices_of(model)),
@@ -133,4 +155,14 @@ def attempt(
         stripped_error=error_between(after, outputs_of(stripped, inputs)),
         class_kept=type(stripped) is type(model),
         skipped=report.skipped,
+        wrapping_seconds=seconds,
+        wrapping_memory=memory / _bytes_of(model),
+    )
+
+
+def _bytes_of(model: Any) -> int:
+    return sum(
+        int(np.prod(weight.shape)) * tf.as_dtype(weight.dtype).size
+        for weight in model.weights
+        if tf.as_dtype(weight.dtype) != tf.string
     )

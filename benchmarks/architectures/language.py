@@ -103,7 +103,9 @@ def _llama_causal(size: str) -> Any:
 
 
 def _gemma(size: str) -> Any:
-    return _decoder("Gemma", size, head_dim=64 if size == "full" else 8)
+    if size == "full":
+        return _decoder("Gemma", size, head_dim=64, num_layers=20)
+    return _decoder("Gemma", size, head_dim=8)
 
 
 def _albert(size: str) -> Any:

@@ -156,6 +156,45 @@ def _frames(keras: Any, width: int) -> Any:
     )
 
 
+def _next_frame(keras: Any, width: int) -> Any:
+    layers = keras.layers
+    inputs = keras.Input((3, 8, 8, 3))
+    x = layers.ConvLSTM2D(width, 3, padding="same", return_sequences=True)(
+        inputs
+    )
+    x = layers.ConvLSTM2D(width, 3, padding="same")(
+        layers.BatchNormalization()(x)
+    )
+    return keras.Model(
+        inputs, layers.Conv2D(3, 3, padding="same", activation="sigmoid")(x)
+    )
+
+
+def _variational(keras: Any, width: int) -> Any:
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(
+        inputs
+    )
+    x = layers.Dense(width, activation="relu")(layers.Flatten()(x))
+    mean = layers.Dense(width, name="mean")(x)
+    deviation = layers.Dense(width, activation="softplus")(x)
+    noise = layers.GaussianNoise(1.0)(layers.Subtract()([mean, mean]))
+    drawn = layers.Add()([mean, layers.Multiply()([deviation, noise])])
+    decoder = keras.Sequential(
+        [
+            keras.Input((width,)),
+            layers.Dense(16 * width, activation="relu"),
+            layers.Reshape((4, 4, width)),
+            layers.Conv2DTranspose(width, 3, strides=2, padding="same"),
+            layers.ReLU(),
+            layers.Conv2D(3, 3, padding="same", activation="sigmoid"),
+        ],
+        name="decoder",
+    )
+    return keras.Model(inputs, [decoder(drawn), mean, deviation])
+
+
 _MODELS: tuple[tuple[str, Callable[[Any, int], Any], dict[str, int]], ...] = (
     ("U-Net", _u_net, {}),
     ("LSTM", _lstm, {}),
@@ -167,6 +206,8 @@ _MODELS: tuple[tuple[str, Callable[[Any, int], Any], dict[str, int]], ...] = (
     ("Siamese", _siamese, {}),
     ("Transformer", _transformer, {"tokens": 16}),
     ("Video", _frames, {}),
+    ("ConvLSTM", _next_frame, {}),
+    ("VAE", _variational, {}),
 )
 
 

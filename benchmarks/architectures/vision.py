@@ -75,7 +75,7 @@ def _segformer(size: str) -> Any:
     backbone = keras_hub.models.SegFormerBackbone(
         image_encoder=_mit("full") if size == "full" else _small_mit(),
         projection_filters=256 if size == "full" else 16,
-        image_shape=(224, 224, 3) if size == "full" else (32, 32, 3),
+        image_shape=(224, 224, 3) if size == "full" else (64, 64, 3),
     )
     return keras_hub.models.SegFormerImageSegmenter(backbone, num_classes=4)
 
@@ -83,8 +83,9 @@ def _segformer(size: str) -> Any:
 def _small_mit() -> Any:
     import keras_hub
 
+    # Where its last features are one pixel keras-hub loses their channels.
     return keras_hub.models.MiTBackbone(
-        image_shape=(32, 32, 3),
+        image_shape=(64, 64, 3),
         num_layers=4,
         hidden_dims=[8, 16, 24, 32],
         layerwise_depths=[1, 1, 1, 1],
@@ -100,7 +101,8 @@ def _sam(size: str) -> Any:
     import keras_hub
 
     full = size == "full"
-    side = 1024 if full else 32
+    # Its attention takes 12 GB where images have 1,024 pixels a side.
+    side = 512 if full else 32
     hidden = 256 if full else 16
     return keras_hub.models.SAMBackbone(
         image_encoder=keras_hub.models.ViTDetBackbone(
@@ -116,7 +118,7 @@ def _sam(size: str) -> Any:
         ),
         prompt_encoder=keras_hub.layers.SAMPromptEncoder(
             hidden_size=hidden,
-            image_embedding_size=(64, 64) if full else (4, 4),
+            image_embedding_size=(32, 32) if full else (4, 4),
             input_image_size=(side, side),
             mask_in_channels=16,
         ),

@@ -64,10 +64,11 @@ def is_graph(model: Any) -> bool:
     """Whether a model's graph can be read: a Functional or Sequential one."""
     if not holds_graph(model) or not getattr(model, "inputs", None):
         return False
-    if isinstance(model, keras_of(model).Sequential):
-        return bool(model.built)
-    # A subclass of Functional may compute something else in its call.
+    # A subclass may compute something else in its call.
     cls: Any = type(model)
+    keras: Any = keras_of(model)
+    if isinstance(model, keras.Sequential):
+        return bool(model.built) and cls.call is keras.Sequential.call
     return has_nodes(model) and cls.call is _functional_call(model)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.frameworks.calls import is_graph
+from tfmot_sapp.frameworks.calls import holds_graph, is_graph
 from tfmot_sapp.frameworks.layer_state import states_of, variables_of
 from tfmot_sapp.frameworks.private import keras3, tf_keras2
 from tfmot_sapp.frameworks.private.layers import all_layers, functional_of
@@ -219,7 +219,8 @@ def _draw(model: Any, extent: int) -> Any | None:
 
 def _specs(model: Any) -> Any | None:
     """Returns the inputs' shapes and types, in the structure that is taken."""
-    if is_graph(model):
+    if holds_graph(model):
+        # One with a `call` of its own too: it takes what its graph takes.
         return getattr(functional_of(model), "input", None)
     if keras_of(model).__name__ == "tf_keras":
         spec = tf_keras2.call_spec_of(model)

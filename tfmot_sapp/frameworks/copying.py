@@ -25,6 +25,7 @@ from typing import Any
 
 from tfmot_sapp.frameworks.building import built_like
 from tfmot_sapp.frameworks.calls import holds_graph
+from tfmot_sapp.frameworks.initial_values import begin_like
 from tfmot_sapp.frameworks.layer_attributes import (
     replace_inside,
     replace_members,
@@ -307,15 +308,16 @@ def copy_layer(layer: Any) -> Any:
         ValueError: If the layer cannot be made again from its config.
     """
     try:
-        if layer.built:
+        if not layer.built:
+            return _again(layer)
+        with begin_like(variables_of(layer)):
             return built_like(layer, lambda: _again(layer))
-        return _again(layer)
     except Exception as error:
         raise ValueError(
             f"The layer `{layer.name}` of type {type(layer).__name__} cannot "
             "be copied, because it cannot be made again from its config. "
-            "Define `get_config()` in its class, or wrap the layers inside it "
-            "by `prune_blocks(layer, ...)` where they are made. "
+            "Define `get_config()` in its class, or call `prune_blocks` (and "
+            "then `strip_pruning`) on the layers or models inside it. "
             f"Received the error: {error}"
         ) from error
 

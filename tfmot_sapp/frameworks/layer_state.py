@@ -144,6 +144,13 @@ def _own(model: Any) -> list[Any]:
         for _, layer in held_layers(model)
         for variable in variables_of(layer)
     }
+    # In tf_keras a model has those of its metrics too, which it often makes
+    # when it is compiled.
+    inner |= {
+        id(variable)
+        for metric in getattr(model, "metrics", ())
+        for variable in metric.variables
+    }
     return [v for v in variables_of(model) if id(v) not in inner]
 
 

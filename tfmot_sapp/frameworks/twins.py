@@ -21,6 +21,8 @@ from collections.abc import Container
 from typing import Any
 
 from tfmot_sapp.frameworks.building import has_same_variables
+from tfmot_sapp.frameworks.initial_values import begin_like
+from tfmot_sapp.frameworks.layer_state import variables_of
 from tfmot_sapp.frameworks.private import keras3, tf_keras2
 from tfmot_sapp.frameworks.walking import paired_layers
 from tfmot_sapp.frameworks.which_keras import keras_of
@@ -38,7 +40,8 @@ def twins_of(model: Any, made: Container[int]) -> dict[int, Any]:
         no graph holds; none if the model can't be made again.
     """
     try:
-        again = type(model).from_config(model.get_config())
+        with begin_like(variables_of(model)):
+            again = type(model).from_config(model.get_config())
     except Exception:
         # What is wrong with the layer itself is what the user is told.
         return {}

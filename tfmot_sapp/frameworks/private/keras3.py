@@ -37,6 +37,22 @@ def unrounded_value(variable: Any) -> Any:
     return variable._value
 
 
+def initial_shape_of(function: Any) -> tuple[int, ...] | None:
+    """Returns the shape of a new variable, given the function of its value.
+
+    Args:
+        function: What Keras gives TensorFlow as a new variable's value.
+
+    Returns:
+        The shape, or `None` if the function is none of Keras's.
+    """
+    code = getattr(function, "__code__", None)
+    if code is None or "self" not in code.co_freevars:
+        return None
+    cell = function.__closure__[code.co_freevars.index("self")]
+    return getattr(cell.cell_contents, "_shape", None)
+
+
 def build_shapes_of(layer: Any) -> dict[str, Any]:
     """Returns the shapes that a layer was built for, by argument."""
     return getattr(layer, "_build_shapes_dict", None) or {}

@@ -75,10 +75,18 @@ def is_set_by_training(name: str) -> bool:
     return name in _OF_TRAINING
 
 
+_OF_ARGUMENTS = ("_auto_config", "call_signature_parameters")
+
+
 def take_over_arguments(original: Any, copy: Any) -> None:
-    """Gives a model the note of what another's constructor was called with."""
-    if hasattr(original, "_auto_config"):
-        copy._auto_config = original._auto_config
+    """Gives a model what another of its class has noted of its arguments.
+
+    What its constructor was called with, and which arguments its `call` takes:
+    Keras asks the class for these once, when an object is made.
+    """
+    for name, value in vars(original).items():
+        if name in _OF_ARGUMENTS or name.startswith("_call_"):
+            copy.__dict__[name] = value
 
 
 def is_walkable(obj: Any) -> bool:
