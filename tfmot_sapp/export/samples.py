@@ -45,6 +45,8 @@ _LEAST_EFFECT = 1e-3
 _LEAST_SHARE = 0.99
 # Gradients of larger models take too much memory.
 _MOST_WEIGHTS = 1 << 26
+# Nor do those of many numbers at once.
+_MOST_NUMBERS = 1 << 18
 
 
 def checking_inputs(serving: Serving) -> list[list[Arrays]]:
@@ -85,6 +87,10 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
 
 def _together(serving: Serving, calls: list[Arrays]) -> list[Arrays]:
     """Several calls as one, where the model takes any batch."""
+    if sum(array.size for call in calls for array in call.values()) > (
+        _MOST_NUMBERS
+    ):
+        return calls
     inputs = getattr(serving.model, "inputs", None)
     if not inputs or any(tensor.shape[0] is not None for tensor in inputs):
         return calls
