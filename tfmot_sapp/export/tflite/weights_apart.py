@@ -33,9 +33,9 @@ from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.passes.arrange_constants import arrange_constants
 from tfmot_sapp.compiler.passes.complete_products import complete_products
+from tfmot_sapp.compiler.readers.function_graph import FunctionGraph
 from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.compiler.writers.tflite import write_tflite
-from tfmot_sapp.export.function_graph import FunctionGraph
 from tfmot_sapp.export.serving import SIGNATURE, Serving, save_function
 from tfmot_sapp.targets.target import Target
 

@@ -22,9 +22,10 @@ changed = graph.trace()
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 # Operations that only look at a variable.
@@ -58,7 +59,7 @@ class FunctionGraph:
         found = {}
         for node in self.definition.node:
             if node.op == _READS:
-                outer = self._captured.get(_producer(node.input[0]))
+                outer = self._captured.get(producer(node.input[0]))
                 if id(outer) in by_handle:
                     found[node.name] = by_handle[id(outer)]
         return found
@@ -96,6 +97,81 @@ class FunctionGraph:
                 shifted.input[:] = [node.name, name]
         self.given[name] = tf.TensorSpec((), tf.float32, name)
 
+    def tensor(self, name: str) -> Any:
+        """Returns the traced graph's tensor that an input of a node names."""
+        return self.function.graph.get_tensor_by_name(_numbered(name))
+
+    def values(self, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+        """Computes tensors that depend on no argument.
+
+        Args:
+            names: Names of the tensors as inputs of nodes, by any keys.
+
+        Returns:
+            Their contents by the same keys.
+        """
+        if not names:
+            return {}
+
+        @tf.function(autograph=False)
+        def compute() -> Any:
+            return self._imported({}, [_numbered(n) for n in names.values()])
+
+        return dict(zip(names, (tensor.numpy() for tensor in compute())))
+
+    def replace(self, node: Any, function: Any) -> None:
+        """Writes another function in place of a node.
+
+        Args:
+            node: A node of the definition, of one output.
+            function: A concrete function of one tensor, the node's first input,
+                to one. It captures nothing.
+        """
+        inner = function.graph.as_graph_def()
+        argument, result = function.inputs[0].op.name, function.outputs[0].name
+        given, scope = node.input[0], f"{node.name}/packed/"
+        for each in inner.node:
+            if each.name != argument:
+                added = self.definition.node.add()
+                added.CopyFrom(each)
+                added.name = scope + each.name
+                added.input[:] = [
+                    given
+                    if producer(name) == argument
+                    else scope + name.lstrip("^")
+                    for name in each.input
+                    # A function of one tensor waits for nothing.
+                    if not name.startswith("^")
+                ]
+        node.op = "Identity"
+        node.input[:] = [scope + result]
+        node.ClearField("attr")
+        node.attr["T"].type = function.outputs[0].dtype.as_datatype_enum
+
+    def prune(self) -> None:
+        """Leaves out what no output of the function depends on."""
+        nodes = {node.name: node for node in self.definition.node}
+        reads = self.reads()
+        needed: set[str] = set()
+        open_ends = [tensor.op.name for tensor in self.function.outputs]
+        while open_ends:
+            name = open_ends.pop()
+            if name in needed or name not in nodes:
+                continue
+            needed.add(name)
+            open_ends += [
+                producer(each)
+                for each in nodes[name].input
+                # To wait for a variable that is read is no use of it.
+                if not (each.startswith("^") and producer(each) in reads)
+            ]
+        for name in nodes.keys() - needed:
+            self.definition.node.remove(nodes[name])
+        for node in self.definition.node:
+            node.input[:] = [
+                each for each in node.input if producer(each) in needed
+            ]
+
     def variables(self) -> list[Any]:
         """Returns the variables that are still read, or passed on."""
         used = self._used()
@@ -116,31 +192,12 @@ class FunctionGraph:
             for spec, tensor in zip(specs, self.function.inputs)
         }
         places |= {name: f"{name}:0" for name in self.given}
-        used = self._used()
-        captured = {k: v for k, v in self._captured.items() if k in used}
-        replaced = {*map(_producer, places.values()), *self._captured}
-        definition = tf.compat.v1.GraphDef()
-        definition.library.CopyFrom(self.definition.library)
-        definition.versions.CopyFrom(self.definition.versions)
-        definition.node.extend(
-            node for node in self.definition.node if node.name not in replaced
-        )
 
         @tf.function(autograph=False, **options)
         def changed(**arguments: Any) -> Any:
-            graph = tf.compat.v1.get_default_graph()
-            tensors = {
-                place: arguments[name]
-                for name, place in places.items()
-                if _producer(place) in used
-            }
-            for name, outer in captured.items():
-                tensors[f"{name}:0"] = graph.capture(outer)
-            outputs = tf.graph_util.import_graph_def(
-                definition,
-                tensors,
+            outputs = self._imported(
+                {place: arguments[name] for name, place in places.items()},
                 [tensor.name for tensor in self.function.outputs],
-                name="",
             )
             return tf.nest.pack_sequence_as(
                 self.function.structured_outputs, outputs
@@ -150,14 +207,41 @@ class FunctionGraph:
             **{spec.name: spec for spec in specs}, **self.given
         )
 
+    def _imported(self, given: dict[str, Any], wanted: list[str]) -> list[Any]:
+        """Writes the graph into the one being traced; returns some tensors."""
+        graph = tf.compat.v1.get_default_graph()
+        used = self._used()
+        tensors = {k: v for k, v in given.items() if producer(k) in used}
+        for name, outer in self._captured.items():
+            if name in used:
+                tensors[f"{name}:0"] = graph.capture(outer)
+        replaced = {*map(producer, given), *self._captured}
+        definition = tf.compat.v1.GraphDef()
+        definition.library.CopyFrom(self.definition.library)
+        definition.versions.CopyFrom(self.definition.versions)
+        definition.node.extend(
+            node for node in self.definition.node if node.name not in replaced
+        )
+        return tf.graph_util.import_graph_def(
+            definition, tensors, wanted, name=""
+        )
+
     def _used(self) -> set[str]:
         return {
-            _producer(name)
+            producer(name)
             for node in self.definition.node
             for name in node.input
         }
 
 
-def _producer(name: str) -> str:
-    """The node that an input of another comes from."""
+def _numbered(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
+def producer(name: str) -> str:
+    """Returns the name of the node that an input of another comes from.
+
+    Args:
+        name: The input, such as `"split:1"` or `"^wait"`.
+    """
     return name.lstrip("^").partition(":")[0]
