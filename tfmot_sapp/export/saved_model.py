@@ -44,7 +44,7 @@ from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
 from tfmot_sapp.export.measure import worst
 from tfmot_sapp.export.result import ExportResult
-from tfmot_sapp.export.samples import checking_inputs
+from tfmot_sapp.export.samples import checking_inputs, open_extent
 from tfmot_sapp.export.serving import (
     SIGNATURE,
     Serving,
@@ -207,7 +207,9 @@ def _inputs(serving: Serving, data: Any) -> list[list[dict[str, np.ndarray]]]:
     """Groups of calls to compare on."""
     if data is None:
         # A batch of another size stands beside those that are drawn.
-        other = representative.random_inputs(serving, max(_CHECKED_BATCHES))
+        other = representative.random_inputs(
+            serving, max(_CHECKED_BATCHES), open_axis=open_extent(serving)
+        )
         first, *rest = checking_inputs(serving)
         return [[*first, other], *rest]
     return [
