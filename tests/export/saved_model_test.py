@@ -15,6 +15,7 @@
 """SavedModels serve the source's numbers at any batch, and appear whole."""
 
 import importlib
+import math
 import os
 
 import numpy as np
@@ -24,6 +25,7 @@ import tensorflow as tf
 from tfmot_sapp.export import saved_model, serving
 from tfmot_sapp.export.saved_model import export_saved_model
 from tfmot_sapp.export.tflite.file import export_tflite
+from tfmot_sapp.targets.gpu_target import GpuTarget
 from tfmot_sapp.verbs.pack import pack_blocks
 
 
@@ -227,3 +229,74 @@ def test_half_precision_is_allowed_its_own_rounding(keras, tmp_path):
     )
 
     assert 1e-5 < result.tolerance < 1
+
+
+def custom_block(keras):
+    """A layer that only TensorFlow's graph can be packed in."""
+    layers = keras.layers
+
+    class Block(layers.Layer):
+        def build(self, shape):
+            self.attention = layers.MultiHeadAttention(4, 64, name="heads")
+            self.convolution = layers.Conv1D(256, 3, padding="same")
+            self.dense = layers.Dense(256, activation="relu")
+            if keras.__name__ == "keras":
+                self.attention.build(shape, shape)
+                self.convolution.build(shape)
+                self.dense.build(shape)
+            super().build(shape)
+
+        def call(self, x):
+            x = x + self.attention(x, x)
+            return self.dense(self.convolution(x)) * 0.5
+
+    inputs = keras.Input((None, 256), name="x")
+    model = keras.Model(inputs, Block()(inputs))
+    generator = np.random.default_rng(0)
+    for weight in model.weights:
+        if len(weight.shape) > 1 and "bias" not in weight.name:
+            rows, columns = 256, 256
+            taps = math.prod(weight.shape) // (rows * columns)
+            kept = generator.random((8, 8)) < 0.1
+            kept[:, kept.sum(0) == 0] = np.eye(8, dtype=bool)[:, :1]
+            mask = np.kron(kept, np.ones((32, 32)))
+            array = weight.numpy().reshape(taps, rows, columns) * mask
+            weight.assign(array.reshape(weight.shape))
+    return model
+
+
+def test_kernels_inside_of_a_custom_layer_are_packed(keras, tmp_path):
+    model = custom_block(keras)
+
+    result = export_saved_model(model, tmp_path / "model", pack=True)
+
+    # Four of the attention, a convolution and a Dense.
+    lowerings = [row["lowering"] for row in result.packing]
+    assert len(lowerings) == 6
+    assert "dense" not in lowerings
+    weights = sum(4 * math.prod(weight.shape) for weight in model.weights)
+    assert result.size < 0.5 * weights
+    for batch, length in ((1, 7), (3, 12)):
+        x = np.random.default_rng(length).normal(size=(batch, length, 256))
+        x = x.astype("float32")
+        (found,) = served(result.path, x).values()
+        wanted = np.asarray(model(x))
+        assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def test_what_has_no_blocks_of_zeros_stays_as_it_is(keras, tmp_path):
+    inputs = keras.Input((64,))
+    model = keras.Model(inputs, keras.layers.Dense(64)(inputs))
+    result = export_saved_model(model, tmp_path / "model", pack=True)
+    assert result.packing == ()
+    assert result.ops["MatMul"] == 1
+
+
+def test_a_target_that_tensorflow_is_not_written_for_is_refused(
+    keras, tmp_path
+):
+    model = pruned_mlp(keras)
+    with pytest.raises(ValueError, match="must be a `CpuTarget`"):
+        export_saved_model(
+            model, tmp_path / "model", pack=True, target=GpuTarget()
+        )

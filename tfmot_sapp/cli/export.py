@@ -29,7 +29,8 @@ model that is a `.tflite` file, from whatever framework, is packed as it is.
 
 Float files are packed as the runtime sees them, the kernels inside of any layer
 included; with 8 bits, `--tune` or a SavedModel it's the Keras model that is
-packed, by `pack_blocks`.
+packed, by `pack_blocks`, and what that leaves of a SavedModel as TensorFlow
+runs it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -142,7 +143,8 @@ def _export(console: Any) -> ExportResult:
             model = pack_blocks(
                 model, batch_size=FLAGS.batch_size, tune=tune, target=target
             )
-        _print_packing(console, packing_of(model))
+        if is_file:
+            _print_packing(console, packing_of(model))
     if is_file:
         result = export_tflite(
             model,
@@ -157,9 +159,17 @@ def _export(console: Any) -> ExportResult:
         if packs and in_file:
             _print_packing(console, result.packing)
         return result
-    return export_saved_model(
-        model, FLAGS.output, jit_compile=FLAGS.xla, representative_data=data
+    result = export_saved_model(
+        model,
+        FLAGS.output,
+        jit_compile=FLAGS.xla,
+        representative_data=data,
+        pack=packs,
+        target=target,
     )
+    if packs:
+        _print_packing(console, [*packing_of(model), *result.packing])
+    return result
 
 
 def _is_for_files(quantize: str | None) -> bool:

@@ -18,19 +18,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from tfmot_sapp.compiler.analysis.block_structure import block_structure
-from tfmot_sapp.compiler.choose.planning import plan_packed
+from tfmot_sapp.compiler.choose.planning import has_blocks, plan_packed
 from tfmot_sapp.compiler.emit.litert_subgraph import write_subgraph
 from tfmot_sapp.compiler.emit.value_names import name_apart
-from tfmot_sapp.compiler.graph import Graph as ChannelGraph
-from tfmot_sapp.compiler.graph import Packable, Table
 from tfmot_sapp.compiler.ir.graph import Graph, Operation, Subgraph
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.passes.layer_norms import normalise_first
 from tfmot_sapp.compiler.readers.subgraph import read_subgraph
-from tfmot_sapp.frameworks.channel_operations import Linear
 from tfmot_sapp.targets import refusals
 from tfmot_sapp.targets.operators import Operators
 from tfmot_sapp.targets.target import Target
@@ -78,7 +72,7 @@ def _pack_subgraph(
         dataclasses.replace(subgraph, operations=operations)
     )
     costs, operators = target.costs(quantize), target.operators(quantize)
-    if not _has_blocks(channels, costs.narrowest_piece):
+    if not has_blocks(channels, costs.narrowest_piece):
         return None
     choices = plan_packed(channels, 1, costs, operators)
     if choices.is_slower:
@@ -114,21 +108,3 @@ def _refusals(
 def _plain(value: Value) -> refusals.Tensor:
     shape = tuple(-1 if n is None else n for n in value.shape)
     return refusals.Tensor(shape, value.dtype, value.is_constant)
-
-
-def _has_blocks(graph: ChannelGraph, narrowest_piece: int) -> bool:
-    """Whether any product has blocks of zeros."""
-    for node in graph.nodes:
-        if not isinstance(node, Packable):
-            continue
-        if isinstance(node.core, Table):
-            return True
-        if isinstance(node.core, Linear):
-            nonzero = np.asarray(node.core.by_tap() != 0)
-            if nonzero.all():
-                continue
-            structure = block_structure(nonzero)
-            edges = len(structure.in_edges) + len(structure.out_edges)
-            if edges > 4 and min(structure.block_shape) >= narrowest_piece:
-                return True
-    return False

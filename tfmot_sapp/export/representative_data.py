@@ -27,11 +27,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.base.wording import brief, received
+from tfmot_sapp.export.open_extents import OPEN_EXTENTS
 from tfmot_sapp.export.serving import Serving
 from tfmot_sapp.frameworks.walking import flatten_layers
 
-# Stands in for an axis that the model leaves open, other than the batch.
-OPEN_AXIS = 32
 _MOST_VALUES = 2**29  # Of float32, in 2 GiB.
 
 
@@ -41,7 +40,7 @@ def random_inputs(
     seed: int = 0,
     low: float | None = None,
     high: float = 1.0,
-    open_axis: int = OPEN_AXIS,
+    open_axis: int = OPEN_EXTENTS[0],
 ) -> dict[str, np.ndarray]:
     """Makes inputs that a model accepts.
 

@@ -27,15 +27,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export.measure import EXACT, RANGES, Arrays, measure
+from tfmot_sapp.export.open_extents import at_open_extent
 from tfmot_sapp.export.representative_data import random_inputs
+from tfmot_sapp.export.samples import NOT_TAKEN, has_open_axes
 from tfmot_sapp.export.serving import Serving, serving_of
 from tfmot_sapp.export.verify import coarseness
 from tfmot_sapp.frameworks.layer_state import vocabulary_of
 from tfmot_sapp.frameworks.private.layers import layers_inside
 
 _SAMPLES = 3  # Of one range, where the batch is open.
-# What other open axes are tried as.
-_EXTENTS = (32, 8, 128, 1)
 # Rounding happens in every layer, so that it comes to more than that of the
 # inputs alone; beyond one part in a thousand it isn't rounding any more.
 _AMPLIFIED = 32.0
@@ -80,20 +80,20 @@ def check_same_outputs(model: Any, packed: Any, specs: Any = None) -> None:
 
 def _source_runs(serving: Serving) -> tuple[list[Arrays], list[Arrays]]:
     """Inputs that the source takes, and what it gives for them."""
-    is_open = any(None in spec.shape[1:] for spec in serving.specs.values())
-    reason: Exception | None = None
-    for extent in _EXTENTS if is_open else _EXTENTS[:1]:
+
+    def attempt(extent: int) -> tuple[list[Arrays], list[Arrays]]:
         calls = _calls(serving, extent)
-        try:
-            return calls, _run(serving, calls)
-        except (tf.errors.OpError, ValueError, TypeError) as error:
-            reason = reason or error
-    raise ValueError(
-        "`model` must run on random inputs, so that the packed one can be "
-        "compared with it. Export it by `export_tflite(model, path, "
-        "representative_data=..., pack=True)` in place of packing it. "
-        f"Received: {str(reason).strip()[-300:]}"
-    ) from reason
+        return calls, _run(serving, calls)
+
+    try:
+        return at_open_extent(attempt, has_open_axes(serving), NOT_TAKEN)
+    except NOT_TAKEN as error:
+        raise ValueError(
+            "`model` must run on random inputs, so that the packed one can be "
+            "compared with it. Export it by `export_tflite(model, path, "
+            "representative_data=..., pack=True)` in place of packing it. "
+            f"Received: {str(error).strip()[-300:]}"
+        ) from error
 
 
 def _calls(serving: Serving, extent: int) -> list[Arrays]:

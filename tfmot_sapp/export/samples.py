@@ -31,10 +31,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfmot_sapp.export.measure import RANGES
+from tfmot_sapp.export.open_extents import OPEN_EXTENTS, at_open_extent
 from tfmot_sapp.export.representative_data import random_inputs
 from tfmot_sapp.export.serving import Serving
 
 Arrays = dict[str, np.ndarray]
+
+# What a model raises for an extent that it doesn't take.
+NOT_TAKEN = (tf.errors.OpError, ValueError, TypeError)
 
 # Calls of one range, and how many are then added as long as that shows more.
 _FEWEST, _MORE = 3, (2, 3)
@@ -45,6 +49,8 @@ _LEAST_EFFECT = 1e-3
 _LEAST_SHARE = 0.99
 # Gradients of larger models take too much memory.
 _MOST_WEIGHTS = 1 << 26
+# Nor do those of many numbers at once.
+_MOST_NUMBERS = 1 << 18
 
 
 def checking_inputs(serving: Serving) -> list[list[Arrays]]:
@@ -61,6 +67,7 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
         ValueError: If an input is of a type that no number stands for.
     """
     kernels = _Kernels(serving)
+    extent = open_extent(serving)
     groups: list[list[Arrays]] = []
     for low, high in RANGES:
         before = kernels.seen()
@@ -68,7 +75,7 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
         for count in (_FEWEST, *_MORE):
             last = kernels.seen()
             calls = [
-                random_inputs(serving, _SAMPLES, seed, low, high)
+                random_inputs(serving, _SAMPLES, seed, low, high, extent)
                 for seed in range(len(group), len(group) + count)
             ]
             group += calls
@@ -83,8 +90,41 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
     return groups
 
 
+def open_extent(serving: Serving) -> int:
+    """Returns an extent that a model takes where it leaves an axis open.
+
+    Args:
+        serving: The model.
+
+    Raises:
+        ValueError: As `checking_inputs` does.
+    """
+
+    def attempt(extent: int) -> int:
+        arrays = random_inputs(serving, 1, open_axis=extent)
+        serving.call({k: tf.constant(v) for k, v in arrays.items()}, None)
+        return extent
+
+    if not has_open_axes(serving):
+        return OPEN_EXTENTS[0]
+    return at_open_extent(attempt, True, NOT_TAKEN)
+
+
+def has_open_axes(serving: Serving) -> bool:
+    """Returns whether a model leaves an axis open, other than the batch.
+
+    Args:
+        serving: The model.
+    """
+    return any(None in spec.shape[1:] for spec in serving.specs.values())
+
+
 def _together(serving: Serving, calls: list[Arrays]) -> list[Arrays]:
     """Several calls as one, where the model takes any batch."""
+    if sum(array.size for call in calls for array in call.values()) > (
+        _MOST_NUMBERS
+    ):
+        return calls
     inputs = getattr(serving.model, "inputs", None)
     if not inputs or any(tensor.shape[0] is not None for tensor in inputs):
         return calls

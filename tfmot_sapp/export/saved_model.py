@@ -38,18 +38,23 @@ from tfmot_sapp.base.directories import placed_directory
 from tfmot_sapp.base.paths import check_path, without_patterns
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.base.wording import brief
+from tfmot_sapp.compiler.pack_tensorflow import pack_tensorflow
+from tfmot_sapp.compiler.readers.function_graph import FunctionGraph
 from tfmot_sapp.export import representative_data as representative
 from tfmot_sapp.export import verify
 from tfmot_sapp.export.measure import worst
 from tfmot_sapp.export.result import ExportResult
-from tfmot_sapp.export.samples import checking_inputs
+from tfmot_sapp.export.samples import checking_inputs, open_extent
 from tfmot_sapp.export.serving import (
     SIGNATURE,
     Serving,
     check_model,
+    save_function,
     serving_of,
     write_saved_model,
 )
+from tfmot_sapp.targets.cpu_target import CpuTarget
+from tfmot_sapp.targets.target import Target, check_target
 from tfmot_sapp.targets.tensorflow_target import TensorFlowTarget
 
 # Batch sizes that a SavedModel is compared with its source at.
@@ -79,6 +84,8 @@ def export_saved_model(
     jit_compile: bool = False,
     input_signature: Any = None,
     representative_data: Any = None,
+    pack: bool = False,
+    target: Target | None = None,
 ) -> ExportResult:
     """Writes a model as a SavedModel for serving, checked against the model.
 
@@ -101,6 +108,11 @@ def export_saved_model(
             like the model's input. Needed for subclassed models only.
         representative_data: Inputs to compare with in place of random
             numbers, in the forms that `export_tflite` takes.
+        pack: Whether the signature is to store and multiply only the kept
+            blocks. Every product of the graph is packed by itself, inside of
+            whatever layer it is. For layers that follow each other
+            `pack_blocks` gives more; its result may be packed here, too.
+        target: What it is packed for; `None` for a CPU with one thread.
 
     Returns:
         An `ExportResult`; its `ops` are TensorFlow's.
@@ -124,23 +136,20 @@ def export_saved_model(
     """
     check_model(model)
     jit_compile = check_flag(jit_compile, "jit_compile")
-    target = check_path(path, "directory", is_ours=_is_saved_model)
+    pack = check_flag(pack, "pack")
+    ours = _target(target)
+    final = check_path(path, "directory", is_ours=_is_saved_model)
     serving = serving_of(model, None, input_signature)
     groups = _inputs(serving, representative_data)
     expected = [verify.source_outputs(serving, inputs) for inputs in groups]
-    with placed_directory(target, _is_saved_model) as folder:
+    with placed_directory(final, _is_saved_model) as folder:
         try:
             with without_patterns(folder) as plain:
-                write_saved_model(
-                    serving,
-                    plain,
-                    TensorFlowTarget(constant_weights=True).operators(),
-                    jit_compile=jit_compile or None,
-                )
+                packing = _write(serving, plain, jit_compile, pack, ours)
         except OSError as error:
             raise ValueError(
                 f"`path` can't be written: {brief(error)}. "
-                f"Received: path={str(target)!r}."
+                f"Received: path={str(final)!r}."
             ) from error
         found, ops = _run(folder, groups)
         difference = worst(
@@ -148,13 +157,45 @@ def export_saved_model(
         )
         size = directory_size(folder)
     return ExportResult(
-        path=target,
+        path=final,
         size=size,
         max_error=difference.max_error,
         rms_error=difference.rms_error,
         tolerance=difference.tolerance,
         ops=ops,
+        packing=packing,
     )
+
+
+def _target(target: Any) -> TensorFlowTarget:
+    """TensorFlow, with as many threads as the target has."""
+    found = CpuTarget() if target is None else check_target(target)
+    if not isinstance(found, CpuTarget):
+        raise ValueError(
+            "`target` must be a `CpuTarget`, for which TensorFlow's operations "
+            f"are chosen. Received: target={target!r}."
+        )
+    return TensorFlowTarget(threads=found.threads, constant_weights=True)
+
+
+def _write(
+    serving: Serving,
+    folder: str | os.PathLike,
+    jit_compile: bool,
+    pack: bool,
+    target: TensorFlowTarget,
+) -> tuple[Mapping[str, Any], ...]:
+    """Writes the SavedModel; returns what was chosen for each product."""
+    options = {"jit_compile": jit_compile or None}
+    if not pack:
+        write_saved_model(serving, folder, target.operators(), **options)
+        return ()
+    with quiet():
+        graph = FunctionGraph(serving.trace(target.operators()))
+        rows = pack_tensorflow(graph, target)
+        function = graph.trace(**options)
+    save_function(function, graph.variables(), serving.model, folder)
+    return tuple(rows)
 
 
 def _is_saved_model(entries: Mapping[str, bool]) -> bool:
@@ -175,7 +216,9 @@ def _inputs(serving: Serving, data: Any) -> list[list[dict[str, np.ndarray]]]:
     """Groups of calls to compare on."""
     if data is None:
         # A batch of another size stands beside those that are drawn.
-        other = representative.random_inputs(serving, max(_CHECKED_BATCHES))
+        other = representative.random_inputs(
+            serving, max(_CHECKED_BATCHES), open_axis=open_extent(serving)
+        )
         first, *rest = checking_inputs(serving)
         return [[*first, other], *rest]
     representative.check_data(data)

@@ -208,19 +208,39 @@ def write_saved_model(
         operators = dataclasses.replace(operators, constant_weights=False)
     with quiet():
         function = serving.trace(operators, **options)
-        module = tf.Module()
-        # What the function captured, and no more: the optimizer's and the
-        # metrics' variables stay behind, lookup tables come along.
-        module.variables_of_model = list(function.variables)
-        module.resources = _resources(serving.model)
-        try:
-            with names_for_graphs(function.variables):
-                tf.saved_model.save(
-                    module, os.fspath(folder), signatures={SIGNATURE: function}
-                )
-        except tf.errors.OpError as error:
-            # TensorFlow's for a full disk; whoever made the folder knows why.
-            raise OSError(errno.EIO, brief(error), os.fspath(folder)) from error
+    # What the function captured, and no more: the optimizer's and the
+    # metrics' variables stay behind.
+    save_function(function, function.variables, serving.model, folder)
+
+
+def save_function(
+    function: Any,
+    variables: Sequence[Any],
+    model: Any,
+    folder: str | os.PathLike,
+) -> None:
+    """Writes a concrete function as a SavedModel's `serving_default`.
+
+    Args:
+        function: The concrete function.
+        variables: The variables that it reads.
+        model: The model that it runs, whose lookup tables come along.
+        folder: An existing, empty directory.
+
+    Raises:
+        OSError: If the folder can't be written, or the disk is full.
+    """
+    module = tf.Module()
+    module.variables_of_model = list(variables)
+    module.resources = _resources(model)
+    try:
+        with quiet(), names_for_graphs(module.variables_of_model):
+            tf.saved_model.save(
+                module, os.fspath(folder), signatures={SIGNATURE: function}
+            )
+    except tf.errors.OpError as error:
+        # TensorFlow's for a full disk; whoever made the folder knows why.
+        raise OSError(errno.EIO, brief(error), os.fspath(folder)) from error
 
 
 def _packed_bytes(model: Any) -> int:

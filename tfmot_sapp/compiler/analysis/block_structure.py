@@ -134,17 +134,19 @@ def _opening(flags: np.ndarray, rows: int, columns: int) -> np.ndarray:
     if flags.shape[0] < rows or flags.shape[1] < columns:
         return np.zeros_like(flags)
     fits = _window_sums(flags, rows, columns) == rows * columns
+    if not fits.any():
+        return np.zeros_like(flags)
     padding = ((rows - 1, rows - 1), (columns - 1, columns - 1))
     return _window_sums(np.pad(fits, padding), rows, columns) > 0
 
 
 def _window_sums(flags: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    sums = np.zeros((flags.shape[0] + 1, flags.shape[1] + 1), np.int32)
-    np.cumsum(flags, axis=0, dtype=np.int32, out=sums[1:, 1:])
-    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
-    return (
-        sums[rows:, columns:]
-        - sums[:-rows, columns:]
-        - sums[rows:, :-columns]
-        + sums[:-rows, :-columns]
-    )
+    """How many flags are true in every window, of which few fit in a byte."""
+    high, wide = np.subtract(flags.shape, (rows - 1, columns - 1))
+    by_column = flags[:high].astype(np.uint8)
+    for first in range(1, rows):
+        by_column += flags[first : first + high]
+    total = by_column[:, :wide].copy()
+    for first in range(1, columns):
+        total += by_column[:, first : first + wide]
+    return total

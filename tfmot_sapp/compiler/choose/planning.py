@@ -16,6 +16,9 @@
 
 import dataclasses
 
+import numpy as np
+
+from tfmot_sapp.compiler.analysis.block_structure import block_structure
 from tfmot_sapp.compiler.analysis.channels import (
     analyse_channels,
     whole_channels,
@@ -23,11 +26,12 @@ from tfmot_sapp.compiler.analysis.channels import (
 from tfmot_sapp.compiler.choose.explanation import Explanation, explanation_of
 from tfmot_sapp.compiler.choose.plan import Plan
 from tfmot_sapp.compiler.choose.search import Chooser
-from tfmot_sapp.compiler.graph import Graph
+from tfmot_sapp.compiler.graph import Graph, Packable, Table
 from tfmot_sapp.compiler.passes.fold_scales import fold_scales
 from tfmot_sapp.compiler.passes.fuse_steps import fuse_steps
 from tfmot_sapp.compiler.passes.order_blocks import order_blocks
 from tfmot_sapp.compiler.passes.split_taps import split_taps
+from tfmot_sapp.frameworks.channel_operations import Linear
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
 
@@ -123,3 +127,26 @@ def plan_packed(
     chooser = Chooser(graph, plan, batch_size, costs, operators, pieces_allowed)
     chooser.run()
     return Choices(chooser, dense_cost, dense_time)
+
+
+def has_blocks(graph: Graph, narrowest_piece: int) -> bool:
+    """Returns whether any product has blocks of zeros.
+
+    Args:
+        graph: The graph.
+        narrowest_piece: Channels that a block has at least.
+    """
+    for node in graph.nodes:
+        if not isinstance(node, Packable):
+            continue
+        if isinstance(node.core, Table):
+            return True
+        if isinstance(node.core, Linear):
+            nonzero = np.asarray(node.core.by_tap() != 0)
+            if nonzero.all():
+                continue
+            structure = block_structure(nonzero)
+            edges = len(structure.in_edges) + len(structure.out_edges)
+            if edges > 4 and min(structure.block_shape) >= narrowest_piece:
+                return True
+    return False

@@ -69,7 +69,8 @@ def benchmark(
             when it starts, so for SavedModels this must be what it has, as
             set by `tf.config.threading`.
         batch_size: Samples per call; files with another fixed batch size are
-            resized. Other axes that a model leaves open are taken as 32.
+            resized. Other axes that a model leaves open are taken as 32, or
+            as what it takes.
         rounds: Number of rounds; in each, every model is timed once, in random
             order, long enough for the clock.
         seed: Seed of the inputs and of the orders.

@@ -30,7 +30,7 @@ from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.base.wording import brief
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.accelerated import on_gpu
-from tfmot_sapp.export.representative_data import OPEN_AXIS
+from tfmot_sapp.export.open_extents import at_open_extent
 from tfmot_sapp.export.saved_model import directory_size
 from tfmot_sapp.export.serving import SIGNATURE
 from tfmot_sapp.export.tflite.flatbuffer import count_ops
@@ -77,21 +77,30 @@ def load_file(
     content = path.read_bytes()
     with _as_damage(path):
         ops = count_ops(content)
+        details = runtime.load(content, threads).get_input_details()
+    is_open = any((_signature(detail)[1:] < 1).any() for detail in details)
+
+    def started(extent: int) -> Any:
+        # One that has failed doesn't run any more.
         interpreter = runtime.load(content, threads)
+        for detail in interpreter.get_input_details():
+            rest = [n if n > 0 else extent for n in _signature(detail)[1:]]
+            shape = [batch_size, *rest]
+            if list(detail["shape"]) != shape:
+                interpreter.resize_tensor_input(detail["index"], shape)
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            values = _random(detail["shape"], detail["dtype"], generator)
+            stored = runtime.to_stored(values, detail)
+            interpreter.set_tensor(detail["index"], stored)
+        interpreter.invoke()
+        return interpreter
+
     try:
         with quiet():
-            for detail in interpreter.get_input_details():
-                rest = detail.get("shape_signature", detail["shape"])[1:]
-                rest = [n if n > 0 else OPEN_AXIS for n in rest]
-                shape = [batch_size, *rest]
-                if list(detail["shape"]) != shape:
-                    interpreter.resize_tensor_input(detail["index"], shape)
-            interpreter.allocate_tensors()
-            for detail in interpreter.get_input_details():
-                values = _random(detail["shape"], detail["dtype"], generator)
-                stored = runtime.to_stored(values, detail)
-                interpreter.set_tensor(detail["index"], stored)
-            interpreter.invoke()
+            interpreter = at_open_extent(
+                started, is_open, (ValueError, RuntimeError)
+            )
     except (ValueError, RuntimeError) as error:
         raise ValueError(
             f"`batch_size` {batch_size} doesn't fit the file {str(path)!r}; "
@@ -192,12 +201,20 @@ def load_saved_model(
         with quiet(), without_patterns(path) as plain:
             loaded = tf.saved_model.load(os.fspath(plain))
             serve = loaded.signatures[SIGNATURE]
-            inputs = {}
-            for name, spec in serve.structured_input_signature[1].items():
-                shape = [batch_size, *(n or OPEN_AXIS for n in spec.shape[1:])]
-                values = _random(shape, spec.dtype.as_numpy_dtype, generator)
-                inputs[name] = tf.constant(values, spec.dtype)
-            serve(**inputs)
+            specs = serve.structured_input_signature[1]
+
+            def taken(extent: int) -> dict[str, Any]:
+                inputs = {}
+                for name, spec in specs.items():
+                    rest = [n or extent for n in spec.shape[1:]]
+                    dtype = spec.dtype.as_numpy_dtype
+                    values = _random([batch_size, *rest], dtype, generator)
+                    inputs[name] = tf.constant(values, spec.dtype)
+                serve(**inputs)
+                return inputs
+
+            is_open = any(None in spec.shape[1:] for spec in specs.values())
+            inputs = at_open_extent(taken, is_open, (tf.errors.OpError,))
     # TensorFlow raises errors of any kind for damaged files.
     except Exception as error:
         raise ValueError(
@@ -213,6 +230,11 @@ def load_saved_model(
     return LoadedModel(
         path, call, directory_size(path), len(serve.graph.get_operations()), 0
     )
+
+
+def _signature(detail: dict[str, Any]) -> np.ndarray:
+    """The extents of an input, less than 1 where they are open."""
+    return np.asarray(detail.get("shape_signature", detail["shape"]))
 
 
 def _random(

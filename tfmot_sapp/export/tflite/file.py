@@ -62,6 +62,7 @@ from tfmot_sapp.export.tflite.weights import (
     lost_weights,
     misrounded_weights,
 )
+from tfmot_sapp.export.tflite.weights_apart import convert_apart
 from tfmot_sapp.frameworks.precision import computes_in_float32, float32_copy
 from tfmot_sapp.frameworks.which_keras import host_value
 from tfmot_sapp.targets.cpu_target import CpuTarget
@@ -309,12 +310,20 @@ class _Comparison:
             # Of a model that has changed in a way that isn't told.
             with contextlib.suppress(ValueError):
                 return content, self._exact(content, tolerance)
+        content, difference = self._converted(tolerance)
+        keep(self.model, self.serving, content)
+        return content, difference
+
+    def _converted(self, tolerance: float | None) -> tuple[bytes, Difference]:
+        # Where it isn't what it should be, the converter does it by itself.
+        with contextlib.suppress(ValueError):
+            content = convert_apart(self.serving, CpuTarget())
+            if content is not None:
+                return content, self._exact(content, tolerance)
         content = convert(
             self.serving, None, None, "float32", None, CpuTarget()
         )
-        difference = self._exact(content, tolerance)
-        keep(self.model, self.serving, content)
-        return content, difference
+        return content, self._exact(content, tolerance)
 
     def _exact(self, content: bytes, tolerance: float | None) -> Difference:
         difference = worst(

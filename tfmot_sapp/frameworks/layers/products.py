@@ -68,7 +68,40 @@ def einsum_product(layer: Any, rank: int) -> Linear | None:
     Returns:
         The product of the merged axes, or `None`.
     """
-    given, rest = layer.equation.replace(" ", "").split(",")
+    summed = summed_axes(layer.equation)
+    if summed is None:
+        return None
+    given = layer.equation.partition(",")[0].replace("...", "").strip()
+    if len(given) > rank:
+        return None
+    kernel = array(layer.kernel)
+    inputs = math.prod(kernel.shape[:summed])
+    extents = kernel.shape[summed:]
+    bias = np.zeros(extents, kernel.dtype)
+    if getattr(layer, "bias", None) is not None:
+        own = array(layer.bias)
+        if own.ndim > len(extents):
+            return None
+        bias = bias + own
+    return Linear(kernel.reshape(inputs, -1), bias.reshape(-1))
+
+
+def summed_axes(equation: str) -> int | None:
+    """Reads an equation as a product over the last axes, where it is one.
+
+    Args:
+        equation: Of an input and a kernel, as `einsum` takes it.
+
+    Returns:
+        How many of the kernel's axes are summed over: the first ones, which
+        are the last ones of the input. `None` for any other equation.
+
+    Example:
+
+    >>> summed_axes("abc,cde->abde")
+    1
+    """
+    given, rest = equation.replace(" ", "").split(",")
     kernel_axes, made = rest.split("->")
     given, made = given.replace("...", ""), made.replace("...", "")
     summed = "".join(axis for axis in kernel_axes if axis not in made)
@@ -79,19 +112,9 @@ def einsum_product(layer: Any, rank: int) -> Linear | None:
         or kernel_axes != summed + new
         or not given.endswith(summed)
         or made != given[: len(given) - len(summed)] + new
-        or len(given) > rank
     ):
         return None
-    kernel = array(layer.kernel)
-    inputs = math.prod(kernel.shape[: len(summed)])
-    extents = kernel.shape[len(summed) :]
-    bias = np.zeros(extents, kernel.dtype)
-    if getattr(layer, "bias", None) is not None:
-        own = array(layer.bias)
-        if own.ndim > len(extents):
-            return None
-        bias = bias + own
-    return Linear(kernel.reshape(inputs, -1), bias.reshape(-1))
+    return len(summed)
 
 
 PRODUCTS = (
