@@ -146,6 +146,11 @@ def given(path: str | None) -> tuple[np.ndarray, Split]:
     if path is None:
         raise app.UsageError("--weights needs --data.")
     with np.load(path) as file:
+        missing = {"images", "labels"} - set(file.files)
+        if missing:
+            raise app.UsageError(
+                f"--data lacks {sorted(missing)}: it holds {file.files}."
+            )
         images, labels = file["images"], file["labels"]
     order = np.random.default_rng(FLAGS.seed).permutation(len(images))
     used, rest = order[: FLAGS.samples], order[FLAGS.samples :]

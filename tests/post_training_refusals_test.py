@@ -29,6 +29,7 @@ import tfmot_sapp as sapp
         ({"sparsity": {"a": -1}}, "sparsity"),
         ({"data": np.zeros((0, 6), np.float32)}, "at least one sample"),
         ({"data": np.zeros((3, 5), np.float32)}, "samples of shape"),
+        ({"data": [np.zeros(6, np.float32)]}, "one sample.*batch the dataset"),
         ({"data": np.full((3, 6), np.nan, np.float32)}, "finite"),
         ({"block_size": (100, 100), "min_blocks": 2}, "MinimumBlocks"),
     ],

@@ -19,7 +19,8 @@ python -m benchmarks.post_training.measure_crepe --weights=weights.h5 \
 
 Appends a row to `crepe.csv` for each sparsity: the share of other tones whose
 pitch is heard within 50 cents, the median error, and what the pruning took;
-with `--latency` how much faster the packed network is than the dense one.
+with `--latency` how much faster the packed network is than the dense one, and
+with `--files_dir` the files of both.
 """
 
 import pathlib
@@ -44,6 +45,9 @@ flags.DEFINE_integer("tones", 200, "Tones to calibrate on.")
 flags.DEFINE_bool("compensate", True, "Whether weights make up for lost ones.")
 flags.DEFINE_integer("threads", 1, "Threads to measure the latency with.")
 flags.DEFINE_bool("latency", False, "Whether the latency is measured.")
+flags.DEFINE_string(
+    "files_dir", None, "Where the files of both networks stay, if anywhere."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -75,7 +79,7 @@ def main(argv: list[str]) -> None:
             "cpu_seconds": round(seconds, 1),
             "seconds": round(waited, 1),
             "peak_gigabytes": round(peak / 2**20, 2),
-            "speedup": _speedup(model, pruned) if FLAGS.latency else "",
+            "speedup": _speedup(model, pruned, sparsity),
         }
         print(row, flush=True)
         path = pathlib.Path(FLAGS.output_dir) / "crepe.csv"
@@ -93,14 +97,23 @@ def _heard(
     }
 
 
-def _speedup(dense: keras.Model, pruned: keras.Model) -> float:
-    with tempfile.TemporaryDirectory() as folder:
+def _speedup(
+    dense: keras.Model, pruned: keras.Model, sparsity: float
+) -> float | str:
+    """Writes both as files, and times them where that is asked for."""
+    if not (FLAGS.latency or FLAGS.files_dir):
+        return ""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(FLAGS.files_dir or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         paths = {
-            "dense": f"{folder}/dense.tflite",
-            "packed": f"{folder}/packed.tflite",
+            "dense": folder / "dense.tflite",
+            "packed": folder / f"packed_{sparsity:g}.tflite",
         }
         sapp.export_tflite(dense, paths["dense"])
         sapp.export_tflite(sapp.pack_blocks(pruned), paths["packed"])
+        if not FLAGS.latency:
+            return ""
         table = sapp.benchmark(paths, threads=FLAGS.threads)
         print(table)
     milliseconds = {row.name: row.median_ms for row in table.timings}

@@ -54,7 +54,6 @@ def main(argv: list[str]) -> None:
     del argv
     files = efficientnet_lite0.files(FLAGS.data_dir)
     model = efficientnet_lite0.load(files["weights"])
-    images, labels = efficientnet_lite0.pictures(files["validation"])
     data, _ = efficientnet_lite0.pictures(files["train"], FLAGS.pictures)
     for name in FLAGS.criterion:
         for keep in FLAGS.keep:
@@ -73,8 +72,11 @@ def main(argv: list[str]) -> None:
                 )
             seconds = time.process_time() - start
             waited = time.time() - clock
-            logits = pruned.predict(images, batch_size=50, verbose=0)
+            # Before the validation pictures are there, which are no part of it.
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            images, labels = efficientnet_lite0.pictures(files["validation"])
+            logits = pruned.predict(images, batch_size=50, verbose=0)
+            del images
             row = {
                 "criterion": name,
                 "keep": keep,

@@ -171,6 +171,43 @@ def batches(
         yield padded([tokens[i] for i in at]), labels[at]
 
 
+def joined(
+    tokens: list[list[int]],
+    count: int,
+    seed: int = 0,
+    dropped: float = 0.1,
+    replaced: float = 0.2,
+) -> list[list[int]]:
+    """Makes sentences up from others.
+
+    Each begins as one sentence and ends as another; then tokens are dropped and
+    replaced by any of the vocabulary.
+
+    Args:
+        tokens: Sentences, with a token of their own at each end.
+        count: How many to make.
+        seed: Seed of the random choices.
+        dropped: Share of the tokens that is dropped.
+        replaced: Share of the others that is replaced.
+    """
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        first, second = (
+            tokens[i][1:-1] for i in rng.integers(len(tokens), size=2)
+        )
+        start = first[: rng.integers(len(first) + 1)]
+        whole = start + second[rng.integers(len(second) + 1) :]
+        whole = whole[: LONGEST - 2] or first
+        kept = [t for t in whole if rng.random() >= dropped] or whole
+        # The vocabulary's words begin here.
+        words = rng.integers(1996, 30522, size=len(kept))
+        is_replaced = rng.random(len(kept)) < replaced
+        kept = np.where(is_replaced, words, kept).tolist()
+        made.append([tokens[0][0], *kept, tokens[0][-1]])
+    return made
+
+
 def accuracy(
     model: keras.Model, tokens: list[list[int]], labels: np.ndarray
 ) -> float:

@@ -22,7 +22,12 @@ import keras
 import numpy as np
 import pytest
 
-from tfmot_sapp.cli.compared import Compared, compared, load_arrays
+from tfmot_sapp.cli.compared import (
+    Compared,
+    compared,
+    fitting_inputs,
+    load_arrays,
+)
 
 
 def run(*arguments):
@@ -126,3 +131,29 @@ def test_data_that_do_not_fit_are_refused(files):
         load_arrays(f"{files}/model.keras", None)
     with pytest.raises(ValueError, match="`labels` must be a `.npy`"):
         load_arrays(f"{files}/data.npz", "classes")
+
+
+def test_labels_are_numbers_or_one_hot(files):
+    np.save(files / "one_hot.npy", np.eye(4)[np.arange(60) % 4])
+    np.save(files / "scores.npy", np.full((60, 4), 0.25))
+    np.save(files / "names.npy", np.full(60, "cat"))
+
+    _, labels = load_arrays(f"{files}/data.npz", f"{files}/one_hot.npy")
+    np.testing.assert_array_equal(labels, np.arange(60) % 4)
+    with pytest.raises(ValueError, match="`labels` must be one number"):
+        load_arrays(f"{files}/data.npz", f"{files}/scores.npy")
+    with pytest.raises(ValueError, match="number of each.*<U3"):
+        load_arrays(f"{files}/data.npz", f"{files}/names.npy")
+    with pytest.raises(ValueError, match="one array.*'images', 'labels'"):
+        load_arrays(f"{files}/data.npz", f"{files}/data.npz")
+
+
+def test_arrays_that_a_model_does_not_take_are_told(files):
+    model = keras.saving.load_model(files / "model.keras")
+    arrays, _ = load_arrays(f"{files}/data.npz", None)
+    name = model.inputs[0].name
+
+    with pytest.raises(ValueError, match="by --labels.*'images', 'labels'"):
+        fitting_inputs(model, arrays)
+    named = fitting_inputs(model, {name: arrays["images"], "other": arrays})
+    assert list(named) == [name]

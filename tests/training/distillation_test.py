@@ -101,3 +101,39 @@ def test_inputs_by_name_are_distilled_on_too(keras):
     after = pruned(model, data, distill=how)
 
     assert change(model, after, data) < change(model, before, data)
+
+
+def test_what_layers_give_within_is_compared_too(keras):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(16, "tanh", name="hidden_1"),
+            layers.Dense(16, "tanh", name="hidden_2"),
+            layers.Dense(2, name="out"),
+        ]
+    )
+    randomized(model)
+    data = normal(32, 8)
+
+    def inner(other):
+        outputs = [other.get_layer("hidden_2").output]
+        return keras.Model(other.inputs[0], outputs)
+
+    options = {"steps": 60, "batch_size": 16, "learning_rate": 1e-2}
+    lost = []
+    for features in ((), ("hidden_*",)):
+        result = pruned(model, data, 0.5, compensate=False)
+        zeros = np.asarray(result.layers[0].kernel) == 0
+        before = change(inner(model), inner(result), data)
+        how = sapp.Distillation(**options, features=features)
+        how(result, model, data, verbose=False)
+        lost.append(change(inner(model), inner(result), data) / before)
+        assert (np.asarray(result.layers[0].kernel)[zeros] == 0).all()
+
+    assert lost[1] < 0.5
+    assert lost[1] < 0.7 * lost[0]
+    with pytest.raises(ValueError, match="`features` must name layers.*'no'"):
+        sapp.Distillation(1, features=["no"])(model, model, data)
+    with pytest.raises(TypeError, match="`features` must be a list.*names"):
+        sapp.Distillation(1, features=[1])

@@ -188,9 +188,19 @@ def _fitted(leaf: Any, spec: Any) -> tf.Tensor:
         for want, have in zip(shape[1:], tensor.shape[1:])
     )
     if not fits:
+        have = tuple(tensor.shape)
+        is_sample = len(have) + 1 == len(shape) and all(
+            want is None or want == own for want, own in zip(shape[1:], have)
+        )
         raise ValueError(
             f"`data` must have samples of shape {shape[1:]} for the input "
-            f"`{spec.name}`. Received: {tuple(tensor.shape)[1:]}."
+            f"`{spec.name}`. Received: "
+            + (
+                "one sample in place of a batch; batch the dataset, or put "
+                "samples together in an array."
+                if is_sample
+                else f"{have[1:]}."
+            )
         )
     is_text, is_wanted = (
         tf.as_dtype(one.dtype) == tf.string for one in (tensor, spec)

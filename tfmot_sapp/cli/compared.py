@@ -49,8 +49,8 @@ def load_arrays(
     if labels is not None:
         found = arrays.pop(labels, None)
         if found is None:
-            (found,) = _read(labels, "labels").values()
-        found = np.ravel(found)
+            found = _the_only(_read(labels, "labels"), labels)
+        found = _class_numbers(found)
     if not arrays:
         raise ValueError(
             f"`data` must hold inputs. Received: {data!r} without any."
@@ -64,6 +64,61 @@ def load_arrays(
             f"input, with a label each. Received: {counts}."
         )
     return arrays, found
+
+
+def fitting_inputs(
+    model: Any, arrays: Mapping[str, np.ndarray]
+) -> Mapping[str, np.ndarray]:
+    """Returns the arrays that a model takes.
+
+    Args:
+        model: The model.
+        arrays: The inputs by name, as they were read.
+
+    Raises:
+        ValueError: If there are several, and the model has one input of another
+            name.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or len(arrays) == 1:
+        return arrays
+    name = str(inputs[0].name)
+    if name in arrays:
+        return {name: arrays[name]}
+    raise ValueError(
+        "`data` must hold one array for the model's one input, or one named "
+        f"{name!r}; name an array of classes by --labels. Received: arrays "
+        f"{sorted(arrays)}."
+    )
+
+
+def _the_only(arrays: Mapping[str, np.ndarray], path: str) -> np.ndarray:
+    if len(arrays) == 1:
+        (found,) = arrays.values()
+        return found
+    raise ValueError(
+        "`labels` must be a file of one array, or the name of an array in "
+        f"--data. Received: {path!r} with arrays {sorted(arrays)}."
+    )
+
+
+def _class_numbers(labels: np.ndarray) -> np.ndarray:
+    """Returns the number of each sample's class."""
+    if labels.dtype.kind not in "biuf":
+        raise ValueError(
+            "`labels` must be the number of each sample's class, from 0 on in "
+            "the order of the model's outputs. Received: values of type "
+            f"{labels.dtype}."
+        )
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all()
+        if not one_hot:
+            raise ValueError(
+                "`labels` must be one number a sample, or rows of zeros with "
+                f"a one at its class. Received: an array of {labels.shape}."
+            )
+        return labels.argmax(axis=1)
+    return np.ravel(labels)
 
 
 def _read(path: str, name: str) -> dict[str, np.ndarray]:

@@ -41,7 +41,12 @@ from tfmot_sapp.base.paths import check_path
 from tfmot_sapp.base.tables import render
 from tfmot_sapp.base.temporary_paths import temporary_folder
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
-from tfmot_sapp.cli.compared import Compared, compared, load_arrays
+from tfmot_sapp.cli.compared import (
+    Compared,
+    compared,
+    fitting_inputs,
+    load_arrays,
+)
 from tfmot_sapp.cli.errors import on_one_line
 from tfmot_sapp.export.benchmark.benchmark import benchmark
 from tfmot_sapp.export.tflite.file import export_tflite
@@ -75,8 +80,8 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "labels",
         None,
-        "A `.npy` file with the class of each sample, or the name of an array "
-        "in --data.",
+        "A `.npy` file with the number of each sample's class, or the name of "
+        "an array in --data.",
     )
     flags.DEFINE_bool("logits", False, "Whether outputs are logits of classes.")
     flags.DEFINE_list("block_size", ["32", "32"], "Inputs and outputs a block.")
@@ -126,7 +131,7 @@ def _compress() -> str:
     arrays, labels = load_arrays(FLAGS.data, FLAGS.labels)
     share = check_real(FLAGS.held_out, "held_out", above=0, below=1)
     model = load_model(FLAGS.model)
-    split = Compared.split(arrays, labels, share)
+    split = Compared.split(fitting_inputs(model, arrays), labels, share)
     (pruned,) = pruned_models(
         model,
         split.calibration,
@@ -209,11 +214,12 @@ def _costs(
 ) -> list[list[str]]:
     """Returns the rows of the table that are about cost."""
     sizes = [each.size / 1e6 for each in (dense, compressed)]
+    threads = FLAGS.threads
     return [
         ["parameters", *(f"{m.count_params():,}" for m in (model, packed))],
         ["file, MB", *(f"{size:.2f}" for size in sizes)],
         [
-            f"latency, ms, {FLAGS.threads} threads",
+            f"latency, ms, {threads} thread{'s' * (threads > 1)}",
             *(f"{timing.median_ms:.3g}" for timing in times.timings),
         ],
         ["speed-up", *(f"{timing.speed_up:.2f}" for timing in times.timings)],

@@ -47,7 +47,7 @@ from tfmot_sapp.structured.shrink import shrink
 from tfmot_sapp.units.groups import find_groups
 
 # Two models are run side by side then, and what lies between layers is held.
-_REFIT_BATCH = 32
+_REFIT_BATCH = 16
 
 
 def prune_structured(
