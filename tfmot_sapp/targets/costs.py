@@ -72,6 +72,9 @@ class Costs:
             several rows: those of a group are not side by side.
         least_saved: What a packed model must be estimated to save, or it
             stays dense.
+        surely_faster: How many times faster what is packed must be estimated
+            to be than what it stands for, or the model stays dense; 0 where
+            a smaller model is worth as much as a faster one.
         call: Per call of the model, whatever is in it.
         threads: Threads that share an operation.
         sharing: Per operation that several threads share.
@@ -101,6 +104,7 @@ class Costs:
     grouped: float = 1.0
     grouped_points: float = 1.0
     least_saved: float = 0.0
+    surely_faster: float = 0.0
     call: float = 0.0
     threads: int = 1
     sharing: float = 0.0

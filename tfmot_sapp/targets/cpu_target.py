@@ -74,8 +74,12 @@ _UNEVEN = 0.05
 # How fast threads are shared out differs more from machine to machine than how
 # fast one of them is.
 _MARGIN_OF_SEVERAL, _LEAST_SAVED = 1.15, 60.0
+# Of 648 layers alone, each packed for 2 or 4 threads, hardly one that was
+# estimated to be faster by more than this was slower than dense
+# (`benchmarks/latency/layer_grid.py`).
+_SURELY_FASTER, _FOR_EACH_THREAD, _AT_MOST = 1.0, 0.12, 1.45
 # What leaves the delegate finds the threads asleep afterwards.
-_WOKEN_AGAIN = 2.7
+_WOKEN_AGAIN = 5.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,6 +109,7 @@ class CpuTarget(Target):
         """Returns what work costs, see `Target`."""
         check_quantize(quantize)
         speed = _INT8_SPEED if quantize == "int8" else 1.0
+        surely = min(_SURELY_FASTER + _FOR_EACH_THREAD * self.threads, _AT_MOST)
         sharing = _SHARING * (self.threads - 1) ** _FALLING
         return dataclasses.replace(
             _COSTS,
@@ -112,6 +117,7 @@ class CpuTarget(Target):
             outside=_COSTS.outside + _WOKEN_AGAIN * sharing,
             margin=_COSTS.margin if self.threads == 1 else _MARGIN_OF_SEVERAL,
             least_saved=0.0 if self.threads == 1 else _LEAST_SAVED,
+            surely_faster=0.0 if self.threads == 1 else surely,
             threads=self.threads,
             sharing=sharing,
             least_shared=_LEAST_SHARED,

@@ -15,6 +15,7 @@
 """From a graph as it was read to a plan for it: all passes, then the choice."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -55,7 +56,11 @@ class Choices:
         """How long the packed graph is expected to take, in microseconds."""
         if self.is_slower:
             return self.dense_time
-        return self.chooser.in_time().total()
+        return self._in_time.total()
+
+    @functools.cached_property
+    def _in_time(self) -> Chooser:
+        return self.chooser.in_time()
 
     @property
     def plan(self) -> Plan:
@@ -68,12 +73,18 @@ class Choices:
         chooser = self.chooser
         return explanation_of(chooser.graph, chooser.plan, chooser.why)
 
-    @property
+    @functools.cached_property
     def is_slower(self) -> bool:
         """Whether dense is estimated to be faster, or nearly as fast."""
-        chooser = self.chooser
-        saved = self.dense_cost - chooser.total()
-        return saved < chooser.costs.least_saved
+        costs = self.chooser.costs
+        saved = self.dense_cost - self.chooser.total()
+        if saved < costs.least_saved:
+            return True
+        # What stays as it is says nothing about the rest.
+        alike = self._in_time.left_alone()
+        packed = self._in_time.total() - alike
+        before = self.dense_time - alike
+        return packed > 0.0 and before < costs.surely_faster * packed
 
 
 def plan_dense(
