@@ -34,7 +34,6 @@ the costs of a target are fitted on).
 """
 
 import argparse
-import csv
 import json
 import lzma
 import os
@@ -294,25 +293,6 @@ def _repeats(call: Callable[[], Any]) -> int:
         call()
         seconds = time.perf_counter() - start
     return max(1, int(np.ceil(_TURN_SECONDS / max(seconds, 1e-7))))
-
-
-def read_times(path: pathlib.Path) -> dict[tuple[str, str, int], float]:
-    """Reads the medians of a CSV file.
-
-    Args:
-        path: What `measure` wrote.
-
-    Returns:
-        Microseconds of a call by group, form and threads, on the CPU.
-    """
-    with path.open(newline="") as file:
-        return {
-            (row["group"], row["form"], int(row["threads"])): float(
-                row["median_us"]
-            )
-            for row in csv.DictReader(file)
-            if row["accelerator"] == "cpu"
-        }
 
 
 if __name__ == "__main__":
