@@ -314,3 +314,14 @@ def test_distillation_that_diverges_changes_nothing(model):
     refused("distill", lambda: distill(pruned, model, X, verbose=False))
 
     assert all(map(np.array_equal, before, pruned.get_weights()))
+
+
+def test_what_can_be_called_but_is_no_function_of_a_layer(model, tmp_path):
+    with pytest.raises(ValueError, match="must be a function") as raised:
+        sapp.prune_blocks(model, sapp.EarlyRamp(0.5, 10), block_size=model)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match="`input_signature` must") as raised:
+        sapp.export_saved_model(
+            model, tmp_path / "new", input_signature=np.ones((4, 7), "float32")
+        )
+    assert "\n" not in str(raised.value) and not any(tmp_path.iterdir())

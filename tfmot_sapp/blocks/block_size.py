@@ -92,7 +92,9 @@ def resolve_block_size(
             chosen = block_size(layer)
         except Exception as error:  # It is the user's own.
             raise ValueError(
-                f"`block_size` failed for the layer `{name}`: "
+                "`block_size` must be a function that takes a layer and "
+                "returns a block size or `None`, where it is no tuple or "
+                f"dictionary. It failed for the layer `{name}`: "
                 f"{type(error).__name__}: {brief(error)}. "
                 f"{received('block_size', block_size)}"
             ) from error

@@ -178,7 +178,7 @@ def serving_of(
                 raise
             raise ValueError(
                 "`input_signature` must hold the specs of what `model` takes, "
-                f"which can't be called on {flat}: {brief(error)}. "
+                f"which can't be called on {brief(flat)}: {brief(error)}. "
                 f"{received('input_signature', input_signature)}"
             ) from error
         return _named_outputs(model, outputs)
