@@ -15,8 +15,8 @@
 """Files that others wrote: through reader and writer, and pruned and packed.
 
 ```
-python -m benchmarks.files.public_files --folder=/tmp/files
-python -m benchmarks.files.public_files --folder=/tmp/files --only=face
+python -m benchmarks.files.public_files --folder=FOLDER
+python -m benchmarks.files.public_files --folder=FOLDER --only=face
 ```
 
 The packages named in `sources.py` are loaded into the folder (`pip`, `npm` and

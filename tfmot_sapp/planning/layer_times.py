@@ -26,6 +26,7 @@ other: what stands in it is not measured again.
 """
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -37,9 +38,9 @@ import numpy as np
 
 from tfmot_sapp.base.files import write_file
 from tfmot_sapp.base.wording import received
-from tfmot_sapp.blocks.selection import kept_blocks
 from tfmot_sapp.compiler.choose.layer_options import (
     LayerShape,
+    balanced_mask,
     blocked_time,
     dense_time,
     grouped_time,
@@ -56,6 +57,8 @@ from tfmot_sapp.targets.target import Target
 # interpolated.
 _DENSITIES = (0.25, 0.1, 0.05)
 _SECONDS = 0.5
+# Makes a mask of weights; only what is measured needs one.
+Mask = Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +138,9 @@ class MeasuredTimes(LayerTimes):
     ) -> float:
         """Returns the microseconds of a packed layer, interpolated."""
         masks = {
-            _what(block, density): _balanced(layer, block, density)
+            _what(block, density): functools.partial(
+                _balanced, layer, block, density
+            )
             for density in _DENSITIES
         }
         times = self._times(layer, masks)
@@ -148,11 +153,13 @@ class MeasuredTimes(LayerTimes):
     def grouped(self, layer: LayerShape, groups: int) -> float:
         """Returns the microseconds of a layer whose blocks form groups."""
         what = f"{groups} groups"
-        times = self._times(layer, {what: _groups_in_order(layer, groups)})
+        times = self._times(
+            layer, {what: lambda: _groups_in_order(layer, groups)}
+        )
         return float(min(times[what], times["dense"]))
 
     def _times(
-        self, layer: LayerShape, masks: Mapping[str, np.ndarray]
+        self, layer: LayerShape, masks: Mapping[str, Mask]
     ) -> dict[str, float]:
         name = (
             f"{layer.rows:g} rows, {layer.taps} taps, "
@@ -217,7 +224,7 @@ def _what(block: tuple[int, int], density: float) -> str:
 
 
 def _measured(
-    layer: LayerShape, masks: Mapping[str, np.ndarray], target: Target
+    layer: LayerShape, masks: Mapping[str, Mask], target: Target
 ) -> dict[str, float]:
     """Times a dense layer and packed ones, with masks of weights, in turns."""
     import keras
@@ -228,7 +235,7 @@ def _measured(
     variable = model.layers[-1].kernel
     kernel = np.array(variable)
     for what, mask in masks.items():
-        variable.assign(kernel * mask)
+        variable.assign(kernel * mask())
         made[what] = packed_model(model, keras, batch, target)
     calls: dict[str, Callable[[], Any]] = {}
     for name, each in made.items():
@@ -277,17 +284,11 @@ def _balanced(
     layer: LayerShape, block: tuple[int, int], density: float
 ) -> np.ndarray:
     """Keeps blocks at random, equally many for each output block."""
-    generator = np.random.default_rng(0)
     inputs, outputs = (
         math.ceil(n / side)
         for n, side in zip((layer.inputs, layer.outputs), block)
     )
-    count = kept_blocks(inputs * outputs, 1 - density)
-    each, extra = divmod(count, outputs)
-    mask = np.zeros((inputs, outputs))
-    for column in range(outputs):
-        kept = generator.permutation(inputs)[: each + (column < extra)]
-        mask[kept, column] = 1
+    mask = balanced_mask(inputs, outputs, 1 - density)
     return np.kron(mask, np.ones(block))[: layer.inputs, : layer.outputs]
 
 

@@ -89,9 +89,7 @@ def options_of(
     """
     shapes = [kernel.shape for kernel in kernels]
     dense = [times.dense(shape) for shape in shapes]
-    before = sum(dense)
-    size = 4.0 * sum(shape.parameters for shape in shapes)
-    found = [Option(None, 0.0, before, size, 0.0)]
+    found = [_untouched(shapes, dense)]
     weights = [kernel.weights() for kernel in kernels]
     for block in _blocks(shapes, times.target):
         energies = [
@@ -104,7 +102,7 @@ def options_of(
             taken = sum(
                 times.blocked(shape, block, sparsity) for shape in shapes
             )
-            if taken > (1 - _LEAST_GAIN) * before:
+            if taken > (1 - _LEAST_GAIN) * found[0].microseconds:
                 continue
             # Losses count by what there is to gain, so that layers alike in
             # everything else get the same sparsity.
@@ -139,9 +137,7 @@ def grouped_options(
     """
     shapes = [kernel.shape for kernel in kernels]
     dense = [times.dense(shape) for shape in shapes]
-    before = sum(dense)
-    size = 4.0 * sum(shape.parameters for shape in shapes)
-    found = [Option(None, 0.0, before, size, 0.0)]
+    found = [_untouched(shapes, dense)]
     blocks = {
         (_side(shape.inputs, groups), _side(shape.outputs, groups))
         for shape in shapes
@@ -151,7 +147,7 @@ def grouped_options(
         return found
     block = inputs, outputs
     taken = sum(times.grouped(shape, groups) for shape in shapes)
-    if taken > (1 - _LEAST_GAIN) * before:
+    if taken > (1 - _LEAST_GAIN) * found[0].microseconds:
         return found
     loss = 0.0
     for time, kernel in zip(dense, kernels):
@@ -159,8 +155,15 @@ def grouped_options(
         energy = block_energy(weights, block, moment)
         loss += time * expected_loss_of_groups(energy, groups, block)
     sparsity = 1.0 - 1.0 / groups
-    found.append(Option(block, sparsity, taken, size / groups, loss, groups))
+    stored = found[0].bytes / groups
+    found.append(Option(block, sparsity, taken, stored, loss, groups))
     return found
+
+
+def _untouched(shapes: Sequence[LayerShape], dense: Sequence[float]) -> Option:
+    """The dense layer."""
+    size = 4.0 * sum(shape.parameters for shape in shapes)
+    return Option(None, 0.0, sum(dense), size, 0.0)
 
 
 def _side(channels: int, groups: int) -> int | None:

@@ -145,26 +145,32 @@ def _balanced(
     layer: LayerShape, block: tuple[int, int], sparsity: float
 ) -> Shape:
     """The layer with blocks kept at random, equally many per output block."""
-    ins, outs = _widths(layer, block)
-    count = kept_blocks(len(ins) * len(outs), sparsity)
-    each, extra = divmod(count, len(outs))
-    generator = np.random.default_rng(0)
-    mask = np.zeros((len(ins), len(outs)), bool)
-    for column in range(len(outs)):
-        kept = min(each + (column < extra), len(ins))
-        mask[generator.permutation(len(ins))[:kept], column] = True
-    return _shape(layer, ins, outs, mask)
-
-
-def _widths(
-    layer: LayerShape, block: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Widths of the input and of the output blocks."""
     ins, outs = (
         np.diff([*range(0, n, side), n])
         for n, side in zip((layer.inputs, layer.outputs), block)
     )
-    return ins, outs
+    mask = balanced_mask(len(ins), len(outs), sparsity)
+    return _shape(layer, ins, outs, mask)
+
+
+def balanced_mask(inputs: int, outputs: int, sparsity: float) -> np.ndarray:
+    """Keeps blocks at random, equally many for each output block.
+
+    Args:
+        inputs: Number of input blocks.
+        outputs: Number of output blocks.
+        sparsity: Fraction of the blocks that go.
+
+    Returns:
+        Boolean array (inputs, outputs), the same one every time.
+    """
+    each, extra = divmod(kept_blocks(inputs * outputs, sparsity), outputs)
+    generator = np.random.default_rng(0)
+    mask = np.zeros((inputs, outputs), bool)
+    for column in range(outputs):
+        kept = generator.permutation(inputs)[: each + (column < extra)]
+        mask[kept, column] = True
+    return mask
 
 
 def _shape(
