@@ -30,7 +30,6 @@ nothing, so that something is packed.
 """
 
 import argparse
-import csv
 import dataclasses
 import json
 import lzma
@@ -48,6 +47,7 @@ from benchmarks.latency.masked_networks import (
     loaded,
     masked,
 )
+from benchmarks.shared.csv_rows import write_rows
 
 FORMS = ("dense", "for GPU", "packed")
 COLUMNS = (
@@ -139,15 +139,11 @@ def measure(folder: pathlib.Path, output: str, seconds: float) -> None:
         for kind in MASKS
         if (folder / f"{name}-{kind}-dense.xz").exists()
     ]
-    with open(output, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for name, kind in pairs:
-            each = seconds / len(pairs)
-            for row in _rows(name, kind, folder, counts, each):
-                writer.writerow(row)
-                print(*row, flush=True)
-            file.flush()
+    cells = (
+        _rows(name, kind, folder, counts, seconds / len(pairs))
+        for name, kind in pairs
+    )
+    write_rows(output, COLUMNS, cells)
 
 
 def _rows(

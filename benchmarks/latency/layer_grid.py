@@ -30,15 +30,16 @@ small.
 """
 
 import argparse
-import csv
 import json
 import lzma
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from benchmarks.latency.masked_networks import loaded, turns
+from benchmarks.shared.csv_rows import write_rows
 
 THREADS = (1, 2, 4)
 BLOCKS = (16, 32, 64)
@@ -186,18 +187,15 @@ def measure(folder: pathlib.Path, output: str, seconds: float) -> None:
         key = entry["layer"], entry["threads"]
         groups.setdefault(key, []).append(entry)
     files = sum(len({e["packed"] for e in g} | {""}) for g in groups.values())
-    with open(output, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+
+    def cells() -> Iterator[list[tuple[Any, ...]]]:
         for (_, threads), entries in groups.items():
-            names = {e["dense"] for e in entries} | {
-                e["packed"] for e in entries
-            }
+            names = {e[form] for e in entries for form in ("dense", "packed")}
             calls = {name: loaded(folder / name, threads) for name in names}
             times = turns(calls, seconds * len(names) / files)
-            for entry in entries:
-                writer.writerow(_row(entry, times))
-            file.flush()
+            yield [_row(entry, times) for entry in entries]
+
+    write_rows(output, COLUMNS, cells())
 
 
 def _row(

@@ -33,7 +33,6 @@ Weights are a power of two with random signs, so that files are small.
 """
 
 import argparse
-import csv
 import lzma
 import os
 import pathlib
@@ -42,6 +41,8 @@ import time
 from typing import Any
 
 import numpy as np
+
+from benchmarks.shared.csv_rows import write_rows
 
 THREADS = (4, 1, 8, 2)
 NETWORKS = ("resnet50", "feed_forward", "mobilenet_v2")
@@ -242,15 +243,12 @@ def measure(
         seconds: How long all may take.
     """
     each = seconds / (len(networks) * len(THREADS))
-    with open(output, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for name in networks:
-            for threads in THREADS:
-                for row in _rows(name, threads, folder, each):
-                    writer.writerow(row)
-                    print(*row, flush=True)
-                file.flush()
+    cells = (
+        _rows(name, threads, folder, each)
+        for name in networks
+        for threads in THREADS
+    )
+    write_rows(output, COLUMNS, cells)
 
 
 def _rows(

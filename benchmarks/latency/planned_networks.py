@@ -31,7 +31,6 @@ Weights are a power of two with random signs, so that files are small.
 """
 
 import argparse
-import csv
 import dataclasses
 import json
 import lzma
@@ -42,6 +41,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.latency.masked_networks import dense_model, loaded, turns
+from benchmarks.shared.csv_rows import write_rows
 
 THREADS = (4, 1, 2, 8)
 NETWORKS = ("resnet50", "feed_forward", "mobilenet_v2")
@@ -202,15 +202,12 @@ def measure(
         seconds: How long all may take.
     """
     each = seconds / (len(networks) * len(threads))
-    with open(output, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for name in networks:
-            for count in threads:
-                for row in _rows(name, count, folder, each):
-                    writer.writerow(row)
-                    print(*row, flush=True)
-                file.flush()
+    cells = (
+        _rows(name, count, folder, each)
+        for name in networks
+        for count in threads
+    )
+    write_rows(output, COLUMNS, cells)
 
 
 def _rows(

@@ -25,7 +25,7 @@ append_row(path, COLUMNS, row)
 
 import csv
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -77,3 +77,23 @@ def append_row(
         if not file.tell():
             writer.writeheader()
         writer.writerow(row)
+
+
+def write_rows(
+    path: str, columns: Sequence[str], cells: Iterable[Iterable[Sequence[Any]]]
+) -> None:
+    """Writes a new file, and prints the rows, cell by cell as they come.
+
+    Args:
+        path: The CSV file.
+        columns: The columns, in order.
+        cells: The rows of each cell that is measured, made when asked for.
+    """
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for rows in cells:
+            for row in rows:
+                writer.writerow(row)
+                print(*row, flush=True)
+            file.flush()
