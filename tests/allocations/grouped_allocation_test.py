@@ -217,6 +217,28 @@ def test_where_the_order_is_given_neighbours_are_groups():
     assert len(sapp.GroupedAllocation(channels={"a": (None, None)}).channels)
 
 
+@pytest.mark.parametrize("coarse, fine", [(2, 4), (4, 2), (2, 8), (1, 4)])
+def test_groups_of_a_multiple_lie_within_the_others(coarse, fine):
+    targets = {"up": 1 - 1 / coarse, "down": 1 - 1 / fine}
+    allocation = sapp.GroupedAllocation(targets=targets, channels=CHANNELS)
+    rng = np.random.default_rng(6)
+    scores = {"up": rng.random((8, 16)), "down": rng.random((16, 8))}
+    alive = {name: np.ones(s.shape, bool) for name, s in scores.items()}
+    for sparsity in (0.4, 1.0):
+        alive = allocation.allocate(scores, alive, sparsity, 1.0)
+
+    # Hidden blocks of one group of many are made from the same inputs, and
+    # the groups of the stream lie within each other as well.
+    for made, read in (
+        (alive["up"].T, alive["down"]),
+        (alive["up"], alive["down"].T),
+    ):
+        assert len(np.unique(made, axis=0)) == coarse
+        assert len(np.unique(read, axis=0)) == fine
+        both = np.unique(np.concatenate([made, read], axis=1), axis=0)
+        assert len(both) == max(coarse, fine)
+
+
 def test_a_kernel_that_is_done_says_what_the_others_get():
     allocation = sapp.GroupedAllocation(channels=CHANNELS)
     rng = np.random.default_rng(4)

@@ -129,6 +129,12 @@ def test_several_threads_get_groups():
     assert found.dense / found.packed == pytest.approx(plan.speedup, rel=0.01)
     assert f"{groups} groups" in str(plan)
 
+    # Two numbers of groups come closer than one.
+    plan = sapp.plan_pruning(model, LatencyBudget(speedup=1.6), target)
+    up, down = plan.layers
+    assert (up.groups, down.groups) in [(4, 2), (2, 4)]
+    assert 1.6 <= plan.speedup <= 1.8
+
 
 def test_layers_that_gain_nothing_stay_dense(model):
     plan = sapp.plan_pruning(model, LatencyBudget(speedup=2.0))

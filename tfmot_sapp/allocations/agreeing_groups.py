@@ -18,11 +18,12 @@ Where one kernel reads what another makes, and both see the same groups of
 blocks, the groups lie in one order for both and nothing has to be moved between
 them. The best groups of one side of a kernel are a linear assignment given the
 other side's, also where several kernels meet in that side: their values add up.
-So the sides take turns.
+So the sides take turns. Where one has a multiple of the other's groups, some of
+the finer ones make up each of the coarser ones.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -56,13 +57,6 @@ class Meeting:
     sides: tuple[str | None, str | None]
 
     @property
-    def keys(self) -> tuple[_Key, _Key]:
-        """What tells its sides from others."""
-        reads, makes = self.sides
-        inputs, outputs = self.value.shape
-        return (reads, inputs, self.groups), (makes, outputs, self.groups)
-
-    @property
     def worth(self) -> np.ndarray:
         """All the value together is less than what a single block lacks."""
         value = self.value - self.value.min()
@@ -74,8 +68,8 @@ def agreeing_groups(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns groups that keep much value, the same ones on shared sides.
 
-    Sides are shared by kernels of equally many groups that name the same
-    channels. Those without a name are given.
+    Sides are shared by kernels that name the same channels, if one has a
+    multiple of the other's groups. Those without a name are given.
 
     Args:
         kernels: The kernels, in the order of the model.
@@ -92,66 +86,116 @@ def agreeing_groups(
     >>> [made.tolist() for _, made in agreeing_groups(kernels)]
     [[1, 0], [0, 1]]
     """
+    sides = _sides(kernels)
+    found = [_Kernel(*each) for each in zip(kernels, sides)]
     labels: dict[_Key, np.ndarray] = {
         key: np.repeat(np.arange(key[2]), group_sizes(*key[1:]))
-        for kernel in kernels
-        for key in kernel.keys
+        for pair in sides
+        for key in pair
         if key[0] is None
     }
-    for kernel in kernels:
+    # The finest groups of a side come first.
+    for kernel in sorted(found, key=lambda kernel: -kernel.meeting.groups):
         reads, makes = kernel.keys
         if reads not in labels and makes not in labels:
             labels[reads], labels[makes] = groups_of_blocks(
-                kernel.value, kernel.alive, kernel.groups
+                kernel.meeting.value,
+                kernel.meeting.alive,
+                kernel.meeting.groups,
             )
-        for own, other, worth in _ways(kernel):
-            if own not in labels:
-                labels[own] = _best(own, [(worth, labels[other])])
-    shared: dict[_Key, list[Meeting]] = {}
-    for kernel in kernels:
+        for key in kernel.keys:
+            if key not in labels:
+                labels[key] = _best(key, [kernel], labels)
+    shared: dict[_Key, list[_Kernel]] = {}
+    for kernel in found:
         for key in dict.fromkeys(kernel.keys):
-            if key[0] is None:
-                continue
-            shared.setdefault(key, []).append(kernel)
-    kept = _kept(kernels, labels)
+            if key[0] is not None:
+                shared.setdefault(key, []).append(kernel)
+    kept = _kept(found, labels)
     for _ in range(_MOST_TURNS):
         before = kept
         for key, members in shared.items():
-            given = [
-                (worth, labels[other])
-                for kernel in members
-                for own, other, worth in _ways(kernel)
-                if own == key
-            ]
-            trial = {**labels, key: _best(key, given)}
+            trial = {**labels, key: _best(key, members, labels)}
             # Where a kernel makes what it reads the assignment isn't linear.
             now = _kept(members, trial) - _kept(members, labels)
             if now > 1e-12:
                 labels, kept = trial, kept + now
         if kept <= before + 1e-12:
             break
-    return [(labels[k.keys[0]], labels[k.keys[1]]) for k in kernels]
+    return [kernel.groups(labels) for kernel in found]
 
 
-def _ways(kernel: Meeting) -> list[tuple[_Key, _Key, np.ndarray]]:
-    """Each side, the other one, and the value with the side's blocks first."""
-    reads, makes = kernel.keys
-    return [(makes, reads, kernel.worth.T), (reads, makes, kernel.worth)]
+@dataclasses.dataclass(frozen=True)
+class _Kernel:
+    """A kernel, and what tells its two sides from others."""
+
+    meeting: Meeting
+    keys: tuple[_Key, _Key]
+
+    def groups(
+        self, labels: Mapping[_Key, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Its groups of input blocks, and of output blocks."""
+        reads, makes = (
+            labels[key] // (key[2] // self.meeting.groups) for key in self.keys
+        )
+        return reads, makes
+
+    def worth(
+        self, key: _Key, labels: Mapping[_Key, np.ndarray]
+    ) -> Iterator[np.ndarray]:
+        """What blocks of a side are worth in each of the side's groups."""
+        values = self.meeting.worth, self.meeting.worth.T
+        for own, other, value in zip(self.keys, self.keys[::-1], values):
+            if own == key and other in labels:
+                groups = np.arange(self.meeting.groups)
+                seen = labels[other] // (other[2] // self.meeting.groups)
+                each = value @ (seen[:, None] == groups)
+                yield np.repeat(each, own[2] // self.meeting.groups, axis=1)
 
 
-def _best(key: _Key, given: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _sides(kernels: Sequence[Meeting]) -> list[tuple[_Key, _Key]]:
+    """What tells the sides of kernels from others: the finest groups there."""
+    ends = [tuple(zip(kernel.sides, kernel.value.shape)) for kernel in kernels]
+    counts: dict[tuple[str | None, int], set[int]] = {}
+    for kernel, each in zip(kernels, ends):
+        for end in each:
+            counts.setdefault(end, set()).add(kernel.groups)
+    found = []
+    for kernel, each in zip(kernels, ends):
+        reads, makes = (
+            (name, blocks, _finest(counts[name, blocks], blocks, kernel.groups))
+            for name, blocks in each
+        )
+        found.append((reads, makes))
+    return found
+
+
+def _finest(counts: Collection[int], blocks: int, groups: int) -> int:
+    """The most groups that can be put together to so many."""
+    return max(
+        (n for n in counts if not n % groups and not blocks % n),
+        default=groups,
+    )
+
+
+def _best(
+    key: _Key, members: Sequence[_Kernel], labels: Mapping[_Key, np.ndarray]
+) -> np.ndarray:
     _, blocks, groups = key
     slots = np.repeat(np.arange(groups), group_sizes(blocks, groups))
-    names = np.arange(groups)
-    worth = sum(value @ (other[:, None] == names) for value, other in given)
+    worth = sum(
+        each for kernel in members for each in kernel.worth(key, labels)
+    )
     return assigned(np.asarray(worth), slots)
 
 
 def _kept(
-    kernels: Sequence[Meeting], labels: Mapping[_Key, np.ndarray]
+    kernels: Sequence[_Kernel], labels: Mapping[_Key, np.ndarray]
 ) -> float:
     total = 0.0
     for kernel in kernels:
-        rows, columns = (labels[key] for key in kernel.keys)
-        total += float(kernel.worth[rows[:, None] == columns].sum())
+        rows, columns = kernel.groups(labels)
+        inside = rows[:, None] == columns
+        total += float(kernel.meeting.worth[inside].sum())
     return total

@@ -73,9 +73,10 @@ class GroupedAllocation(UniformAllocation):
         channels: For kernels by name, or `fnmatch` patterns of names, what
             they read and what they make: two names that are free to choose.
             Kernels that name the same channels have the same groups of them,
-            if they have equally many; so nothing is moved between them. What
-            is added up counts as one, such as a residual stream. In place of
-            a name, `None` stands for channels whose order is given, such as
+            or whole groups of one make up each group of the other, where one
+            has a multiple of the other's; so nothing is moved between them.
+            What is added up counts as one, such as a residual stream. In place
+            of a name, `None` stands for channels whose order is given, such as
             those of the model's inputs and outputs: neighbours form a group.
             Defaults to `None`: every kernel has groups of its own. Groups that
             agree all the way see nothing of each other; leave a kernel out, or

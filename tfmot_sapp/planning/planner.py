@@ -22,8 +22,8 @@ layers' times are scaled by what it says, until the two agree. A layer that the
 packer leaves dense gains nothing, and keeps its weights.
 
 Blocks are free, equally many for each output block; or they form groups, which
-several threads share better, equally many in every layer that is pruned. What
-is expected to lose less is planned.
+several threads share better, of one or two numbers in all layers that are
+pruned. What is expected to lose less is planned.
 """
 
 import dataclasses
@@ -146,9 +146,11 @@ class Planner:
             if best is not None and loss >= best.loss:
                 break
             try:
-                return search.run(options)
+                found = search.run(options)
             except ValueError:
                 continue
+            if best is None or found.loss < best.loss:
+                best = found
         if best is None:
             assert refusal is not None
             raise refusal
@@ -164,17 +166,28 @@ class Planner:
         }
 
     def _grouped(self) -> list[Options]:
-        """What can be done with each layer, for each number of groups."""
-        return [
-            {
+        """What can be done with each layer, for each number of groups.
+
+        And for each two numbers next to each other, since one number is a
+        coarse choice where the layers are few.
+        """
+        alone: list[Options] = []
+        for groups in _GROUPS:
+            if 1.0 - 1.0 / groups > self.most_sparsity:
+                break
+            options = {
                 name: grouped_options(
                     kernels, self.planned.times, groups, self.moments
                 )
                 for name, kernels in self.planned.layers.items()
             }
-            for groups in _GROUPS
-            if 1.0 - 1.0 / groups <= self.most_sparsity
+            if any(len(each) > 1 for each in options.values()):
+                alone.append(options)
+        mixed = [
+            {name: [*each, *more[name][1:]] for name, each in fewer.items()}
+            for fewer, more in zip(alone, alone[1:])
         ]
+        return alone + mixed
 
 
 def _planned(
