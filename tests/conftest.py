@@ -14,6 +14,7 @@
 # ==============================================================================
 """What all tests share: each Keras in turn, and what `fixtures` makes."""
 
+import gc
 import importlib
 from collections.abc import Callable
 from types import ModuleType
@@ -40,6 +41,17 @@ __all__ = [
 def keras(request: pytest.FixtureRequest) -> ModuleType:
     """Each Keras in turn: what takes this fixture holds for both."""
     return importlib.import_module(request.param)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_garbage() -> None:
+    """Spares the collector what stays anyway: modules, and models of others.
+
+    TensorFlow's converter collects garbage at every call, which takes as long
+    as there are objects: a second, once some hundred models were made.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
