@@ -1,0 +1,53 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""The pass `stay_inside`: what the CPU's delegate takes, written for it.
+
+What XNNPACK doesn't take runs on one thread, by plain loops, and cuts the graph
+in partitions. Converters write such operations where others do the same.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from tfmot_sapp.compiler.ir.graph import Operation, Subgraph
+from tfmot_sapp.compiler.passes.gather_rows import gather_rows
+from tfmot_sapp.compiler.passes.join_transposes import join_transposes
+from tfmot_sapp.compiler.passes.mask_scores import mask_scores
+from tfmot_sapp.compiler.passes.rewriting import Rewriting
+from tfmot_sapp.compiler.passes.take_one import take_one
+
+_Pass = Callable[[Rewriting, Operation], bool]
+_MOVING: tuple[_Pass, ...] = (take_one, gather_rows, join_transposes)
+
+
+def stay_inside(subgraph: Subgraph, rounded: bool = False) -> Subgraph:
+    """Rewrites operations that the CPU's delegate doesn't take.
+
+    Args:
+        subgraph: The subgraph. It isn't changed.
+        rounded: Whether activations will be rounded to integers, so that no
+            value may have a wider range than before.
+
+    Returns:
+        One that computes the same. What is no longer read is still there.
+    """
+    passes = _MOVING if rounded else (*_MOVING, mask_scores)
+    rewriting = Rewriting(subgraph)
+    for given in subgraph.operations:
+        operation = rewriting.up_to_date(given)
+        rewriting.name = operation.outputs[0].name if operation.outputs else ""
+        if not any(write(rewriting, operation) for write in passes):
+            rewriting.append(operation)
+    return dataclasses.replace(subgraph, operations=rewriting.operations)
