@@ -48,7 +48,7 @@ def mask_scores(rewriting: Rewriting, operation: Operation) -> bool:
     Returns:
         Whether it was written; if not, it is none of these.
     """
-    if operation.kind not in _SELECTIONS or len(operation.inputs) != 3:
+    if operation.kind not in _SELECTIONS:
         return False
     mask, *sides = operation.inputs
     (output,) = operation.outputs

@@ -29,6 +29,17 @@ from tfmot_sapp.compiler.passes.rewriting import Rewriting
 from tfmot_sapp.compiler.passes.take_one import take_one
 
 _Pass = Callable[[Rewriting, Operation], bool]
+# How many inputs each kind has that a pass looks at; in a damaged file it may
+# have others.
+_INPUTS = {
+    "BATCH_MATMUL": 2,
+    "GATHER": 2,
+    "SELECT": 3,
+    "SELECT_V2": 3,
+    "STRIDED_SLICE": 4,
+    "TRANSPOSE": 2,
+    "UNPACK": 1,
+}
 _MOVING: tuple[_Pass, ...] = (take_one, gather_rows, join_transposes)
 
 
@@ -47,7 +58,16 @@ def stay_inside(subgraph: Subgraph, rounded: bool = False) -> Subgraph:
     rewriting = Rewriting(subgraph)
     for given in subgraph.operations:
         operation = rewriting.up_to_date(given)
-        rewriting.name = operation.outputs[0].name if operation.outputs else ""
-        if not any(write(rewriting, operation) for write in passes):
-            rewriting.append(operation)
+        if _is_whole(operation):
+            rewriting.name = operation.outputs[0].name
+            if any(write(rewriting, operation) for write in passes):
+                continue
+        rewriting.append(operation)
     return dataclasses.replace(subgraph, operations=rewriting.operations)
+
+
+def _is_whole(operation: Operation) -> bool:
+    made = len(operation.outputs)
+    return len(operation.inputs) == _INPUTS.get(operation.kind) and (
+        made == 1 or (made > 1 and operation.kind == "UNPACK")
+    )

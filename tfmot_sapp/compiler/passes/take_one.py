@@ -135,7 +135,7 @@ def _strided(rewriting: Rewriting, operation: Operation) -> bool:
     x, *vectors = operation.inputs
     numbers = [integers(vector) for vector in vectors]
     options = operation.attributes
-    if x is None or not x.shape or len(vectors) != 3:
+    if x is None or not x.shape:
         return False
     if any(n is None or len(n) != len(x.shape) for n in numbers):
         return False
