@@ -22,6 +22,9 @@ import numpy as np
 
 layers = keras.layers
 
+# Names of what is pruned.
+_KERNELS = ("embeddings", "kernel", "pointwise_kernel", "recurrent_kernel")
+
 # What the backbones of language models share.
 _ENCODER = {
     "vocabulary_size": 500,
@@ -201,7 +204,7 @@ def prune_at_random(
                 weight.assign(rng.uniform(0.5, 1.5, value.shape))
             else:
                 weight.assign(0.1 * rng.normal(size=value.shape))
-        elif weight.name in ("kernel", "recurrent_kernel", "embeddings"):
+        elif weight.name in _KERNELS:
             draw = _mask(weight.path, value.shape, block, rng)
             weight.assign(value * draw(density))
 

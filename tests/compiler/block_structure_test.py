@@ -41,9 +41,23 @@ def test_edges_are_those_of_blocks(shape, block):
     assert (structure.in_edges[-1], structure.out_edges[-1]) == shape
 
 
+def test_taps_of_more_rows_than_are_looked_at_at_a_time():
+    _, first = _pattern(700, 90, (100, 45), 0.5, 1)
+    _, second = _pattern(700, 90, (140, 30), 0.5, 2)
+    both = np.concatenate([first, second])
+    differ = both[:, 1:] != both[:, :-1]
+    rows = np.flatnonzero(differ.any(axis=(0, 2))) + 1
+    columns = np.flatnonzero((both[..., 1:] != both[..., :-1]).any((0, 1))) + 1
+
+    structure = block_structure(both)
+
+    assert structure.in_edges == (0, *rows.tolist(), 700)
+    assert structure.out_edges == (0, *columns.tolist(), 90)
+
+
 @pytest.mark.parametrize("rate", [0.001, 0.01, 0.03])
 def test_chance_zeros_do_not_cut(rate):
-    _, clean = _pattern(384, 500, (32, 32), 0.2)
+    _, clean = _pattern(600, 500, (32, 32), 0.2)
     chance = np.random.default_rng(1).random(clean.shape) < rate
     noisy = clean & ~chance
     assert block_structure(noisy) == block_structure(clean)

@@ -193,6 +193,24 @@ def test_channels_that_hold_constants_of_their_own_stay_in_their_places():
         compare_files(content, found, TOLERANCE)
 
 
+def test_numbers_for_few_channels_are_repeated_along_the_positions():
+    b = GraphBuilder(0, (32, 32), 0.2)
+    x = b.input(1, 12, 9, 3)
+    y = b.binary("MUL", x, b.constant(np.full(3, 1 / 255, np.float32)))
+    y = b.binary("SUB", y, b.vector(3))
+    content = b.file([b.conv(b.conv(y, 256, stride=2), 256)])
+
+    found, rows = packed(content)
+
+    assert rows
+    compare_files(content, found)
+    shapes = {
+        operation.kind: operation.inputs[1].shape
+        for operation in read_tflite(found).main.operations[:2]
+    }
+    assert shapes == {"MUL": (), "ADD": (9, 3)}
+
+
 def test_a_value_that_scales_all_channels_reaches_every_piece():
     b = GraphBuilder(1, (16, 16), 0.3)
     x = b.input(2, 6, 6, 64)

@@ -182,6 +182,26 @@ def test_inputs_are_drawn_until_every_kernel_matters(keras):
     assert np.abs(others[-1][0]["image"]).max() > 200
 
 
+def test_long_calls_end_where_they_show_little_more(monkeypatch, keras):
+    serving = serving_of(small_cnn(keras, 1e-3), 1)
+    monkeypatch.setattr(samples, "_MOST_NUMBERS", 0)
+    looked, look = [], samples._Kernels.look
+    monkeypatch.setattr(
+        samples._Kernels,
+        "look",
+        lambda self, arrays: looked.append(arrays) or look(self, arrays),
+    )
+
+    _, *others = samples.checking_inputs(serving)
+    assert np.abs(others[-1][0]["image"]).max() > 200
+    looked.clear()
+    monkeypatch.setattr(samples, "_LEAST_MORE", 99.0)
+    groups = samples.checking_inputs(serving)
+
+    assert [len(group) for group in groups] == [3]
+    assert len(looked) == 3 * len(samples.RANGES)
+
+
 @pytest.mark.parametrize("quantize", ["float16", "dynamic_int8"])
 def test_rounded_weights_are_accepted(keras, quantize):
     serving = serving_of(small_cnn(keras), 1)

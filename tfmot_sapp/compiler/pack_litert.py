@@ -24,6 +24,7 @@ from tfmot_sapp.compiler.emit.value_names import name_apart
 from tfmot_sapp.compiler.ir.graph import Graph, Operation, Subgraph
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.passes.layer_norms import normalise_first
+from tfmot_sapp.compiler.passes.stay_inside import stay_inside
 from tfmot_sapp.compiler.readers.subgraph import read_subgraph
 from tfmot_sapp.targets import refusals
 from tfmot_sapp.targets.operators import Operators
@@ -67,25 +68,26 @@ def pack_litert(
 def _pack_subgraph(
     subgraph: Subgraph, target: Target, quantize: str | None
 ) -> list[Mapping[str, Any]] | None:
-    operations = normalise_first(subgraph)
-    channels = read_subgraph(
-        dataclasses.replace(subgraph, operations=operations)
-    )
     costs, operators = target.costs(quantize), target.operators(quantize)
+    rewritten = dataclasses.replace(
+        subgraph, operations=normalise_first(subgraph)
+    )
+    if not operators.must_take_all:
+        rewritten = stay_inside(rewritten, quantize == "int8")
+    channels = read_subgraph(rewritten)
     if not has_blocks(channels, costs.narrowest_piece):
         return None
     choices = plan_packed(channels, 1, costs, operators)
     if choices.is_slower:
         return None
-    before = subgraph.operations
-    write_subgraph(subgraph, channels, choices.plan, operators)
+    write_subgraph(rewritten, channels, choices.plan, operators)
     if operators.must_take_all and not (
-        _refusals(subgraph.operations, operators)
-        <= _refusals(before, operators)
+        _refusals(rewritten.operations, operators)
+        <= _refusals(subgraph.operations, operators)
     ):
         # Dense, it is taken.
-        subgraph.operations = before
         return None
+    subgraph.operations = rewritten.operations
     return list(choices.explanation.values())
 
 

@@ -47,6 +47,9 @@ _SAMPLES = 2  # Of one call, where the batch is open.
 # losing any of this share of its weights does.
 _LEAST_EFFECT = 1e-3
 _LEAST_SHARE = 0.99
+# Calls of many numbers are long ones: they go on as long as one of them shows
+# this many kernels more, others as long as they show anything more.
+_LEAST_MORE = 0.5
 # Gradients of larger models take too much memory.
 _MOST_WEIGHTS = 1 << 26
 # Nor do those of many numbers at once.
@@ -79,11 +82,13 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
                 for seed in range(len(group), len(group) + count)
             ]
             group += calls
+            least = _LEAST_MORE if _are_long(calls) else 0.0
             for arrays in _together(serving, calls):
+                last = kernels.seen() if least else last
                 kernels.look(arrays)
-            if kernels.seen() in (last, 1.0):
+            if kernels.seen() == 1.0 or kernels.more_than(last) <= least:
                 break
-        if not groups or kernels.seen() > before:
+        if not groups or kernels.more_than(before) > least:
             groups.append(group)
         if kernels.seen() == 1.0:
             break
@@ -121,14 +126,17 @@ def has_open_axes(serving: Serving) -> bool:
 
 def _together(serving: Serving, calls: list[Arrays]) -> list[Arrays]:
     """Several calls as one, where the model takes any batch."""
-    if sum(array.size for call in calls for array in call.values()) > (
-        _MOST_NUMBERS
-    ):
+    if _are_long(calls):
         return calls
     inputs = getattr(serving.model, "inputs", None)
     if not inputs or any(tensor.shape[0] is not None for tensor in inputs):
         return calls
     return [{k: np.concatenate([each[k] for each in calls]) for k in calls[0]}]
+
+
+def _are_long(calls: list[Arrays]) -> bool:
+    numbers = sum(array.size for call in calls for array in call.values())
+    return numbers > _MOST_NUMBERS
 
 
 @dataclasses.dataclass(eq=False)
@@ -182,6 +190,10 @@ class _Kernels:
         if not self._seen:
             return 1.0
         return float(np.mean([each.seen for each in self._seen]))
+
+    def more_than(self, before: float) -> float:
+        """How many more kernels were seen since `seen` was this."""
+        return (self.seen() - before) * len(self._seen)
 
     def look(self, arrays: Arrays) -> None:
         """Looks at what matters for some inputs."""

@@ -23,6 +23,7 @@ before the edges are looked for.
 """
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -32,6 +33,9 @@ _SQUARE = 4
 # Whole channels of zeros count, too, if there are this many of them; a few are
 # cheaper to compute than to cut around.
 _MANY_CHANNELS = 0.05
+# Rows that are looked through at a time, so that little more than the pattern
+# itself is held of a large one.
+_STRIP = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +75,15 @@ def block_structure(nonzero: np.ndarray) -> BlockStructure:
     >>> block_structure(nonzero)
     BlockStructure(in_edges=(0, 8, 16), out_edges=(0, 16, 32, 48))
     """
-    taps, inputs, outputs = nonzero.shape
+    _, inputs, outputs = nonzero.shape
     if nonzero.all():
         return BlockStructure((0, inputs), (0, outputs))
-    in_edges, out_edges = _edges(nonzero, 1)
+    in_edges, out_edges = _edges(map(_strips, nonzero), nonzero.shape, 1)
     runs = [*np.diff(in_edges)[:-1], *np.diff(out_edges)[:-1]]
     if runs and min(runs) < _SQUARE:
-        filled = np.stack([_without_chance_zeros(tap) for tap in nonzero])
+        filled = map(_without_chance_zeros, nonzero)
         # At the corner of a block a single zero can pass for pruned.
-        in_edges, out_edges = _edges(filled, _SQUARE)
+        in_edges, out_edges = _edges(filled, nonzero.shape, _SQUARE)
     return BlockStructure(in_edges, out_edges)
 
 
@@ -98,12 +102,33 @@ def block_mask(nonzero: np.ndarray, structure: BlockStructure) -> np.ndarray:
 
 
 def _edges(
-    nonzero: np.ndarray, least: int
+    taps: Iterable[Iterable[np.ndarray]], shape: tuple[int, ...], least: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Where neighbouring channels differ in at least `least` weights."""
-    rows = (nonzero[:, 1:] != nonzero[:, :-1]).sum(axis=2).max(axis=0)
-    columns = (nonzero[:, :, 1:] != nonzero[:, :, :-1]).sum(axis=1).max(axis=0)
+    """Where neighbouring channels differ in at least `least` weights.
+
+    Args:
+        taps: The strips of each tap.
+        shape: Shape of all of them: (taps, inputs, outputs).
+        least: How many weights.
+    """
+    rows, columns = (np.zeros(n - 1, int) for n in shape[1:])
+    for strips in taps:
+        differ = np.zeros_like(columns)
+        for number, strip in enumerate(strips):
+            begin = number * _STRIP
+            span = slice(begin, begin + len(strip) - 1)
+            found = (strip[1:] != strip[:-1]).sum(axis=1)
+            rows[span] = np.maximum(rows[span], found)
+            own = strip[:_STRIP]
+            differ += (own[:, 1:] != own[:, :-1]).sum(axis=0)
+        columns = np.maximum(columns, differ)
     return _with_ends(rows >= least), _with_ends(columns >= least)
+
+
+def _strips(nonzero: np.ndarray) -> Iterator[np.ndarray]:
+    """Neighbouring rows of one tap, and the first of the strip behind them."""
+    for begin in range(0, len(nonzero), _STRIP):
+        yield nonzero[begin : begin + _STRIP + 1]
 
 
 def _with_ends(changes: np.ndarray) -> tuple[int, ...]:
@@ -117,16 +142,19 @@ def _typical(edges: tuple[int, ...]) -> int:
     return int(lengths[len(counts) - 1 - np.argmax(counts[::-1])])
 
 
-def _without_chance_zeros(nonzero: np.ndarray) -> np.ndarray:
-    zero = ~nonzero
-    pruned = _opening(zero, _SQUARE, _SQUARE)
-    rows = np.asarray(zero.all(axis=1))
-    columns = np.asarray(zero.all(axis=0))
-    if rows.mean() > _MANY_CHANNELS:
-        pruned |= rows[:, np.newaxis]
-    if columns.mean() > _MANY_CHANNELS:
-        pruned |= columns
-    return ~pruned
+def _without_chance_zeros(nonzero: np.ndarray) -> Iterator[np.ndarray]:
+    """The strips of one tap with all true that isn't pruned."""
+    rows, columns = (~np.asarray(nonzero.any(axis=n)) for n in (1, 0))
+    reach = _SQUARE - 1
+    for begin in range(0, len(nonzero), _STRIP):
+        low, end = max(0, begin - reach), begin + _STRIP + 1
+        seen = ~nonzero[low : end + reach]
+        pruned = _opening(seen, _SQUARE, _SQUARE)[begin - low : end - low]
+        if rows.mean() > _MANY_CHANNELS:
+            pruned |= rows[begin:end, np.newaxis]
+        if columns.mean() > _MANY_CHANNELS:
+            pruned |= columns
+        yield ~pruned
 
 
 def _opening(flags: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -349,7 +349,7 @@ def _demand(node: Node, channels: dict[Value, Channels]) -> bool:
         return True
     if isinstance(node.core, Linear):
         kept = np.repeat(live, np.diff(after.edges))
-        rows = (node.core.by_tap()[:, :, kept] != 0).any(axis=(0, 2))
+        rows = np.any(node.core.by_tap(), axis=(0, 2), where=kept)
         before.needed |= np.logical_or.reduceat(rows, before.edges[:-1])
     elif isinstance(node.core, Table):
         before.needed[:] = True

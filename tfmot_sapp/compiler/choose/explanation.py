@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.compiler.choose.plan import Plan, linear_lowering, uniform_block
+from tfmot_sapp.compiler.choose.plan import Plan, block_reads, linear_lowering
 from tfmot_sapp.compiler.choose.tables import table_lowering
 from tfmot_sapp.compiler.graph import (
     Graph,
@@ -129,13 +129,10 @@ def _found_blocks(node: Packable, plan: Plan) -> _Blocks | None:
         len(plan.channels[value].edges) < 3 for value in values
     ):
         return None
-    rows, columns = uniform_block(node, plan)
-    ins, outs = map(plan.live_channels, values)
-    used = np.asarray(core.by_tap().any(axis=0))[ins[:, None], outs]
-    used = used.reshape(len(ins) // rows, rows, -1, columns)
+    (rows, columns), reads = block_reads(node, plan)
     given, made = core.kernel.shape[-2:]
     return _Blocks(
         (int(rows), int(columns)),
         math.ceil(given / rows) * math.ceil(made / columns),
-        int(used.any(axis=(1, 3)).sum()),
+        int(reads.sum()),
     )

@@ -97,7 +97,7 @@ def run_mask(node: Packable, plan: Plan) -> np.ndarray:
     """
     assert isinstance(node.core, Linear)
     before, after = plan.channels[node.inputs[0]], plan.channels[node.output]
-    nonzero = (node.core.by_tap() != 0).any(axis=0)
+    nonzero = node.core.by_tap().any(axis=0)
     rows = np.logical_or.reduceat(nonzero, before.edges[:-1], axis=0)
     mask = np.logical_or.reduceat(rows, after.edges[:-1], axis=1)
     return mask[np.ix_(before.live, after.live)]
@@ -248,12 +248,13 @@ def block_reads(
     """
     assert isinstance(node.core, Linear)
     rows, columns = uniform_block(node, plan)
-    live = np.ix_(
-        plan.live_channels(node.inputs[0]), plan.live_channels(node.output)
-    )
-    nonzero = (node.core.by_tap() != 0).any(axis=0)[live]
+    values = (node.inputs[0], node.output)
+    live = [plan.live_channels(value) for value in values]
+    nonzero = np.asarray(node.core.by_tap().any(axis=0))
+    if nonzero.shape != tuple(map(len, live)):
+        nonzero = nonzero[np.ix_(*live)]
     shape = (nonzero.shape[0] // rows, rows, nonzero.shape[1] // columns, -1)
-    return (rows, columns), nonzero.reshape(shape).any(axis=(1, 3))
+    return (rows, columns), np.asarray(nonzero.reshape(shape).any(axis=(1, 3)))
 
 
 def linear_arrays(

@@ -58,7 +58,7 @@ def complete_products(graph: Graph) -> None:
                 break
             if _keeps_channels(following[0]):
                 last = following[0]
-            elif _take_up(product, last, following[0]):
+            elif _take_up(product, last, following[0], readers):
                 taken.add(following[0])
             else:
                 break
@@ -112,13 +112,19 @@ def _keeps_channels(operation: Operation) -> bool:
     )
 
 
-def _take_up(product: Operation, last: Operation, following: Operation) -> bool:
+def _take_up(
+    product: Operation,
+    last: Operation,
+    following: Operation,
+    readers: dict[Value, list[Operation]],
+) -> bool:
     """Lets a product do what follows it, if it can.
 
     Args:
         product: The product.
         last: It, or what gives its output another shape.
         following: The only operation that reads what `last` writes.
+        readers: The operations that read each value.
 
     Returns:
         Whether it does; `last` writes what `following` wrote then.
@@ -142,7 +148,12 @@ def _take_up(product: Operation, last: Operation, following: Operation) -> bool:
         return False
     if following.kind == "MUL":
         by_output = vector.reshape(-1, *[1] * (weights.ndim - 1))
-        product.inputs[1] = Value.constant(kernel.name, weights * by_output)
+        scaled = Value.constant(kernel.name, weights * by_output)
+        if len(readers.get(kernel, [])) == 1:
+            # What it held before is let go at once.
+            kernel.stored = scaled.stored
+        else:
+            product.inputs[1] = scaled
         offset = offset * vector
     else:
         offset = offset + vector

@@ -112,7 +112,7 @@ def _sides(
         given, made = node.inputs[0], node.output
         core = node.core
         assert isinstance(core, Linear)
-        nonzero = np.asarray((core.by_tap() != 0).any(axis=0))
+        nonzero = np.asarray(core.by_tap().any(axis=0))
         rows = np.logical_or.reduceat(nonzero, edges[given][:-1], axis=0)
         mask = np.logical_or.reduceat(rows, edges[made][:-1], axis=1)
         own, other = (made, given) if is_made else (given, made)

@@ -44,11 +44,7 @@ def _convolution(reader: Reader, operation: Operation) -> bool:
     if x.channels != kernel.shape[-1]:
         # A grouped one; few runtimes are faster with its parts.
         return False
-    core = Linear(
-        np.ascontiguousarray(np.transpose(kernel, (1, 2, 3, 0))),
-        bias,
-        _window(operation),
-    )
+    core = Linear(np.transpose(kernel, (1, 2, 3, 0)), bias, _window(operation))
     return reader.add(operation, [x], core, half=half)
 
 
@@ -107,7 +103,8 @@ def _fully_connected(reader: Reader, operation: Operation) -> bool:
         x = flat
     if x.channels != inputs:
         return False
-    core = Linear(np.ascontiguousarray(kernel.T), bias)
+    # A view: large kernels aren't copied as long as they stay what they are.
+    core = Linear(kernel.T, bias)
     half = operation.inputs[1] in reader.half
     shape = (*x.shape[:-1], outputs)
     if len(shape) != len(operation.outputs[0].shape):
