@@ -110,7 +110,7 @@ def measure(name: str, threads: list[str]) -> list[dict[str, Any]]:
         dense = os.path.join(folder, "dense.tflite")
         packed = os.path.join(folder, "packed.tflite")
         sapp.export_tflite(
-            model, dense, input_signature=_signature(model), tolerance=1e-3
+            model, dense, input_signature=signature_of(model), tolerance=1e-3
         )
         begin = time.process_time()
         result = sapp.pack_tflite(dense, packed)
@@ -190,7 +190,7 @@ def _multiply_adds(operation: Operation) -> tuple[float, float]:
     return made, np.count_nonzero(contents) / max(1, contents.size)
 
 
-def _signature(model: Any) -> Any:
+def signature_of(model: Any) -> Any:
     """Specs of a model's inputs, with what it leaves open set to 64."""
 
     def spec(tensor: Any) -> tf.TensorSpec:

@@ -314,7 +314,10 @@ def loaded(path: str | pathlib.Path, threads: int) -> Any:
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
         values = np.random.default_rng(0).normal(size=detail["shape"])
-        interpreter.set_tensor(detail["index"], values.astype(np.float32))
+        if detail["dtype"] != np.float32:
+            # Numbers of words, of which there may be few.
+            values = np.abs(values)
+        interpreter.set_tensor(detail["index"], values.astype(detail["dtype"]))
     return interpreter
 
 
