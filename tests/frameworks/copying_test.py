@@ -300,23 +300,27 @@ def test_a_layer_whose_config_is_broken_comes_from_its_model(keras):
             return {"name": self.name}
 
     class Whole(keras.Model):
-        def __init__(self, width=16, **kwargs):
+        def __init__(self, width=16, nested=False, **kwargs):
             inputs = keras.Input((16,))
-            outputs = keras.layers.Dense(8)(Broken(width)(inputs))
+            features = Broken(width)(inputs)
+            if nested:
+                taken = keras.Input((16,))
+                features = keras.Model(taken, Broken(width)(taken))(inputs)
+            outputs = keras.layers.Dense(8)(features)
             super().__init__(inputs, outputs, **kwargs)
-            self.width = width
+            self.arguments = {"width": width, "nested": nested}
 
         def get_config(self):
-            return {"width": self.width}
+            return dict(self.arguments)
 
         @classmethod
         def from_config(cls, config):
             return cls(**config)
 
-    model = Whole()
-    pruned = prune(model)
-    assert len(paths(pruned)) == 2
-    assert_same(model, normals(3, 16), pruned, sapp.strip_pruning(pruned))
+    for model in (Whole(), Whole(nested=True)):
+        pruned = prune(model)
+        assert len(sapp.report(pruned).pruned) == 2
+        assert_same(model, normals(3, 16), pruned, sapp.strip_pruning(pruned))
 
     inputs = keras.Input((16,))
     alone = keras.Model(inputs, Broken(8)(inputs))

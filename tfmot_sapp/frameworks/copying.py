@@ -71,6 +71,8 @@ class Cloner:
         self._models: list[tuple[Any, Any]] = []
         self._twins: dict[int, Any] = {}
         self._asked: set[int] = set()
+        # The models that what is being copied is in, the outermost first.
+        self._around: list[Any] = []
         self._sharing = Sharing()
 
     def clone(self, model: Any, sharing: Sharing | None = None) -> Any:
@@ -111,6 +113,7 @@ class Cloner:
     def _clone_model(self, model: Any) -> Any:
         if not holds_graph(model):
             return self._clone_subclassed(model)
+        self._around.append(model)
         keras = keras_of(model)
         if isinstance(model, keras.Sequential):
             clone = self._clone_sequential(model, keras)
@@ -120,6 +123,7 @@ class Cloner:
             clone = self._clone_functional(model, keras)
         restore_class(model, clone, self._clone_member)
         self._models.append((model, clone))
+        self._around.pop()
         return clone
 
     def _clone_tf_keras_functional(self, model: Any, keras: Any) -> Any:
@@ -264,11 +268,18 @@ class Cloner:
             copy.function = rebound(layer.function, self._counterpart)
 
     def _twin(self, layer: Any, model: Any) -> Any | None:
-        """Returns the layer that stands in its place in a model made anew."""
-        if id(model) not in self._asked and model is not layer:
-            self._asked.add(id(model))
-            self._twins.update(twins_of(model, self._made))
-        return self._twins.get(id(layer))
+        """Returns the layer that stands in its place in a model made anew.
+
+        A model of which only an outer one knows how it was made, as the part
+        of a backbone that gives features, is found in that one.
+        """
+        for outer in (model, *reversed(self._around)):
+            if id(outer) not in self._asked and outer is not layer:
+                self._asked.add(id(outer))
+                self._twins = twins_of(outer, self._made) | self._twins
+            if id(layer) in self._twins:
+                return self._twins[id(layer)]
+        return None
 
     def _clone_sequential(self, model: Any, keras: Any) -> Any:
         layers = [self._clone_layer(layer, model) for layer in model.layers]
