@@ -88,6 +88,14 @@ def build_by_call(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     backend.compute_output_spec(layer, *args, **kwargs)
 
 
+def is_built_by_call(layer: Any) -> bool:
+    """Returns whether only a call builds the layers that a layer holds."""
+    from keras.src import utils
+    from keras.src.layers.layer import might_have_unbuilt_state
+
+    return utils.is_default(layer.build) and might_have_unbuilt_state(layer)
+
+
 def symbolic(shape: Any, dtype: str) -> Any:
     """Returns symbolic tensors of a shape, or of a structure of shapes."""
     import keras
