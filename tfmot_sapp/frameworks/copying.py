@@ -20,6 +20,7 @@ the other; what parts of the original share, the copies share. Models nested in
 it are copied too, and a function may replace layers on the way.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ from tfmot_sapp.frameworks.layer_state import (
 )
 from tfmot_sapp.frameworks.model_class import restore_class
 from tfmot_sapp.frameworks.private import keras3
-from tfmot_sapp.frameworks.private.layers import nodes_of
+from tfmot_sapp.frameworks.private.layers import nodes_of, rename
 from tfmot_sapp.frameworks.references import rebound
 from tfmot_sapp.frameworks.sharing import (
     Sharing,
@@ -337,7 +338,15 @@ def _again(layer: Any) -> Any:
     if is_lambda(layer) and keras_of(layer).__name__ == "keras":
         # From a config Keras 3 makes no function, since files hold configs.
         return keras3.same_lambda(layer)
-    return type(layer).from_config(layer.get_config())
+    try:
+        return type(layer).from_config(layer.get_config())
+    except Exception:
+        # Keras 3 gives names and types to constructors that take nothing.
+        if len(inspect.signature(type(layer).__init__).parameters) > 1:
+            raise
+    copy = type(layer)()
+    rename(copy, layer.name)
+    return copy
 
 
 def same_layer(layer: Any) -> Any:
