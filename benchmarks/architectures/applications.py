@@ -55,6 +55,6 @@ def _make(name: str, side: int, arguments: dict[str, Any]) -> Any:
 
 
 APPLICATIONS = tuple(
-    Architecture(name, _make(name, side, arguments))
+    Architecture(name, _make(name, side, arguments), extents=224)
     for name, side, arguments in _SMALL
 )

@@ -91,7 +91,7 @@ def _mlp_mixer(keras: Any, width: int) -> Any:
 
 def _recommender(keras: Any, width: int) -> Any:
     layers = keras.layers
-    dense = keras.Input((8,), name="dense")
+    dense = keras.Input((8,), name="numbers")
     features = [keras.Input((1,), name=n, dtype="int32") for n in ("a", "b")]
     embedded = [
         layers.Flatten()(layers.Embedding(2 * width, width)(feature))

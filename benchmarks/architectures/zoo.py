@@ -49,8 +49,7 @@ from benchmarks.shared.resident_memory import peak_bytes
 from tfmot_sapp.frameworks.calls import is_graph
 from tfmot_sapp.frameworks.kernels import find_kernels
 from tfmot_sapp.frameworks.layers.axes import OUT
-from tfmot_sapp.frameworks.walking import flatten_layers
-from tfmot_sapp.frameworks.which_keras import is_model
+from tfmot_sapp.structured.opening import opened_for
 from tfmot_sapp.units.groups import find_groups
 
 COLUMNS = (
@@ -151,7 +150,7 @@ def _share_of_units(model: Any) -> str:
     """Returns the share of the hidden units that form groups."""
     if not is_graph(model):
         return "no graph"
-    groups = find_groups(model)
+    _, groups = opened_for(model, find_groups(model))
     covered = sum(group.units for group in groups.groups)
     alone = sum(
         math.prod(
@@ -159,8 +158,7 @@ def _share_of_units(model: Any) -> str:
             for extent, role in zip(kernel.shape, kernel.roles)
             if role == OUT
         )
-        for layer in flatten_layers(model)
-        if layer.name in groups.left_alone and not is_model(layer)
+        for layer in map(groups.layers.get, groups.left_alone)
         for kernel in find_kernels(layer)[:1]
     )
     total = covered + alone

@@ -108,6 +108,31 @@ def test_a_wrapped_causal_model_generates():
     np.testing.assert_array_equal(generated(stripped), generated(wrapped))
 
 
+@needs_hub
+def test_a_causal_model_keeps_its_preprocessor_and_tokenizer():
+    import keras_hub
+
+    # A tokenizer that gives its vocabulary as the keys of a dictionary.
+    words = ["<|endoftext|>", "a", "b", "Ġ", "Ġa", "Ġb"]
+    tokenizer = keras_hub.tokenizers.GPT2Tokenizer(
+        {word: index for index, word in enumerate(words)}, ["Ġ a", "Ġ b"]
+    )
+    preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(
+        tokenizer, sequence_length=8
+    )
+    backbone = keras_hub.models.GPT2Backbone(
+        len(words), 1, 2, 16, 32, max_sequence_length=8
+    )
+    model = keras_hub.models.GPT2CausalLM(backbone, preprocessor)
+
+    stripped = sapp.strip_pruning(wrap(model, 8))
+
+    assert stripped.preprocessor is preprocessor
+    for each in (model, stripped):
+        each.compile(sampler="greedy", run_eagerly=True)
+    assert stripped.generate("a b") == model.generate("a b")
+
+
 def test_little_that_is_pruned_is_said():
     class Own(keras3.layers.Layer):
         def build(self, shape):

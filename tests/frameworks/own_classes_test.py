@@ -21,6 +21,7 @@ import tensorflow as tf
 import tf_keras
 
 import tfmot_sapp as sapp
+from tfmot_sapp.frameworks.copying import same_layer
 
 KERASES = pytest.mark.parametrize("keras", [keras3, tf_keras])
 X = np.random.default_rng(0).normal(size=(8, 16)).astype(np.float32)
@@ -60,6 +61,24 @@ def test_a_functional_model_with_a_call_of_its_own(keras):
     model = Own()
     np.testing.assert_allclose(model(X), 3 * model.inner(X), rtol=1e-5)
     assert_comes_through(model)
+
+
+@KERASES
+def test_a_subclassed_model_whose_constructor_takes_nothing(keras):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = keras.layers.Dense(32)
+            self.heads = {"a": keras.layers.Dense(16)}
+
+        def call(self, x):
+            return self.heads["a"](self.hidden(x))
+
+    model = Own()
+    model(X)
+    assert_comes_through(model)
+    if keras is keras3:
+        assert same_layer(model).name == model.name
 
 
 @KERASES

@@ -160,16 +160,24 @@ def test_trained_models_have_no_useless_block(keras):
         assert not np.any(mask & ~places)
 
 
-def two_layers_that_miss_each_other(keras):
+def one_after_the_other(keras):
     layers = keras.layers
+    inputs = keras.Input((8,))
+    hidden = layers.Dense(8, activation="relu", name="first")(inputs)
+    return keras.Model(inputs, layers.Dense(8, name="second")(hidden))
+
+
+def behind_a_sum(keras):
+    layers = keras.layers
+    inputs = keras.Input((8,))
+    terms = [layers.Dense(8, name=n)(inputs) for n in ("first", "other")]
+    hidden = layers.ReLU()(layers.Add()(terms))
+    return keras.Model(inputs, layers.Dense(8, name="second")(hidden))
+
+
+def that_miss_each_other(model):
     model = sapp.prune_blocks(
-        keras.Sequential(
-            [
-                keras.Input((8,)),
-                layers.Dense(8, activation="relu", name="first"),
-                layers.Dense(8, name="second"),
-            ]
-        ),
+        model,
         sapp.OneShot(0.75, 1, dense_fraction=0.0),
         (4, 4),
         sapp.Magnitude(),
@@ -177,14 +185,15 @@ def two_layers_that_miss_each_other(keras):
     )
     first, second = np.full((8, 8), 0.1), np.full((8, 8), 0.1)
     first[:4, :4] = second[4:, 4:] = 1.0
-    bias = np.ones(8)
-    for layer, kernel in zip(model.layers[-2:], (first, second)):
-        layer.layer.set_weights([kernel, bias])
+    for layer in pruned_layers(model):
+        is_last = layer.layer.name == "second"
+        layer.layer.set_weights([second if is_last else first, np.ones(8)])
     return model
 
 
-def test_a_network_that_nothing_passes_through_is_told(keras):
-    model = two_layers_that_miss_each_other(keras)
+@pytest.mark.parametrize("make", [one_after_the_other, behind_a_sum])
+def test_a_network_that_nothing_passes_through_is_told(keras, make):
+    model = that_miss_each_other(make(keras))
     model.compile("sgd", "mse", run_eagerly=True)
     x = np.ones((4, 8), np.float32)
 

@@ -149,6 +149,49 @@ def test_layers_of_several_come_apart(models, tmp_path):
     assert part.get_layer("two").built and part.get_layer("stem").built
 
 
+@keras.saving.register_keras_serializable("groups_test")
+class CachedAttention(keras.layers.MultiHeadAttention):
+    def call(self, query, value, cache=None, training=None):
+        assert cache is None
+        return super().call(query, value, training=training)
+
+
+@keras.saving.register_keras_serializable("groups_test")
+class Decoder(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.attention = CachedAttention(2, 4, name="attention")
+        self.up = keras.layers.Dense(24, activation="gelu", name="up")
+        self.down = keras.layers.Dense(8, name="down")
+
+    def build(self, shape):
+        self.attention.build(shape, shape)
+        self.up.build(shape)
+        self.down.build((*shape[:-1], 24))
+
+    def call(self, x, cache=None):
+        x = x + self.attention(query=x, value=x, cache=cache)
+        return x + self.down(self.up(x))
+
+
+def test_arguments_that_are_none_do_not_keep_a_layer_whole(models, tmp_path):
+    inputs = keras.Input((5, 8))
+    model = keras.Model(inputs, Decoder(name="block")(inputs))
+    x = np.random.default_rng(0).normal(size=(6, 5, 8)).astype(np.float32)
+
+    flat, groups = opened_for(model, find_groups(model))
+
+    assert [group.name for group in groups.groups] == ["up"]
+    assert "symbolic_call" not in vars(model.get_layer("block").attention)
+    assert_shrinks(flat, x, models.outputs_of)
+    smaller = sapp.prune_structured(model, x, 0.5, verbose=False)
+    smaller.save(tmp_path / "smaller.keras")
+    again = keras.models.load_model(tmp_path / "smaller.keras")
+    np.testing.assert_allclose(
+        models.outputs_of(again, x), models.outputs_of(smaller, x), atol=1e-5
+    )
+
+
 def reshaped(keras):
     layers = keras.layers
     inputs = keras.Input((6,))
@@ -198,15 +241,14 @@ def attention_scores(keras):
     return keras.Model(inputs, [layers.Dense(2, name="out")(x), scores])
 
 
-def shared_reader(keras):
+def attended_twice(keras):
     layers = keras.layers
-    one, two = keras.Input((6,)), keras.Input((6,))
-    reader = layers.Dense(4, name="reader")
-    hidden = layers.Dense(8, name="hidden")
-    a, b = reader(hidden(one)), reader(hidden(two))
-    x = layers.Concatenate(name="both")([a, b])
+    inputs = keras.Input((6, 8))
+    x = layers.Dense(8, name="hidden")(inputs)
+    attend = layers.MultiHeadAttention(4, 2, name="attention")
+    x = attend(attend(x, x), x)
     x = layers.Dense(8, name="next")(x)
-    return keras.Model([one, two], layers.Dense(2, name="out")(x))
+    return keras.Model(inputs, layers.Dense(2, name="out")(x))
 
 
 def opaque(keras):
@@ -247,7 +289,7 @@ def normed_across(keras):
         (softmaxed, "hidden", "softmax"),
         (custom_activation, "hidden", "may mix its units by share"),
         (attention_scores, "attention", "scores of each head"),
-        (shared_reader, "hidden", "several times"),
+        (attended_twice, "attention", "several times"),
         (opaque, "hidden", "Opaque"),
         (opaque, "inner", "no units known in a Opaque"),
         (normed_across, "hidden", "LayerNormalization"),

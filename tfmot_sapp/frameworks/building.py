@@ -95,3 +95,33 @@ def _build_by_shapes(original: Any, copy: Any) -> None:
             keras3.build_by_call(copy, args, kwargs)
         if has_same_variables(original, copy):
             return
+
+
+def build_as_noted(layer: Any, config: dict[str, Any]) -> bool:
+    """Builds a layer of Keras 3 as another was built.
+
+    One without a `build` of its own leaves the layers inside it to its first
+    call, and would be marked as built without them.
+
+    Args:
+        layer: A layer that is not built.
+        config: What the other's `get_build_config` returned.
+
+    Returns:
+        Whether it is built; if not it has to be called.
+    """
+    if not keras3.is_built_by_call(layer):
+        layer.build_from_config(config)
+        return bool(layer.built)
+    shapes = config.get("shapes_dict") or config
+    for dtype in (layer.compute_dtype, "int32"):
+        tensors = {
+            name.removesuffix("_shape"): keras3.symbolic(shape, dtype)
+            for name, shape in shapes.items()
+        }
+        args = tuple(tensors.values()) if len(tensors) == 1 else ()
+        # A dtype that it doesn't take, or extents that it must know.
+        with contextlib.suppress(Exception):
+            keras3.build_by_call(layer, args, {} if args else tensors)
+            return True
+    return False

@@ -19,6 +19,7 @@ copy: the two run the same operations on the same values.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,7 +193,6 @@ class _Arguments(dict):
 def _draw(model: Any, extent: int) -> Any | None:
     """Draws inputs of one sample, or `None` if a model does not tell."""
     rng = np.random.default_rng(0)
-    words = _words(model)
 
     def draw(spec: Any) -> Any:
         shape = [extent if n is None else n for n in spec.shape]
@@ -200,7 +200,7 @@ def _draw(model: Any, extent: int) -> Any | None:
             shape[0] = 1
         dtype = tf.as_dtype(spec.dtype)
         if dtype == tf.string:
-            return tf.constant(rng.choice(words, shape))
+            return tf.constant(rng.choice(_words(model), shape))
         if dtype.is_floating:
             return tf.cast(rng.standard_normal(shape), dtype)
         # Every vocabulary has two words.
@@ -239,5 +239,8 @@ def _words(model: Any) -> list[str]:
     words = ["a", "b"]
     for layer in all_layers(model):
         if hasattr(layer, "get_vocabulary"):
-            words += [str(word) for word in layer.get_vocabulary()[:8]]
+            # Tokenizers, which no graph holds, may have none or a dictionary.
+            with contextlib.suppress(NotImplementedError, ValueError):
+                known = itertools.islice(layer.get_vocabulary(), 8)
+                words += [str(word) for word in known]
     return words

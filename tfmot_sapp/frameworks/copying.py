@@ -20,6 +20,7 @@ the other; what parts of the original share, the copies share. Models nested in
 it are copied too, and a function may replace layers on the way.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ from tfmot_sapp.frameworks.layer_state import (
 )
 from tfmot_sapp.frameworks.model_class import restore_class
 from tfmot_sapp.frameworks.private import keras3
-from tfmot_sapp.frameworks.private.layers import nodes_of
+from tfmot_sapp.frameworks.private.layers import nodes_of, rename
 from tfmot_sapp.frameworks.references import rebound
 from tfmot_sapp.frameworks.sharing import (
     Sharing,
@@ -71,6 +72,8 @@ class Cloner:
         self._models: list[tuple[Any, Any]] = []
         self._twins: dict[int, Any] = {}
         self._asked: set[int] = set()
+        # The models that what is being copied is in, the outermost first.
+        self._around: list[Any] = []
         self._sharing = Sharing()
 
     def clone(self, model: Any, sharing: Sharing | None = None) -> Any:
@@ -111,6 +114,7 @@ class Cloner:
     def _clone_model(self, model: Any) -> Any:
         if not holds_graph(model):
             return self._clone_subclassed(model)
+        self._around.append(model)
         keras = keras_of(model)
         if isinstance(model, keras.Sequential):
             clone = self._clone_sequential(model, keras)
@@ -120,6 +124,7 @@ class Cloner:
             clone = self._clone_functional(model, keras)
         restore_class(model, clone, self._clone_member)
         self._models.append((model, clone))
+        self._around.pop()
         return clone
 
     def _clone_tf_keras_functional(self, model: Any, keras: Any) -> Any:
@@ -264,11 +269,18 @@ class Cloner:
             copy.function = rebound(layer.function, self._counterpart)
 
     def _twin(self, layer: Any, model: Any) -> Any | None:
-        """Returns the layer that stands in its place in a model made anew."""
-        if id(model) not in self._asked and model is not layer:
-            self._asked.add(id(model))
-            self._twins.update(twins_of(model, self._made))
-        return self._twins.get(id(layer))
+        """Returns the layer that stands in its place in a model made anew.
+
+        A model of which only an outer one knows how it was made, as the part
+        of a backbone that gives features, is found in that one.
+        """
+        for outer in (model, *reversed(self._around)):
+            if id(outer) not in self._asked and outer is not layer:
+                self._asked.add(id(outer))
+                self._twins = twins_of(outer, self._made) | self._twins
+            if id(layer) in self._twins:
+                return self._twins[id(layer)]
+        return None
 
     def _clone_sequential(self, model: Any, keras: Any) -> Any:
         layers = [self._clone_layer(layer, model) for layer in model.layers]
@@ -326,7 +338,15 @@ def _again(layer: Any) -> Any:
     if is_lambda(layer) and keras_of(layer).__name__ == "keras":
         # From a config Keras 3 makes no function, since files hold configs.
         return keras3.same_lambda(layer)
-    return type(layer).from_config(layer.get_config())
+    try:
+        return type(layer).from_config(layer.get_config())
+    except Exception:
+        # Keras 3 gives names and types to constructors that take nothing.
+        if len(inspect.signature(type(layer).__init__).parameters) > 1:
+            raise
+    copy = type(layer)()
+    rename(copy, layer.name)
+    return copy
 
 
 def same_layer(layer: Any) -> Any:

@@ -218,9 +218,10 @@ def opened(model: Any, which: Container[int]) -> Any:
                 renamed.setdefault(id(layer), (layer, name))
     for layer, name in renamed.values():
         rename(layer, name)
-    # What is inside of others comes to light one after the other.
+    # What is inside of others comes to light one after the other; the last time
+    # what did is called as every other layer is.
     depth = max((len(call.inside) for call in calls), default=0)
-    for _ in range(depth):
+    for _ in range(depth + 1):
         copied = _Opening(boxes).of(copied)
     copied.trainable = model.trainable
     return copied
@@ -271,6 +272,9 @@ class _Opening:
                 found = _called(layer, args, kwargs)
                 if found is not None and len(found) == len(call.outputs):
                     return found
+        if keras_of(layer).__name__ == "keras":
+            # A file would hold them, and call the layer with them.
+            kwargs = keras3.without_defaults(layer, kwargs)
         return tensors_of(layer(*args, **kwargs))
 
     def _operation(self, operation: Any) -> Any:
@@ -297,7 +301,10 @@ def _called(
 
     given = {name: value for name, value in kwargs.items() if value is not None}
     # Of masks that get lost, Keras has warned when the model was made.
-    with warnings.catch_warnings():
+    with (
+        warnings.catch_warnings(),
+        keras3.told_nothing_for_none(layers_inside(layer)),
+    ):
         warnings.simplefilter("ignore")
         try:
             return list(keras.tree.flatten(layer.call(*args, **given)))

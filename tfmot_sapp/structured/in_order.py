@@ -90,8 +90,12 @@ def removed_in_order(
         group = known[name]
         at = min(_step_of(sweep.programs[1], m.layer) for m in group.makers)
         sweep.advance(at)
-        if any(effect_of(c.layer) == "separable" for c in group.consumers):
-            # What its second convolution reads is seen by nothing outside.
+        is_separable = any(
+            effect_of(c.layer) == "separable" for c in group.consumers
+        )
+        if is_separable or group.is_shared:
+            # What a second convolution reads is seen by nothing outside; one
+            # kernel that reads in several calls has no best weights of one.
             kept = _unfitted(model, group, criterion, counts[name], batches)
             model = shrink(model, known, {name: kept})
         else:

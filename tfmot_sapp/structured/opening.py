@@ -85,7 +85,8 @@ def _without(
             continue
         why = reason or (
             "must know the extents of its inputs: make the model with inputs "
-            "of known shape"
+            "of known shape, perhaps the number of samples in it "
+            "(`batch_shape`)"
         )
         left[group.name] = f"it is inside `{boxes[0].name}`, which {why}"
         layers[group.name] = group.producer

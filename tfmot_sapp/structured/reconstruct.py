@@ -92,7 +92,8 @@ def reconstructed(
         how: Steps, batch size and learning rate.
     """
     group = {g.name: g for g in find_groups(model).groups}[name]
-    if group.has_heads or not all(c.path for c in group.consumers):
+    known = all(consumer.path for consumer in group.consumers)
+    if group.has_heads or group.is_shared or not known:
         return
     fits = _hold(model, group, *original, batches)
     layers = {layer for fit in fits for layer in fit.path}

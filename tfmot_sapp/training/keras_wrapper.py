@@ -23,8 +23,10 @@ import tensorflow as tf
 
 from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.blocks.block_size import BlockSize
+from tfmot_sapp.frameworks.building import build_as_noted
 from tfmot_sapp.frameworks.layer_state import states_of
 from tfmot_sapp.frameworks.private.keras3 import (
+    is_built_by_call,
     stateless_scope,
     unrounded_value,
 )
@@ -95,7 +97,9 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the layer, building it with all its inputs if need be."""
-        if not self.layer.built:
+        if not self.built and (
+            not self.layer.built or is_built_by_call(self.layer)
+        ):
             # Keras builds from the shape of the first input alone where a
             # wrapper does not name the others.
             def symbolic(value: Any) -> Any:
@@ -120,9 +124,11 @@ class PruneBlocks(PruneBlocksMixin, keras.layers.Wrapper):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the wrapped layer as it was built, then this one."""
-        if config.get("layer") and not self.layer.built:
-            self.layer.build_from_config(config["layer"])
-        if self.layer.built:
+        # Keras takes one that only its call builds for built.
+        is_built = self.layer.built and not is_built_by_call(self.layer)
+        if config.get("layer") and not is_built:
+            is_built = build_as_noted(self.layer, config["layer"])
+        if is_built:
             self.build()
             self.built = True
 

@@ -173,7 +173,10 @@ class PruneBlocks(PruneBlocksMixin, tf_keras.layers.Wrapper):
         config, notes = cls._restored(config)
         # tf_keras's own `Wrapper` looks for the format in the wrong place, and
         # does not find registered layers then.
-        inner = config.pop("layer")
+        inner = dict(config.pop("layer"))
+        # By its own name tf_keras does not find it when it reads HDF5.
+        if inner.get("registered_name"):
+            inner["class_name"] = inner["registered_name"]
         layer = tf_keras.layers.deserialize(
             inner,
             custom_objects=custom_objects,

@@ -60,6 +60,14 @@ def values_taken(call: Call) -> list[Any]:
     return tensors_of((call.args, named))
 
 
+def is_sum_of_several(call: Call) -> bool:
+    """Whether a call adds values up, channel by channel."""
+    is_sum = effect_of(call.layer) in ("add", "sum") or operation_name(
+        call.layer
+    ) in ("add", "addv2")
+    return is_sum and len(values_taken(call)) > 1
+
+
 def carry(call: Call, channels: Channels) -> np.ndarray | None:
     """Takes units through a call.
 
@@ -84,8 +92,7 @@ def carry(call: Call, channels: Channels) -> np.ndarray | None:
         return _multiplied(call, taken, labels, channels)
     if effect == "concatenate" or operation in ("concatenate", "concat"):
         return _concatenated(call, taken, labels, channels)
-    is_sum = effect in ("add", "sum") or operation in ("add", "addv2")
-    if is_sum and len(taken) > 1:
+    if is_sum_of_several(call):
         raise LeftAloneError(f"its units meet others in `{layer.name}`")
     if not taken or not len(labels[0]):
         return None

@@ -97,13 +97,16 @@ def _connection(
     made = block_of_channel(producer, 1)
     block_of_unit = np.zeros(group.units, int)
     block_of_unit[maker.unit_of[maker.places]] = made[maker.places]
-    feeds, others = {}, {}
+    feeds: dict[str, np.ndarray] = {}
+    others: dict[str, np.ndarray] = {}
     for consumer in group.consumers:
         reader = kernels.get(id(consumer.layer))
         if reader is None:
             continue
         read = block_of_channel(reader, 0)
-        feed = np.zeros((made.max() + 1, read.max() + 1), bool)
+        feed = feeds.get(reader.name)
+        if feed is None:
+            feed = np.zeros((made.max() + 1, read.max() + 1), bool)
         # A separable convolution may make several channels of one.
         units = consumer.unit_of.repeat(len(read) // len(consumer.unit_of))
         inside = units >= 0
@@ -111,6 +114,6 @@ def _connection(
         feeds[reader.name] = feed
         others[reader.name] = np.zeros(read.max() + 1, bool)
         others[reader.name][read[~inside]] = True
-    closed = len(feeds) == len(group.consumers)
+    closed = len(feeds) == len({id(c.layer) for c in group.consumers})
     is_whole = bool(np.all(maker.unit_of >= 0))
     return Connection(producer.name, feeds, closed and is_whole, others)

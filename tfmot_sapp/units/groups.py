@@ -17,7 +17,8 @@
 A group is hidden units that can be removed one by one: the layers that make
 them, the layers with weights for each that carry them on (batch norms,
 depthwise convolutions), and the layers whose kernels read them. Units that are
-multiplied with each other, as a channel and its gate, go together. Removing a
+multiplied with each other, as a channel and its gate, go together, and so do
+those that a layer reads in one call with those it reads in another. Removing a
 unit takes an output from the first, a channel from the second and inputs from
 the third. Units that go anywhere else are left alone.
 """
@@ -118,6 +119,9 @@ class _Reader:
         self._read: list[_Channeled] = []
         self._reasons: dict[int, str] = {}
         self._heads: dict[int, Group] = {}
+        # The labels of a layer's first call, by its `id`.
+        self._first_taken: dict[int, np.ndarray] = {}
+        self._first_made: dict[int, np.ndarray] = {}
         self._model = model
 
     def read(self) -> Groups:
@@ -168,7 +172,11 @@ class _Reader:
         reason = None
         try:
             if self._around.is_shared(layer) and _has_weights(layer):
-                raise LeftAloneError(f"`{layer.name}` is called several times")
+                if not has_own_weights(layer):
+                    raise LeftAloneError(
+                        f"`{layer.name}` is called several times"
+                    )
+                self._join_with_first(call, taken[0])
             if effect in ATTENTIONS:
                 attention = read_attention(
                     call, self._around.total(call.outputs[0])
@@ -208,13 +216,30 @@ class _Reader:
         name = self._names[id(call.layer)]
         return Group(name, units, (maker,), attention=attention)
 
+    def _join_with_first(self, call: Call, taken: Any) -> None:
+        """Makes what a layer takes one with what its first call took."""
+        labels = self._channels.of(taken)
+        first = self._first_taken.setdefault(id(call.layer), labels)
+        if len(first) == len(labels):
+            self._channels.join(first, labels)
+        else:
+            for each in (first, labels):
+                self._channels.fix(
+                    each, f"`{call.layer.name}` is called on several widths"
+                )
+
     def _made_by(self, call: Call) -> None:
         layer = call.layer
+        made = self._first_made.get(id(layer))
+        if made is not None:
+            # Whatever reads them in one call, they are the same units.
+            self._channels.put(call.outputs[0], made)
+            return
         labels = self._channels.new(int(call.outputs[0].shape[-1] or 0))
+        self._first_made[id(layer)] = labels
         self._channels.put(call.outputs[0], labels)
         self._made.append(_Channeled(call, labels))
         try:
-            self._check_alone(layer)
             check_channels(layer)
             if getattr(layer, "groups", 1) != 1:
                 raise LeftAloneError("its convolution is grouped")
@@ -226,8 +251,8 @@ class _Reader:
         layer = call.layer
         labels = self._channels.of(taken)
         self._read.append(_Channeled(call, labels))
+        self._join_with_first(call, taken)
         try:
-            self._check_alone(layer)
             check_channels(layer)
             if getattr(layer, "groups", 1) != 1:
                 raise LeftAloneError(f"`{layer.name}` is a grouped convolution")
@@ -241,10 +266,6 @@ class _Reader:
                 )
         except LeftAloneError as reason:
             self._channels.fix(labels, str(reason))
-
-    def _check_alone(self, layer: Any) -> None:
-        if self._around.is_shared(layer):
-            raise LeftAloneError(f"`{layer.name}` is called several times")
 
     def _groups(self) -> list[Group]:
         roots = {

@@ -15,7 +15,7 @@
 """Units that hang together: what makes, carries and reads them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,11 @@ class Group:
         return self.attention is not None
 
     @property
+    def is_shared(self) -> bool:
+        """Whether some layer reads its units in several calls."""
+        return len({id(c.layer) for c in self.consumers}) < len(self.consumers)
+
+    @property
     def results(self) -> tuple[Consumer | AttentionCall, ...]:
         """What has the `result` and `total` of each consumer."""
         return (self.attention,) if self.attention else self.consumers
@@ -151,8 +156,8 @@ class Groups:
                 group.name,
                 f"{group.units}",
                 "heads" if group.has_heads else "units",
-                ", ".join(layer.name for layer in group.carriers),
-                ", ".join(c.layer.name for c in group.consumers),
+                ", ".join(_names(group.carriers)),
+                ", ".join(_names(c.layer for c in group.consumers)),
                 "",
             ]
             for group in self.groups
@@ -170,3 +175,8 @@ class Groups:
             "left alone because",
         ]
         return render(head, rows, numeric=(1,))
+
+
+def _names(layers: Iterable[Any]) -> list[str]:
+    """Returns the names of layers, each once."""
+    return list(dict.fromkeys(layer.name for layer in layers))

@@ -28,7 +28,12 @@ import numpy as np
 from tfmot_sapp.frameworks.calls import is_graph
 from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.unfolding import unfolded_calls
-from tfmot_sapp.units.carriers import LeftAloneError, carry, values_taken
+from tfmot_sapp.units.carriers import (
+    LeftAloneError,
+    carry,
+    is_sum_of_several,
+    values_taken,
+)
 from tfmot_sapp.units.channels import Channels
 from tfmot_sapp.units.groups import MAKERS
 
@@ -62,7 +67,8 @@ class _Step:
 
     Attributes:
         layer: The layer.
-        taken: Labels of the channels that it takes.
+        taken: Labels of the channels that it takes: an array (terms, channels)
+            if each channel that it gives depends on the same one of each term.
         given: Labels of those that it gives.
     """
 
@@ -100,12 +106,15 @@ class Passage:
         if labels is not None:
             channels.put(call.outputs[0], labels)
             return
+        is_sum = is_sum_of_several(call)
         joined = np.concatenate([*taken, np.zeros(0, int)])
         for tensor in call.outputs:
             shape = tuple(tensor.shape)
             made = channels.new(shape[-1] or 0 if len(shape) > 1 else 0)
             channels.put(tensor, made)
             known = joined if all(map(len, taken)) else joined[:0]
+            if is_sum and {*map(len, taken)} == {len(made)}:
+                known = np.stack(taken)
             self._steps.append(_Step(call.layer, known, made))
 
     def blocked_at(self, reads: Mapping[int, Reads]) -> str | None:
@@ -123,6 +132,9 @@ class Passage:
         first = None
         for step in self._steps:
             comes = alive[self._channels.roots(step.taken)]
+            if comes.ndim == 2:
+                alive[step.given] = np.any(comes, axis=0)
+                continue
             passed: Any = bool(np.any(comes)) or not len(comes)
             if passed and id(step.layer) in reads and len(comes):
                 passed = reads[id(step.layer)].passed(comes)

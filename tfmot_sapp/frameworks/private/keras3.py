@@ -15,7 +15,8 @@
 """What Keras 3 keeps private. Called with objects of Keras 3 only."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -85,6 +86,14 @@ def build_by_call(layer: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     from keras.src import backend
 
     backend.compute_output_spec(layer, *args, **kwargs)
+
+
+def is_built_by_call(layer: Any) -> bool:
+    """Returns whether only a call builds the layers that a layer holds."""
+    from keras.src import utils
+    from keras.src.layers.layer import might_have_unbuilt_state
+
+    return utils.is_default(layer.build) and might_have_unbuilt_state(layer)
 
 
 def symbolic(shape: Any, dtype: str) -> Any:
@@ -161,6 +170,55 @@ def without_new_nodes(layers: Iterable[Any]) -> Iterator[None]:
     finally:
         for nodes, length in before:
             del nodes[length:]
+
+
+@contextlib.contextmanager
+def told_nothing_for_none(layers: Iterable[Any]) -> Iterator[None]:
+    """Within it symbolic calls of layers drop what says nothing.
+
+    An argument that is `None` as it is by itself changes no output, but may be
+    one that an inherited `compute_output_spec` does not take.
+
+    Args:
+        layers: Layers of Keras 3.
+    """
+    changed = []
+    for layer in layers:
+        if "symbolic_call" not in vars(layer):
+            # Past Keras's tracking of attributes.
+            vars(layer)["symbolic_call"] = _without_nones(layer)
+            changed.append(layer)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            del vars(layer)["symbolic_call"]
+
+
+def _without_nones(layer: Any) -> Callable[..., Any]:
+    call = type(layer).symbolic_call
+
+    def symbolic_call(*args: Any, **kwargs: Any) -> Any:
+        return call(layer, *args, **without_defaults(layer, kwargs))
+
+    return symbolic_call
+
+
+def without_defaults(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Returns arguments by name without those that are `None` by themselves.
+
+    Args:
+        layer: The layer that they are for.
+        kwargs: The arguments.
+    """
+    known = inspect.signature(layer.call).parameters
+    return {
+        name: value
+        for name, value in kwargs.items()
+        if value is not None
+        or name not in known
+        or known[name].default is not None
+    }
 
 
 def stateless_scope() -> Any:
