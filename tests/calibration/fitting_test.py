@@ -16,7 +16,7 @@
 
 import numpy as np
 import pytest
-from trained_models import ANY, normal, randomized
+from trained_models import ANY, normal, pruned, randomized
 
 from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.fitting import (
@@ -104,4 +104,26 @@ def test_the_ridge_is_that_which_errs_least_on_what_is_held_out(inputs):
         wanted = _naive(seen, seen @ kernel, kernel, best)[2]
         np.testing.assert_allclose(
             found.problem.gram, wanted, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_one_batch_is_held_out_of_as_several_are(keras):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((12,)),
+            layers.Dense(16, "relu", name="first"),
+            layers.Dense(8, name="second"),
+        ]
+    )
+    randomized(model)
+    data = normal(128, 12)
+    one, other = (
+        pruned(model, data, 0.5, batch_size=size) for size in (32, 128)
+    )
+    for name in ("first", "second"):
+        np.testing.assert_allclose(
+            np.asarray(other.get_layer(name).kernel),
+            np.asarray(one.get_layer(name).kernel),
+            atol=1e-5,
         )

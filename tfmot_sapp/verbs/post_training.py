@@ -24,7 +24,7 @@ from tfmot_sapp.base.container_checks import check_tuple
 from tfmot_sapp.base.progress import Progress
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.blocks.block_size import BlockSizeLike, check_block_size
-from tfmot_sapp.calibration.data import held_batches
+from tfmot_sapp.calibration.data import held_batches, in_parts
 from tfmot_sapp.calibration.fitting import Settings
 from tfmot_sapp.calibration.padding import effective_positions
 from tfmot_sapp.calibration.programs import program_of
@@ -66,9 +66,9 @@ def prune_post_training(
     norm behind a layer takes the place of a bias that it lacks; the sum behind
     a residual branch is what is fitted there.
 
-    A ridge draws the weights towards the old ones. Of 64 samples or more,
-    in several batches, a quarter is held out to choose it by and to weigh the
-    layers, and is fitted to afterwards.
+    A ridge draws the weights towards the old ones. Of 64 samples or more a
+    quarter is held out to choose it by and to weigh the layers, and is fitted
+    to afterwards.
 
     The data are read once. Values between layers are held, in memory up to a
     gigabyte and in temporary files beyond it.
@@ -228,6 +228,7 @@ def pruned_models(
         batches, structure = held_batches(
             model, data, options.batch_size, store
         )
+        batches = in_parts(model, batches, store)
         original = program_of(model, structure)
         for each in wanted:
             copy = same_layer(model)
