@@ -208,12 +208,22 @@ def joined(
     return made
 
 
-def accuracy(
-    model: keras.Model, tokens: list[list[int]], labels: np.ndarray
-) -> float:
-    """Returns the share of sentences whose class is found."""
-    right = 0
-    for inputs, wanted in batches(tokens, labels, 64, seed=0):
-        classes = np.argmax(model(inputs, training=False), axis=-1)
-        right += int(np.sum(classes == wanted))
-    return right / len(labels)
+def log_probabilities(
+    model: keras.Model, tokens: list[list[int]]
+) -> np.ndarray:
+    """Returns the logarithms of both classes' probabilities, by sentence."""
+    found = np.empty((len(tokens), 2))
+    for inputs, at in batches(tokens, np.arange(len(tokens)), 64, seed=0):
+        logits = model(inputs, training=False)
+        found[at] = keras.ops.log_softmax(logits)
+    return found
+
+
+def divergence(wanted: np.ndarray, given: np.ndarray) -> float:
+    """Returns the mean divergence of Kullback and Leibler.
+
+    Args:
+        wanted: Logarithms of the probabilities of the dense network.
+        given: Those of another.
+    """
+    return float(np.sum(np.exp(wanted) * (wanted - given), axis=-1).mean())

@@ -87,3 +87,28 @@ def test_rows_of_zeros_can_be_solved():
 def test_no_rows_are_refused():
     with pytest.raises(ValueError, match="at least one row"):
         GramSums(2, 1).problem(0.1)
+
+
+@pytest.mark.parametrize("bias", [None, np.array([0.5, -2.0])])
+def test_errors_are_those_of_the_rows(bias):
+    rng = np.random.default_rng(3)
+    rows, wanted = rng.normal(size=(40, 6)) + 2, rng.normal(size=(40, 2)) - 5
+    weights = rng.normal(size=(6, 2))
+    found = summed(rows, wanted, 3).errors(weights, bias)
+    given = rows @ weights + (0 if bias is None else bias)
+    np.testing.assert_allclose(found, np.square(given - wanted).mean(0))
+
+
+def test_sums_joined_equal_all_rows_at_once():
+    rng = np.random.default_rng(4)
+    rows, wanted = rng.normal(size=(50, 6)), rng.normal(size=(50, 2))
+    joined = summed(rows[:20], wanted[:20], 2)
+    joined.join(summed(rows[20:], wanted[20:], 3))
+    whole = summed(rows, wanted, 1)
+    assert joined.count == 50
+    for field in ("gram", "target", "power", "input_mean", "target_mean"):
+        found, known = (
+            getattr(sums.problem(0.1, free_bias=True), field)
+            for sums in (joined, whole)
+        )
+        np.testing.assert_allclose(found, known, err_msg=field)

@@ -65,7 +65,7 @@ class RowStack:
 
     def __init__(self, inputs: int, offered: int):
         self._share = min(most_rows(inputs) / offered, 1.0)
-        self._seen = 0
+        self.count = 0
         self._rows: list[np.ndarray] = []
         self._wanted: list[np.ndarray] = []
 
@@ -77,9 +77,9 @@ class RowStack:
             wanted: Array (n, outputs): what it is wanted to give, without its
                 bias.
         """
-        numbers = np.arange(self._seen, self._seen + len(rows) + 1)
+        numbers = np.arange(self.count, self.count + len(rows) + 1)
         taken = np.diff(np.floor(numbers * self._share)) > 0
-        self._seen += len(rows)
+        self.count += len(rows)
         self._rows.append(rows[taken].astype(np.float32))
         self._wanted.append(wanted[taken].astype(np.float64))
 

@@ -35,13 +35,19 @@ from tfmot_sapp.calibration.layers import (
 from tfmot_sapp.calibration.places import places_of
 from tfmot_sapp.calibration.sweep import Sweep, spread_places
 
+# What the ridge is chosen from where batches are held out.
+_RIDGES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
+# Of fewer samples none are held out: too few would be left to judge by.
+_LEAST_SAMPLES = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """How kernels are fitted.
 
     Attributes:
-        ridge: The ridge, in means of the Gram matrix's diagonal.
+        ridge: The ridge where none is chosen, in means of the Gram matrix's
+            diagonal.
         rows: About how many rows of a layer are read.
         compensate: Whether the weights that are left make up for the others.
         seed: Seed of the places that are read.
@@ -156,6 +162,8 @@ def problem_of(
     weights: np.ndarray,
     settings: Settings,
     wanted_by: np.ndarray | None = None,
+    held_out: Sequence[int] = (),
+    joined: bool = True,
 ) -> Seen | None:
     """Sums up what a kernel reads and is wanted to give.
 
@@ -170,6 +178,10 @@ def problem_of(
         settings: How many rows, and the ridge.
         wanted_by: The original's weights where it has other inputs than the
             copy, `weights` being the copy's. Defaults to `None`: `weights`.
+        held_out: Batches that are held out to choose the ridge by; for kernels
+            of more inputs than the settings' `most_inputs` it isn't chosen.
+            Defaults to none.
+        joined: Whether these are fitted to as well, once it is chosen.
 
     Returns:
         The least squares problem; `None` if the layer can't be seen.
@@ -184,20 +196,25 @@ def problem_of(
     most = settings.rows
     wanted_by = weights if wanted_by is None else wanted_by
     is_wide = len(weights) > settings.most_inputs
+    batches = list(range(sweep.batches))
     if is_wide:
         most = min(most, most_rows(len(weights)))
+        if not joined:
+            batches = [batch for batch in batches if batch not in held_out]
+        held_out = ()
+    offered = sum(sweep.sizes[batch] for batch in batches)
     sums: GramSums | RowStack | None = None
-    found = 0
-    for batch in range(sweep.batches):
+    aside = GramSums(*weights.shape) if held_out else None
+    for batch in batches:
         reads = sweep.inputs_of(owners, batch)
         if reads is None:
             return None
         inputs = reads.values
         places = places_of(target.blocks.kernel, inputs[0].shape)
-        each = min(-(-most // sweep.samples), places.count)
+        each = min(-(-most // offered), places.count)
         if sums is None:
             sums = (
-                RowStack(len(weights), each * sweep.samples)
+                RowStack(len(weights), each * offered)
                 if is_wide
                 else GramSums(*weights.shape)
             )
@@ -217,14 +234,59 @@ def problem_of(
                 "`data` must give finite values throughout the model. Received:"
                 f" NaN or infinity at the layer `{target.label}`."
             )
-        sums.add(rows[-1], wanted)
-        found += len(wanted)
-    if sums is None or not found:
+        own = aside if aside is not None and batch in held_out else sums
+        own.add(rows[-1], wanted)
+    ridge = settings.ridge
+    if isinstance(sums, GramSums) and aside is not None:
+        if settings.compensate and sums.count and aside.count:
+            ridge = _best_ridge(sums, aside, target, weights)
+        if joined or not sums.count:
+            sums.join(aside)
+    if sums is None or not sums.count:
         return None
     # Weights that stay as they are lose what is in the means, too.
     free_bias = settings.compensate and target.has_free_bias
-    problem = sums.problem(settings.ridge, weights, free_bias)
+    problem = sums.problem(ridge, weights, free_bias)
     return Seen(problem, places.count)
+
+
+def held_out_of(sweep: Sweep) -> list[int]:
+    """Returns batches to judge by what is fitted to the others.
+
+    About a quarter of the samples, the last ones, and never more than half of
+    them; none where there are few samples or only one batch.
+    """
+    held: list[int] = []
+    count = 0
+    if sweep.samples < _LEAST_SAMPLES:
+        return held
+    for batch in reversed(range(sweep.batches)):
+        more = count + sweep.sizes[batch]
+        if 4 * count >= sweep.samples or 2 * more > sweep.samples:
+            break
+        held.append(batch)
+        count = more
+    return held[::-1]
+
+
+def _best_ridge(
+    sums: GramSums, aside: GramSums, target: Target, weights: np.ndarray
+) -> float:
+    """Returns the ridge that does best on rows that were not fitted to.
+
+    Every other row group stands for those that will be left.
+    """
+    rows, columns = target.blocks.row_groups, target.blocks.column_groups
+    kept = np.zeros(target.blocks.shape, bool)
+    kept[::2] = True
+    scale = 1.0 if target.scale is None else target.scale
+    errors = []
+    for ridge in _RIDGES:
+        problem = sums.problem(ridge, weights, target.has_free_bias)
+        solved = problem.refit(kept, rows, columns)
+        squares = aside.errors(solved, problem.bias(solved))
+        errors.append(float(np.sum(squares * np.square(scale))))
+    return _RIDGES[int(np.argmin(errors))]
 
 
 def _lost(

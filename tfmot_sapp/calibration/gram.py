@@ -166,6 +166,36 @@ class GramSums:
         self._target_sum += wanted.sum(axis=0, dtype=np.float64)
         self._power += np.square(wanted, dtype=np.float64).sum(axis=0)
 
+    def join(self, other: "GramSums") -> None:
+        """Adds the rows of other sums."""
+        self.count += other.count
+        self._gram += other._gram
+        self._target += other._target
+        self._input_sum += other._input_sum
+        self._target_sum += other._target_sum
+        self._power += other._power
+
+    def errors(
+        self, weights: np.ndarray, bias: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Returns how far weights are off.
+
+        Args:
+            weights: Array (inputs, outputs).
+            bias: Array (outputs,). Defaults to zeros.
+
+        Returns:
+            Float64 array (outputs,): the mean over all rows so far of the
+            squared difference from what is wanted.
+        """
+        weights = np.asarray(weights, np.float64)
+        total = np.sum(weights * (self._gram @ weights - 2 * self._target), 0)
+        total += self._power
+        if bias is not None:
+            off = self._input_sum @ weights - self._target_sum
+            total += bias * (2 * off + self.count * bias)
+        return np.maximum(total, 0.0) / self.count
+
     def problem(
         self,
         ridge: float,

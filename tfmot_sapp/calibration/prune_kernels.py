@@ -32,11 +32,13 @@ from tfmot_sapp.calibration.fitting import (
     Settings,
     Target,
     fitted,
+    held_out_of,
     in_order,
     kept_after,
     orders,
     problem_of,
 )
+from tfmot_sapp.calibration.padding import Effective
 from tfmot_sapp.calibration.programs import Program
 from tfmot_sapp.calibration.savings import Saving
 from tfmot_sapp.calibration.sensitivity import (
@@ -69,6 +71,8 @@ class Calibration:
         store: Where values between layers are held.
         settings: How kernels are fitted.
         logits: Whether the model's outputs are logits of classes.
+        effective: What of the batches' sequences has an effect, as for a
+            `Sweep`.
     """
 
     programs: Sequence[Program]
@@ -76,10 +80,11 @@ class Calibration:
     store: Store
     settings: Settings
     logits: bool
+    effective: Sequence[Effective] | None = None
 
     def sweep(self, programs: Sequence[Program]) -> Sweep:
         """Returns a run of some of the models over the batches."""
-        return Sweep(programs, self.batches, self.store)
+        return Sweep(programs, self.batches, self.store, self.effective)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -300,7 +305,8 @@ def _fit(
 ) -> bool:
     """Removes blocks of one kernel and fits the others, if it can be seen."""
     weights = target.blocks.weights()
-    seen = problem_of(sweep, target, weights, settings)
+    held_out = held_out_of(sweep)
+    seen = problem_of(sweep, target, weights, settings, None, held_out)
     if seen is None:
         return False
     problem = seen.problem

@@ -18,7 +18,9 @@ The order of removal gives the error of a layer's own output for any number of
 blocks. How much of it reaches the network's output differs between layers by
 orders of magnitude: in a residual branch most of it is drowned. So the error is
 made at a few levels, the rest of the network run on a few batches, and the
-change of its output noted; between the levels it is interpolated.
+change of its output noted; between the levels it is interpolated. These batches
+are not fitted to: what a layer of many inputs has learned of few samples would
+make its loss seem small.
 """
 
 import dataclasses
@@ -32,6 +34,7 @@ from tfmot_sapp.calibration.fitting import (
     Settings,
     Target,
     fitted,
+    held_out_of,
     in_order,
     kept_after,
     orders,
@@ -83,7 +86,8 @@ def sensitivities(
             back.
         targets: The kernels, in order of execution.
         settings: How they are fitted.
-        probes: Number of batches that the rest of the network is run on; with
+        probes: Number of batches that the rest of the network is run on, of
+            those that the kernels aren't fitted to if some are held out; with
             none, a layer's own error stands for the change of the output.
         logits: Whether the model's outputs are logits of classes.
         done: Called after each kernel.
@@ -91,12 +95,15 @@ def sensitivities(
     Returns:
         The kernels' sensitivities, and those that can't be seen.
     """
-    probes = min(probes, sweep.batches)
-    wanted = [sweep.outputs(0, batch) for batch in range(probes)]
+    held_out = held_out_of(sweep)
+    probed = (held_out or range(sweep.batches))[:probes]
+    wanted = [sweep.outputs(0, batch) for batch in probed]
     found, unseen = [], []
     for target in in_order(sweep, targets):
         weights = target.blocks.weights()
-        seen = problem_of(sweep, target, weights, settings)
+        seen = problem_of(
+            sweep, target, weights, settings, None, held_out, joined=False
+        )
         if seen is None:
             unseen.append(target)
             done()
@@ -110,7 +117,7 @@ def sensitivities(
             kept = kept_after(order, count)
             solved, by = fitted(problem, target, weights, kept, settings)
             undo = target.assign(solved, by)
-            given = [sweep.outputs(0, batch) for batch in range(probes)]
+            given = [sweep.outputs(0, batch) for batch in probed]
             undo()
             levels.append(errors[count])
             changes.append(change_of_outputs(wanted, given, logits))

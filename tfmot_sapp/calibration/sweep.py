@@ -162,7 +162,8 @@ class Reads(NamedTuple):
 
     Attributes:
         values: One array a model.
-        mask: Keras's mask of it, over its first axes; `None` for none.
+        mask: Which of its positions are data, over its first axes: Keras's
+            mask, or what has an effect; `None` for all.
     """
 
     values: list[np.ndarray]
@@ -179,6 +180,9 @@ class Sweep:
         programs: The models' calls.
         batches: The batches, each with a tensor for each input.
         store: Where values are held.
+        effective: For each batch which positions of sequences of a length have
+            an effect, boolean arrays (samples, length), to take for a mask
+            where Keras has none. Defaults to nothing known.
     """
 
     def __init__(
@@ -186,14 +190,17 @@ class Sweep:
         programs: Sequence[Program],
         batches: Sequence[Sequence[Held]],
         store: Store,
+        effective: Sequence[Mapping[int, np.ndarray]] | None = None,
     ):
         self.programs = programs
         self.position = 0
         self.changed: set[int] = set()
         self._store = store
+        self._effective = effective
         self._last_use = programs[0].last_use()
         inputs = programs[0].inputs
-        self.samples = sum(batch[0].samples for batch in batches)
+        self.sizes = [batch[0].samples for batch in batches]
+        self.samples = sum(self.sizes)
         self._values: list[list[Values]] = [
             [Values(dict(zip(inputs, batch))) for _ in programs]
             for batch in batches
@@ -287,6 +294,8 @@ class Sweep:
             own = mask_of(seen[0])
             mask = mask if own is None else own
             found.append(np.asarray(seen[0], np.float32))
+        if mask is None and self._effective is not None and found[0].ndim > 2:
+            mask = self._effective[batch].get(found[0].shape[1])
         return Reads(found, None if mask is None else np.asarray(mask, bool))
 
     def called(self, owners: Sequence[Any]) -> list[int]:

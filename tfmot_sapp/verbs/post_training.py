@@ -24,8 +24,9 @@ from tfmot_sapp.base.container_checks import check_tuple
 from tfmot_sapp.base.progress import Progress
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.blocks.block_size import BlockSizeLike, check_block_size
-from tfmot_sapp.calibration.data import held_batches
+from tfmot_sapp.calibration.data import held_batches, in_parts
 from tfmot_sapp.calibration.fitting import Settings
+from tfmot_sapp.calibration.padding import effective_positions
 from tfmot_sapp.calibration.programs import program_of
 from tfmot_sapp.calibration.prune_kernels import (
     Calibration,
@@ -65,6 +66,10 @@ def prune_post_training(
     norm behind a layer takes the place of a bias that it lacks; the sum behind
     a residual branch is what is fitted there.
 
+    A ridge draws the weights towards the old ones. Of 64 samples or more a
+    quarter is held out to choose it by and to weigh the layers, and is fitted
+    to afterwards.
+
     The data are read once. Values between layers are held, in memory up to a
     gigabyte and in temporary files beyond it.
 
@@ -75,7 +80,8 @@ def prune_post_training(
             batches. Of batches that are tuples the first member is taken as the
             input, as `fit` does. Positions that a Keras mask leaves out, such
             as those an `Embedding(mask_zero=True)` makes of padding, are not
-            fitted to.
+            fitted to, nor positions of sequences that have no effect on the
+            model's outputs, such as padding that it is told of otherwise.
         sparsity: Fraction of the blocks to remove, over all kernels that are
             pruned; or fractions by layer name or pattern, other layers staying
             whole; or a `FlopsBudget` or a `ParameterBudget` for the whole model
@@ -217,24 +223,32 @@ def pruned_models(
     size = check_block_size((32, 32) if block_size is None else block_size)
     compensate = check_flag(compensate, "compensate")
     options.pruning_policy.ensure_model_supports_pruning(model)
-    pruned, weighed = [], None
+    pruned, weighed, effective = [], None, None
     with Store() as store, Progress(options.verbose) as progress:
         batches, structure = held_batches(
             model, data, options.batch_size, store
         )
+        batches = in_parts(model, batches, store)
         original = program_of(model, structure)
         for each in wanted:
             copy = same_layer(model)
             sparsity = each(copy)
+            programs = [original, program_of(copy, structure)]
+            targets, reasons = find_targets(
+                programs, options.pruning_policy, size, sparsity
+            )
+            if effective is None:
+                owners = [target.original for target in targets]
+                effective = effective_positions(
+                    model, owners, batches, structure
+                )
             calibration = Calibration(
-                [original, program_of(copy, structure)],
+                programs,
                 batches,
                 store,
                 Settings(rows=options.rows, compensate=compensate),
                 options.logits,
-            )
-            targets, reasons = find_targets(
-                calibration.programs, options.pruning_policy, size, sparsity
+                effective,
             )
             if weighed is None and sparsity.by_name is None:
                 probed = options.allocation is None
