@@ -63,7 +63,6 @@ def packed_for_free(model, keras):
         copied_byte=0,
         outside=0,
         margin=0.1,
-        surely_faster=0.0,
     )
     return packed_model(model, keras, 1, target, free)
 
@@ -152,10 +151,10 @@ def test_blocks_of_single_taps(keras, strides, padding, extent):
 @BOTH
 def test_projections_of_attention_are_packed(keras, tmp_path):
     layers = keras.layers
-    inputs = keras.Input((48, 128))
+    inputs = keras.Input((7, 128))
     attention = layers.MultiHeadAttention(4, 32, name="mha")
     x = layers.Add()([inputs, attention(inputs, inputs)])
-    other = layers.EinsumDense("abc,cde->abde", (48, 4, 64), bias_axes="de")
+    other = layers.EinsumDense("abc,cde->abde", (7, 4, 64), bias_axes="de")
     x = other(x)
     model = keras.Model(inputs, x)
     prune(model, (16, 16), 0.0)
@@ -170,7 +169,7 @@ def test_projections_of_attention_are_packed(keras, tmp_path):
         array = layer.kernel.numpy()
         rows = array.shape[0] if layer is not attention._output_dense else 128
         flat = array.reshape(rows, -1)
-        mask = rng.random((rows // 32, flat.shape[1] // 32)) < 0.15
+        mask = rng.random((rows // 32, flat.shape[1] // 32)) < 0.3
         flat = flat * np.kron(mask, np.ones((32, 32)))
         layer.kernel.assign(flat.reshape(array.shape))
     packed = pack_blocks(model)

@@ -75,6 +75,8 @@ class Costs:
         surely_faster: How many times faster what is packed must be estimated
             to be than what it stands for, or the model stays dense; 0 where
             a smaller model is worth as much as a faster one.
+        short: How long something dense may take for a smaller file to be worth
+            as much as a faster one all the same.
         call: Per call of the model, whatever is in it.
         threads: Threads that share an operation.
         sharing: Per operation that several threads share.
@@ -105,6 +107,7 @@ class Costs:
     grouped_points: float = 1.0
     least_saved: float = 0.0
     surely_faster: float = 0.0
+    short: float = 0.0
     call: float = 0.0
     threads: int = 1
     sharing: float = 0.0

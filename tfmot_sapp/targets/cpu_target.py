@@ -78,8 +78,9 @@ _LANES_WITH_EACH_DOUBLING = 4.0
 # fast one of them is.
 _MARGIN_OF_SEVERAL, _LEAST_SAVED = 1.15, 60.0
 # Of 324 layers alone those that one thread took longer for were estimated to
-# be faster by less than this.
-_FASTER_ON_ONE = 1.06
+# be faster by less than this; in what is as short as this, a smaller file is
+# worth more.
+_FASTER_ON_ONE, _SHORT = 1.06, 500.0
 # Of 648 layers alone, each packed for 2 or 4 threads, hardly one that was
 # estimated to be faster by more than this was slower than dense
 # (`benchmarks/latency/layer_grid.py`).
@@ -126,6 +127,7 @@ class CpuTarget(Target):
             margin=_COSTS.margin if self.threads == 1 else _MARGIN_OF_SEVERAL,
             least_saved=0.0 if self.threads == 1 else _LEAST_SAVED,
             surely_faster=_FASTER_ON_ONE if self.threads == 1 else surely,
+            short=_SHORT if self.threads == 1 else 0.0,
             threads=self.threads,
             sharing=sharing,
             least_shared=_LEAST_SHARED,

@@ -84,7 +84,9 @@ class Choices:
         alike = self._in_time.left_alone()
         packed = self._in_time.total() - alike
         before = self.dense_time - alike
-        return packed > 0.0 and before < costs.surely_faster * packed
+        if packed <= 0.0 or before < costs.short:
+            return False
+        return before < costs.surely_faster * packed
 
 
 def plan_dense(
