@@ -315,8 +315,8 @@ def loaded(path: str | pathlib.Path, threads: int) -> Any:
     for detail in interpreter.get_input_details():
         values = np.random.default_rng(0).normal(size=detail["shape"])
         if detail["dtype"] != np.float32:
-            # Numbers of words, of which there may be few.
-            values = np.abs(values)
+            # Numbers of words, and kinds, of which there may be two.
+            values = np.ones(detail["shape"])
         interpreter.set_tensor(detail["index"], values.astype(detail["dtype"]))
     return interpreter
 
