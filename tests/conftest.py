@@ -44,7 +44,7 @@ def keras(request: pytest.FixtureRequest) -> ModuleType:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _little_garbage() -> None:
+def _freeze_what_stays() -> None:
     """Spares the collector what stays anyway: modules, and models of others.
 
     TensorFlow's converter collects garbage at every call, which takes as long
