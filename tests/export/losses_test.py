@@ -241,3 +241,11 @@ def test_half_precision_of_constants_is_accepted(keras, tmp_path):
     result = export_tflite(model, tmp_path / "model.tflite", quantize="float16")
 
     assert 0 < result.rms_error < result.tolerance < 1e-2
+
+
+def test_models_without_gradients_are_exported(keras, tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "gradients_if_any", lambda *args: None)
+
+    result = export_tflite(small_cnn(keras), tmp_path / "model.tflite")
+
+    assert result.max_error < 1e-5

@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from tfmot_sapp.calibration.programs import observed
 from tfmot_sapp.calibration.sweep import Held
+from tfmot_sapp.frameworks.gradients import gradients_if_any
 from tfmot_sapp.frameworks.private.layers import mask_of
 
 # Samples whose gradients are taken at once: they need all values within.
@@ -94,7 +95,7 @@ def _of_part(
                 for x in outputs
             ]
         )
-    gradients = tape.gradient(total, reads) if reads else []
+    gradients = (reads and gradients_if_any(tape, total, reads)) or []
     found: dict[int, np.ndarray] = {}
     for read, gradient in zip(reads, gradients):
         if gradient is None:

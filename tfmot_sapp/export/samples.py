@@ -34,6 +34,7 @@ from tfmot_sapp.export.measure import RANGES
 from tfmot_sapp.export.open_extents import OPEN_EXTENTS, at_open_extent
 from tfmot_sapp.export.representative_data import random_inputs
 from tfmot_sapp.export.serving import Serving
+from tfmot_sapp.frameworks.gradients import gradients_if_any
 
 Arrays = dict[str, np.ndarray]
 
@@ -207,7 +208,11 @@ class _Kernels:
             outputs = self._serving.call(tensors, None).values()
             mixed = [_mixed(y) for y in outputs if y.dtype.is_floating]
             total = tf.add_n(mixed) if mixed else tf.constant(0.0)
-        gradients = tape.gradient(total, variables)
+        gradients = gradients_if_any(tape, total, variables)
+        if gradients is None:
+            # Nothing tells what matters.
+            self._seen = []
+            return
         for each, gradient in zip(fresh, gradients):
             if gradient is not None:
                 slope = np.asarray(tf.convert_to_tensor(gradient), np.float32)
