@@ -136,9 +136,7 @@ class _Kernel:
         self, labels: Mapping[_Key, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Its groups of input blocks, and of output blocks."""
-        reads, makes = (
-            labels[key] // (key[2] // self.meeting.groups) for key in self.keys
-        )
+        reads, makes = (self._seen(key, labels) for key in self.keys)
         return reads, makes
 
     def worth(
@@ -149,9 +147,13 @@ class _Kernel:
         for own, other, value in zip(self.keys, self.keys[::-1], values):
             if own == key and other in labels:
                 groups = np.arange(self.meeting.groups)
-                seen = labels[other] // (other[2] // self.meeting.groups)
+                seen = self._seen(other, labels)
                 each = value @ (seen[:, None] == groups)
                 yield np.repeat(each, own[2] // self.meeting.groups, axis=1)
+
+    def _seen(self, key: _Key, labels: Mapping[_Key, np.ndarray]) -> np.ndarray:
+        """The kernel's own groups of a side's blocks."""
+        return labels[key] // (key[2] // self.meeting.groups)
 
 
 def _sides(kernels: Sequence[Meeting]) -> list[tuple[_Key, _Key]]:

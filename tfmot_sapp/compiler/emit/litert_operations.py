@@ -21,7 +21,7 @@ import numpy as np
 
 from tfmot_sapp.compiler.emit import windows
 from tfmot_sapp.compiler.emit.litert_layout import LiteRtLayout, size_of
-from tfmot_sapp.compiler.ir.values import Value
+from tfmot_sapp.compiler.ir.values import Value, broadcast_shape
 from tfmot_sapp.targets.operators import Operators
 
 # Constants of more bytes are computed, not stored.
@@ -61,7 +61,7 @@ class LiteRtOperations(LiteRtLayout):
     def add(self, x: Value, y: Any) -> Value:
         """See `Operations`."""
         other = y if isinstance(y, Value) else self._by_channel(x, y, "offset")
-        shape = _broadcast(x.shape, other.shape)
+        shape = broadcast_shape(x.shape, other.shape)
         return self.elementwise("ADD", x, other, shape)
 
     def shifted(self, x: Value, offset: np.ndarray) -> Value:
@@ -358,12 +358,3 @@ class LiteRtOperations(LiteRtLayout):
     def weight_rows(self, weight: np.ndarray, index: np.ndarray) -> np.ndarray:
         """See `Operations`."""
         return np.reshape(weight[index], -1)
-
-
-def _broadcast(
-    x: Sequence[int | None], y: Sequence[int | None]
-) -> tuple[int | None, ...]:
-    rank = max(len(x), len(y))
-    left = [1] * (rank - len(x)) + list(x)
-    right = [1] * (rank - len(y)) + list(y)
-    return tuple(b if a == 1 else a for a, b in zip(left, right))

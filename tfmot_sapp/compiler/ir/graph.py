@@ -121,6 +121,15 @@ class Subgraph:
         known = dict.fromkeys(value for value in self.values if value in used)
         return list(known | used)
 
+    def readers(self) -> dict[Value, list[Operation]]:
+        """Returns for each value the operations that read it."""
+        readers: dict[Value, list[Operation]] = {}
+        for operation in self.operations:
+            for value in operation.inputs:
+                if value is not None:
+                    readers.setdefault(value, []).append(operation)
+        return readers
+
     def _references(self) -> Iterator[Value]:
         for value in self._direct_references():
             yield value

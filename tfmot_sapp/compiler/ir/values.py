@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -225,3 +226,33 @@ class Value:
         if self.allocated is not None:
             return self.allocated
         return tuple(1 if extent is None else extent for extent in self.shape)
+
+
+def integers_of(value: Value | None) -> list[int] | None:
+    """Returns the contents of a constant of integers.
+
+    Args:
+        value: The value; `None` has no contents.
+
+    Returns:
+        The integers in order, `None` for what is no such constant.
+    """
+    contents = None if value is None else value.contents
+    if contents is None or contents.dtype.kind not in "iu":
+        return None
+    return [int(n) for n in contents.reshape(-1)]
+
+
+def broadcast_shape(
+    x: Sequence[int | None], y: Sequence[int | None]
+) -> tuple[int | None, ...]:
+    """Returns the shape of two values together, element by element.
+
+    Args:
+        x: Shape of one; extents of 1 are repeated.
+        y: Shape of the other.
+    """
+    rank = max(len(x), len(y))
+    left = [1] * (rank - len(x)) + list(x)
+    right = [1] * (rank - len(y)) + list(y)
+    return tuple(b if a == 1 else a for a, b in zip(left, right))

@@ -40,11 +40,7 @@ def complete_products(graph: Graph) -> None:
         _fully_connected(operation, swapped)
         for operation in subgraph.operations
     ]
-    readers: dict[Value, list[Operation]] = {}
-    for operation in subgraph.operations:
-        for value in operation.inputs:
-            if value is not None:
-                readers.setdefault(value, []).append(operation)
+    readers = subgraph.readers()
     named = {v for s in graph.signatures for v in s.outputs.values()}
     fixed = named.union(subgraph.outputs)
     taken: set[Operation] = set()

@@ -28,10 +28,7 @@ import math
 import numpy as np
 
 from tfmot_sapp.compiler.ir.graph import Operation
-from tfmot_sapp.compiler.passes.rewriting import Rewriting
-
-# Of what can be transposed.
-_HIGHEST_RANK = 6
+from tfmot_sapp.compiler.passes.rewriting import HIGHEST_RANK, Rewriting
 
 
 def gather_rows(rewriting: Rewriting, operation: Operation) -> bool:
@@ -69,7 +66,7 @@ def gather_rows(rewriting: Rewriting, operation: Operation) -> bool:
     ]
     own = [n for n in range(batch) if n not in shared]
     rest = list(range(axis + 1, len(x.shape)))
-    if not shared or index.ndim + len(rest) > _HIGHEST_RANK:
+    if not shared or index.ndim + len(rest) > HIGHEST_RANK:
         return False
 
     moved = rewriting.transpose(x, [*own, axis, *rest, *shared])

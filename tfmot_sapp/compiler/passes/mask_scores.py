@@ -28,7 +28,7 @@ import math
 import numpy as np
 
 from tfmot_sapp.compiler.ir.graph import Operation
-from tfmot_sapp.compiler.ir.values import Shape, Value
+from tfmot_sapp.compiler.ir.values import Shape, Value, broadcast_shape
 from tfmot_sapp.compiler.passes.rewriting import Rewriting, extent_of
 
 # No score is lower.
@@ -61,8 +61,10 @@ def mask_scores(rewriting: Rewriting, operation: Operation) -> bool:
         fill = other.contents
         if fill is None or tuple(x.shape) != tuple(output.shape):
             continue
-        bounds = _broadcast(mask.shape, other.shape, len(output.shape))
-        if bounds is None or not _pays(rewriting, mask, bounds, output):
+        bounds = broadcast_shape(mask.shape, other.shape)
+        if len(bounds) > len(output.shape):
+            continue
+        if not _pays(rewriting, mask, bounds, output):
             continue
         sort = _sort_of(rewriting, x, fill, output)
         if sort is None:
@@ -107,12 +109,3 @@ def _pays(
         known = [n or 1 for n in bounds], [n or 1 for n in output.shape]
         size, whole = math.prod(known[0]), math.prod(known[1])
     return size < whole * shared
-
-
-def _broadcast(x: Shape, y: Shape, rank: int) -> Shape | None:
-    most = max(len(x), len(y))
-    if most > rank:
-        return None
-    left = [1] * (most - len(x)) + list(x)
-    right = [1] * (most - len(y)) + list(y)
-    return tuple(b if a == 1 else a for a, b in zip(left, right))

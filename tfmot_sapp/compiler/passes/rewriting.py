@@ -23,7 +23,10 @@ import numpy as np
 
 from tfmot_sapp.compiler.ir.graph import Operation, Subgraph
 from tfmot_sapp.compiler.ir.make import make_operation
-from tfmot_sapp.compiler.ir.values import Shape, Value
+from tfmot_sapp.compiler.ir.values import Shape, Value, integers_of
+
+# What the delegate transposes, reshapes and slices has no more axes.
+HIGHEST_RANK = 6
 
 
 class Rewriting:
@@ -44,11 +47,7 @@ class Rewriting:
 
     def __init__(self, subgraph: Subgraph):
         self.operations: list[Operation] = []
-        self.readers: dict[Value, list[Operation]] = {}
-        for operation in subgraph.operations:
-            for value in operation.inputs:
-                if value is not None:
-                    self.readers.setdefault(value, []).append(operation)
+        self.readers = subgraph.readers()
         self.returned = set(subgraph.outputs)
         self.name = "rewritten"
         self._makers: dict[Value, Operation] = {}
@@ -225,18 +224,6 @@ class Rewriting:
         )
 
 
-def integers(value: Value | None) -> list[int] | None:
-    """Contents of a constant of integers, `None` for what is none.
-
-    Args:
-        value: The value.
-    """
-    contents = None if value is None else value.contents
-    if contents is None or contents.dtype.kind not in "iu":
-        return None
-    return [int(n) for n in contents.reshape(-1)]
-
-
 def axes_of(operation: Operation | None) -> tuple[int, ...] | None:
     """The order in which a transposition puts the axes.
 
@@ -249,7 +236,7 @@ def axes_of(operation: Operation | None) -> tuple[int, ...] | None:
     if operation is None or operation.kind != "TRANSPOSE":
         return None
     x, order = [*operation.inputs, None, None][:2]
-    numbers = integers(order)
+    numbers = integers_of(order)
     if x is None or numbers is None or len(operation.outputs) != 1:
         return None
     axes = tuple(axis % max(len(x.shape), 1) for axis in numbers)

@@ -32,15 +32,12 @@ import math
 from collections.abc import Sequence
 
 from tfmot_sapp.compiler.ir.graph import Operation
-from tfmot_sapp.compiler.ir.values import Shape, Value
+from tfmot_sapp.compiler.ir.values import Shape, Value, integers_of
 from tfmot_sapp.compiler.passes.rewriting import (
+    HIGHEST_RANK,
     Rewriting,
     axes_of,
-    integers,
 )
-
-# What the delegate takes at most.
-_HIGHEST_RANK = 6
 
 
 def take_one(rewriting: Rewriting, operation: Operation) -> bool:
@@ -66,7 +63,7 @@ def _unpacked(rewriting: Rewriting, operation: Operation) -> bool:
     (x,) = operation.inputs
     if x is None or x.shape.count(None) > 1:
         return False
-    if not 1 < len(x.shape) <= _HIGHEST_RANK:
+    if not 1 < len(x.shape) <= HIGHEST_RANK:
         return False
     axis = operation.attributes.get("axis", 0) % len(x.shape)
     if x.shape[axis] != len(operation.outputs):
@@ -133,7 +130,7 @@ def _factored(given: Shape, made: Shape, axis: int) -> int | None:
 
 def _strided(rewriting: Rewriting, operation: Operation) -> bool:
     x, *vectors = operation.inputs
-    numbers = [integers(vector) for vector in vectors]
+    numbers = [integers_of(vector) for vector in vectors]
     options = operation.attributes
     if x is None or not x.shape:
         return False
@@ -203,7 +200,7 @@ def _cut(
         shape += split
         begins += begin
         sizes += size
-    if len(shape) > _HIGHEST_RANK or shape.count(None) > 1 or 0 in sizes:
+    if len(shape) > HIGHEST_RANK or shape.count(None) > 1 or 0 in sizes:
         return False
     cut = rewriting.cut(rewriting.reshape(x, tuple(shape)), begins, sizes)
     rewriting.reshape(cut, output.shape, output)

@@ -29,6 +29,7 @@ from tfmot_sapp.compiler.graph import (
 from tfmot_sapp.compiler.ir.graph import Operation
 from tfmot_sapp.compiler.ir.make import make_operation
 from tfmot_sapp.compiler.ir.values import Value as Tensor
+from tfmot_sapp.compiler.ir.values import integers_of
 from tfmot_sapp.compiler.readers.operations.step import OperationStep
 from tfmot_sapp.frameworks.channel_operations import Depthwise, Linear
 
@@ -76,10 +77,7 @@ class Reader:
         """Contents of a constant of integers."""
         if tensor is None or tensor in self.values:
             return None
-        contents = tensor.contents
-        if contents is None or contents.dtype.kind not in "iu":
-            return None
-        return [int(n) for n in contents.reshape(-1)]
+        return integers_of(tensor)
 
     # --- nodes ----------------------------------------------------------------
 
