@@ -16,7 +16,7 @@
 
 import os
 
-from absl import app
+from absl import app, flags
 
 from tfmot_sapp.base.silence import quiet
 
@@ -25,10 +25,14 @@ if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 with quiet():
+    from tfmot_sapp.cli import benchmark
     from tfmot_sapp.cli.benchmark import define_flags, main
 
 __all__ = ["define_flags", "main"]
 
 if __name__ == "__main__":
+    # What `--help` shows: the program, not this file.
+    __doc__ = benchmark.__doc__
     define_flags()
+    flags.adopt_module_key_flags(benchmark)
     app.run(main)

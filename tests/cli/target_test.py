@@ -28,3 +28,18 @@ def test_flags_as_a_target():
         chosen_target("gpu", 2)
     with pytest.raises(ValueError, match="`threads` must be at least 1"):
         chosen_target("cpu", 0)
+
+
+@pytest.mark.parametrize(
+    "program, flag",
+    [
+        ("export_main", "--representative_data"),
+        ("compress_main", "--distill_steps"),
+        ("benchmark_main", "--rounds"),
+    ],
+)
+def test_help_shows_how_to_call_a_program_and_its_flags(forks, program, flag):
+    done = forks.module(f"tfmot_sapp.{program}", "--help")
+
+    assert f"python -m tfmot_sapp.{program}" in done.stdout
+    assert f"{flag}:" in done.stdout
