@@ -34,13 +34,13 @@ network and weights of random signs, so that they are small.
 
 import argparse
 import csv
-import lzma
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from benchmarks.latency.masked_networks import loaded, turns
+from benchmarks.shared.small_files import write_compressed
 
 BATCHES = {"mlp": 256, "cnn": 32}
 BLOCKS = {"mlp": 32, "cnn": 16}
@@ -206,7 +206,7 @@ def _write(model: Any, path: pathlib.Path, batch_size: int) -> None:
     content = converted(model, batch_size)
     packed, _ = packed_content(content, CpuTarget(_THREADS))
     compare_files(content, packed)
-    path.write_bytes(lzma.compress(packed))
+    write_compressed(path, packed)
 
 
 def measure(folder: pathlib.Path, seconds: float) -> None:

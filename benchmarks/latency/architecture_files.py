@@ -31,7 +31,6 @@ of threads is not written.
 
 import argparse
 import json
-import lzma
 import pathlib
 import tempfile
 from typing import Any
@@ -40,6 +39,7 @@ import numpy as np
 
 from benchmarks.latency.masked_networks import loaded, turns
 from benchmarks.shared.csv_rows import write_rows
+from benchmarks.shared.small_files import write_compressed
 
 THREADS = (1, 2, 4)
 _SPARSITY, _SIDE = 0.9, 32
@@ -55,7 +55,6 @@ COLUMNS = (
 )
 # Fewer weights are left as they are.
 _FEW = 512
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 1, "lc": 0, "lp": 2, "pb": 2}]
 
 
 def main() -> None:
@@ -135,7 +134,7 @@ def _write(path: pathlib.Path, content: bytes) -> None:
                 made = np.float32(2.0**-5) * signs * (weights != 0)
                 flat = made.astype(np.float32).reshape(-1)
                 value.stored = flat.view(np.uint8)
-    path.write_bytes(lzma.compress(write_tflite(graph), filters=_FILTERS))
+    write_compressed(path, write_tflite(graph))
 
 
 def measure(folder: pathlib.Path, output: str, seconds: float) -> None:

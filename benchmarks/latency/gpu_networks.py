@@ -32,7 +32,6 @@ nothing, so that something is packed.
 import argparse
 import dataclasses
 import json
-import lzma
 import pathlib
 import time
 from typing import Any
@@ -48,6 +47,7 @@ from benchmarks.latency.masked_networks import (
     masked,
 )
 from benchmarks.shared.csv_rows import write_rows
+from benchmarks.shared.small_files import read_compressed, write_compressed
 
 FORMS = ("dense", "for GPU", "packed")
 COLUMNS = (
@@ -105,7 +105,7 @@ def prepare(name: str, folder: pathlib.Path) -> None:
         for form, each in files.items():
             path = folder / f"{name}-{kind}-{form.replace(' ', '_')}.xz"
             if form == "dense" or each is not content:
-                path.write_bytes(lzma.compress(each, preset=1))
+                write_compressed(path, each)
             count = sum(len(s.operations) for s in read_tflite(each).subgraphs)
             counts[path.name] = count
             print(path.name, len(each), count, flush=True)
@@ -163,7 +163,7 @@ def _rows(
     for form, path in paths.items():
         # What stays dense isn't written again.
         path = path if path.exists() else paths["dense"]
-        content = lzma.decompress(path.read_bytes())
+        content = read_compressed(path)
         files[form] = on_gpu(content)
         exact[form] = on_gpu(content, in_float32=True)
     rng = np.random.default_rng(0)

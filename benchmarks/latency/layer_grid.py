@@ -31,7 +31,6 @@ small.
 
 import argparse
 import json
-import lzma
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +39,7 @@ import numpy as np
 
 from benchmarks.latency.masked_networks import loaded, turns
 from benchmarks.shared.csv_rows import write_rows
+from benchmarks.shared.small_files import random_signs, write_compressed
 
 THREADS = (1, 2, 4)
 BLOCKS = (16, 32, 64)
@@ -140,9 +140,7 @@ def _written(
     """Writes a file unless it has been written, and returns its name."""
     if content not in files:
         files[content] = f"{number}-{len(files)}.xz"
-        filters = [{"id": lzma.FILTER_LZMA2, "lc": 0, "lp": 2, "pb": 2}]
-        packed = lzma.compress(content, filters=filters)
-        (folder / files[content]).write_bytes(packed)
+        write_compressed(folder / files[content], content)
     return files[content]
 
 
@@ -166,10 +164,7 @@ def _masked(content: bytes, block: int, sparsity: float) -> tuple[bytes, float]:
     kept[: kept_blocks(kept.size, sparsity)] = 1.0
     mask = np.kron(rng.permutation(kept).reshape(grid), np.ones((block, block)))
     mask = mask[: kernel.shape[-2], : kernel.shape[-1]]
-    fan = np.prod(kernel.shape[:-1]) * mask.mean()
-    scale = np.float32(2.0 ** np.round(np.log2(1.4 / np.sqrt(fan))))
-    signs = rng.integers(0, 2, kernel.shape) * 2 - 1
-    weights = np.moveaxis((signs * scale * mask).astype(np.float32), -1, 0)
+    weights = np.moveaxis(random_signs(kernel.shape, mask, rng), -1, 0)
     value.stored = np.ascontiguousarray(weights).reshape(-1).view(np.uint8)
     return write_tflite(graph), float(mask.mean())
 

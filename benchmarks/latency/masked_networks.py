@@ -33,7 +33,6 @@ Weights are a power of two with random signs, so that files are small.
 """
 
 import argparse
-import lzma
 import os
 import pathlib
 import statistics
@@ -43,6 +42,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared.csv_rows import write_rows
+from benchmarks.shared.small_files import (
+    random_signs,
+    read_compressed,
+    write_compressed,
+)
 
 THREADS = (4, 1, 8, 2)
 NETWORKS = ("resnet50", "feed_forward", "mobilenet_v2")
@@ -94,14 +98,12 @@ def prepare(name: str, folder: pathlib.Path) -> None:
     source = converted(dense_model(name))
     for kind, sparsity in MASKS.items():
         content = masked(source, kind, sparsity)
-        (folder / f"{name}-dense.xz").write_bytes(
-            lzma.compress(content, preset=1)
-        )
+        write_compressed(folder / f"{name}-dense.xz", content)
         for threads in THREADS:
             packed, rows = packed_content(content, CpuTarget(threads))
             compare_files(content, packed)
             path = folder / f"{name}-{kind}-{threads}.xz"
-            path.write_bytes(lzma.compress(packed, preset=1))
+            write_compressed(path, packed)
             print(path.name, len(packed), {row["lowering"] for row in rows})
 
 
@@ -131,10 +133,7 @@ def masked(content: bytes, kind: str, sparsity: float) -> bytes:
         rows, columns = kernel.shape[-2:]
         block = _block(rows, kind)
         mask = np.kron(masks[name], np.ones(block))[:rows, :columns]
-        fan = np.prod(kernel.shape[:-1]) * mask.mean()
-        scale = np.float32(2.0 ** np.round(np.log2(1.4 / np.sqrt(fan))))
-        signs = rng.integers(0, 2, kernel.shape) * 2 - 1
-        weights = np.moveaxis((signs * scale * mask).astype(np.float32), -1, 0)
+        weights = np.moveaxis(random_signs(kernel.shape, mask, rng), -1, 0)
         value.stored = np.ascontiguousarray(weights).reshape(-1).view(np.uint8)
     return write_tflite(graph)
 
@@ -309,7 +308,7 @@ def loaded(path: str | pathlib.Path, threads: int) -> Any:
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    content = lzma.decompress(pathlib.Path(path).read_bytes())
+    content = read_compressed(path)
     interpreter = Interpreter(model_content=content, num_threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():

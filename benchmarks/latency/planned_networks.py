@@ -33,7 +33,6 @@ Weights are a power of two with random signs, so that files are small.
 import argparse
 import dataclasses
 import json
-import lzma
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +41,7 @@ import numpy as np
 
 from benchmarks.latency.masked_networks import dense_model, loaded, turns
 from benchmarks.shared.csv_rows import write_rows
+from benchmarks.shared.small_files import random_signs, write_compressed
 
 THREADS = (4, 1, 2, 8)
 NETWORKS = ("resnet50", "feed_forward", "mobilenet_v2")
@@ -158,11 +158,7 @@ def _prune(
         if (name := planned.name) in masks:
             blocks = np.moveaxis(masks[name], (-2, -1), axes[name])
             mask = expand(blocks.astype(np.float32), grids[name])
-        fan = np.prod(shape[:-1]) * mask.mean()
-        scale = 2.0 ** np.round(np.log2(1.4 / np.sqrt(fan)))
-        signs = rng.integers(0, 2, shape) * 2 - 1
-        weights = (signs * scale * mask).astype(np.float32)
-        planned.kernel.variable.assign(weights)
+        planned.kernel.variable.assign(random_signs(shape, mask, rng))
         macs = planned.shape.rows * planned.shape.parameters
         before += macs
         after += macs * mask.mean()
@@ -182,7 +178,7 @@ def _write(
     compare_files(content, packed, tolerance=1e-4)
     for form, each in (("dense", content), (what, packed)):
         path = folder / f"{name}-{form}.xz"
-        path.write_bytes(lzma.compress(each, preset=1))
+        write_compressed(path, each)
 
 
 def measure(

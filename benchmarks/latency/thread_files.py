@@ -16,7 +16,6 @@
 
 import itertools
 import json
-import lzma
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -32,6 +31,7 @@ from benchmarks.latency.layer_forms import (
     weights,
 )
 from benchmarks.latency.networks import NETWORKS, Network, prune_at_random
+from benchmarks.shared.small_files import write_compressed
 from tfmot_sapp.base.silence import quiet
 from tfmot_sapp.export.serving import serving_of
 from tfmot_sapp.export.tflite.conversion import convert
@@ -77,7 +77,7 @@ def write_groups(folder: pathlib.Path, kinds: Sequence[str]) -> None:
             for form, content in files:
                 path = folder / name / f"{form}.tflite.xz"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(lzma.compress(content, preset=1))
+                write_compressed(path, content)
                 forms[form] = repeated
             groups = [group for group in groups if group["name"] != name]
             groups.append({"name": name, "kind": kind, "forms": forms})

@@ -35,7 +35,6 @@ the costs of a target are fitted on).
 
 import argparse
 import json
-import lzma
 import os
 import pathlib
 import platform
@@ -46,6 +45,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared.csv_rows import append_row, read_rows
+from benchmarks.shared.small_files import read_compressed
 
 COLUMNS = (
     "processor",
@@ -187,7 +187,7 @@ def _measured(
     calls, operations = {}, {}
     for form in group["forms"]:
         path = folder / group["name"] / f"{form}.tflite.xz"
-        content = lzma.decompress(path.read_bytes())
+        content = read_compressed(path)
         try:
             calls[form], operations[form] = load(content, threads)
         except (ValueError, RuntimeError) as error:
