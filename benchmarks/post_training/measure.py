@@ -43,6 +43,10 @@ flags.DEFINE_multi_float("sparsity", [0.2, 0.3], "Share of blocks to remove.")
 flags.DEFINE_integer("block", 16, "Side of a block.")
 flags.DEFINE_integer("pictures", 256, "Pictures to calibrate on.")
 flags.DEFINE_bool("compensate", True, "Whether weights make up for lost ones.")
+flags.DEFINE_bool("correct_biases", True, "Whether means and biases do.")
+flags.DEFINE_bool(
+    "reestimate_statistics", False, "Whether batch norms are measured anew."
+)
 flags.DEFINE_bool("weighed", True, "Whether layers are weighed by need.")
 flags.DEFINE_integer("distill_steps", 0, "Steps of distillation; 0 for none.")
 flags.DEFINE_integer("distill_pictures", 1000, "Pictures to distil on.")
@@ -74,6 +78,8 @@ def main(argv: list[str]) -> None:
             "block": FLAGS.block,
             "pictures": FLAGS.pictures,
             "compensate": FLAGS.compensate,
+            "correct_biases": FLAGS.correct_biases,
+            "reestimate_statistics": FLAGS.reestimate_statistics,
             "weighed": FLAGS.weighed,
             "distill_steps": FLAGS.distill_steps,
             "learning_rate": FLAGS.learning_rate if FLAGS.distill_steps else "",
@@ -100,6 +106,8 @@ def _pruned(model: keras.Model, path: str, sparsity: float) -> keras.Model:
         {"*_conv": size, "_conv_head": size},
         FLAGS.compensate,
         logits=True,
+        correct_biases=FLAGS.correct_biases,
+        reestimate_statistics=FLAGS.reestimate_statistics,
         allocation=None if FLAGS.weighed else sapp.UniformAllocation(),
     )
     if FLAGS.distill_steps:

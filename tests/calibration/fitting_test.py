@@ -21,7 +21,6 @@ from trained_models import ANY, normal, pruned, randomized
 from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.fitting import (
     Settings,
-    held_out_of,
     problem_of,
 )
 from tfmot_sapp.calibration.programs import program_of
@@ -30,25 +29,6 @@ from tfmot_sapp.calibration.targets import find_targets
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 
 _RIDGES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("samples", "size", "held_out"),
-    [
-        (128, 16, [6, 7]),
-        (96, 32, [2]),
-        (100, 32, [2, 3]),
-        (70, 64, [1]),
-        (128, 128, []),
-        (63, 16, []),
-    ],
-)
-def test_about_a_quarter_is_held_out(keras, samples, size, held_out):
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    with Store() as store:
-        batches, _ = held_batches(model, normal(samples, 4), size, store)
-        found = held_out_of(Sweep([program_of(model)], batches, store))
-    assert found == held_out
 
 
 def _naive(rows, wanted, weights, ridge):

@@ -74,36 +74,6 @@ def held_batches(
     return batches, structure
 
 
-def in_parts(
-    model: Any, batches: list[list[Held]], store: Store, parts: int = 4
-) -> list[list[Held]]:
-    """Cuts a single batch, so that some of its samples can be held out.
-
-    Args:
-        model: The model that it is for.
-        batches: Batches, with a value for each of the model's inputs.
-        store: Where they are held.
-        parts: How many to make.
-
-    Returns:
-        The batches as they are if there are several, or if the model takes as
-        many samples as it is made for, or may.
-    """
-    if len(batches) > 1 or not is_graph(model):
-        return batches
-    if any(spec.shape[0] is not None for spec in functional_of(model).inputs):
-        return batches
-    (whole,) = batches
-    size = -(-whole[0].samples // parts)
-    found = []
-    for start in range(0, whole[0].samples, size):
-        part = [Held(value.get()[start : start + size]) for value in whole]
-        for value in part:
-            store.hold(value)
-        found.append(part)
-    return found
-
-
 def inputs_of(batch: Sequence[Held]) -> Any:
     """Returns a held batch as a model made of another's tensors takes it."""
     values = [value.get() for value in batch]

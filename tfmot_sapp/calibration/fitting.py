@@ -37,8 +37,6 @@ from tfmot_sapp.calibration.sweep import Sweep, spread_places
 
 # What the ridge is chosen from where batches are held out.
 _RIDGES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
-# Of fewer samples none are held out: too few would be left to judge by.
-_LEAST_SAMPLES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Settings:
             diagonal.
         rows: About how many rows of a layer are read.
         compensate: Whether the weights that are left make up for the others.
+        correct_biases: Whether biases do.
         seed: Seed of the places that are read.
         most_inputs: Kernels of more inputs are fitted in the dual.
     """
@@ -57,6 +56,7 @@ class Settings:
     ridge: float = 3e-2
     rows: int = 20_000
     compensate: bool = True
+    correct_biases: bool = True
     seed: int = 0
     # The Gram matrix of more inputs, its inverse and their like take gigabytes
     # and minutes: beyond this the rows themselves are held, and fewer of them.
@@ -239,38 +239,23 @@ def problem_of(
     ridge = settings.ridge
     if isinstance(sums, GramSums) and aside is not None:
         if settings.compensate and sums.count and aside.count:
-            ridge = _best_ridge(sums, aside, target, weights)
+            free = settings.correct_biases and target.has_free_bias
+            ridge = _best_ridge(sums, aside, target, weights, free)
         if joined or not sums.count:
             sums.join(aside)
     if sums is None or not sums.count:
         return None
-    # Weights that stay as they are lose what is in the means, too.
-    free_bias = settings.compensate and target.has_free_bias
+    free_bias = settings.correct_biases and target.has_free_bias
     problem = sums.problem(ridge, weights, free_bias)
     return Seen(problem, places.count)
 
 
-def held_out_of(sweep: Sweep) -> list[int]:
-    """Returns batches to judge by what is fitted to the others.
-
-    About a quarter of the samples, the last ones, and never more than half of
-    them; none where there are few samples or only one batch.
-    """
-    held: list[int] = []
-    count = 0
-    if sweep.samples < _LEAST_SAMPLES:
-        return held
-    for batch in reversed(range(sweep.batches)):
-        more = count + sweep.sizes[batch]
-        if 4 * count >= sweep.samples or 2 * more > sweep.samples:
-            break
-        held.append(batch)
-        count = more
-    return held[::-1]
-
-
 def _best_ridge(
-    sums: GramSums, aside: GramSums, target: Target, weights: np.ndarray
+    sums: GramSums,
+    aside: GramSums,
+    target: Target,
+    weights: np.ndarray,
+    free_bias: bool,
 ) -> float:
     """Returns the ridge that does best on rows that were not fitted to.
 
@@ -282,7 +267,7 @@ def _best_ridge(
     scale = 1.0 if target.scale is None else target.scale
     errors = []
     for ridge in _RIDGES:
-        problem = sums.problem(ridge, weights, target.has_free_bias)
+        problem = sums.problem(ridge, weights, free_bias)
         solved = problem.refit(kept, rows, columns)
         squares = aside.errors(solved, problem.bias(solved))
         errors.append(float(np.sum(squares * np.square(scale))))
@@ -350,7 +335,8 @@ def fitted(
         settings: Whether the weights are solved for.
     """
     rows, columns = target.blocks.row_groups, target.blocks.column_groups
-    if not settings.compensate:
-        return weights * kept[np.ix_(rows, columns)], None
-    solved = problem.refit(kept, rows, columns)
-    return solved, problem.bias(solved)
+    if settings.compensate:
+        left = problem.refit(kept, rows, columns)
+    else:
+        left = weights * kept[np.ix_(rows, columns)]
+    return left, problem.bias(left)

@@ -32,11 +32,14 @@ from tfmot_sapp.calibration.fitting import (
     Settings,
     Target,
     fitted,
-    held_out_of,
     in_order,
     kept_after,
     orders,
     problem_of,
+)
+from tfmot_sapp.calibration.held_out import (
+    held_out_batches,
+    probed_samples,
 )
 from tfmot_sapp.calibration.padding import Effective
 from tfmot_sapp.calibration.programs import Program
@@ -51,8 +54,6 @@ from tfmot_sapp.calibration.sweep import Held, Store, Sweep
 from tfmot_sapp.calibration.targets import nothing_to_prune
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
 
-# How many samples the rest of the network is run on to weigh the layers.
-_PROBED_SAMPLES = 64
 # Between how many the share of the blocks that saves enough is looked for.
 _TRIES = 8
 _UNSEEN = (
@@ -115,12 +116,12 @@ def weigh(
         probed: Whether the rest of the network is run; otherwise a kernel's own
             error stands for the change of the network's output.
     """
-    samples = _PROBED_SAMPLES if probed else 0
+    samples = probed_samples(len(targets)) if probed else 0
     found, unseen = sensitivities(
         calibration.sweep(calibration.programs[1:]),
         targets,
         calibration.settings,
-        -(-samples // calibration.batches[0][0].samples),
+        samples,
         calibration.logits,
         progress.start("weighing layers", len(targets)),
     )
@@ -305,7 +306,7 @@ def _fit(
 ) -> bool:
     """Removes blocks of one kernel and fits the others, if it can be seen."""
     weights = target.blocks.weights()
-    held_out = held_out_of(sweep)
+    held_out = held_out_batches(sweep.sizes)
     seen = problem_of(sweep, target, weights, settings, None, held_out)
     if seen is None:
         return False

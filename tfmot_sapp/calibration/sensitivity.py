@@ -34,12 +34,12 @@ from tfmot_sapp.calibration.fitting import (
     Settings,
     Target,
     fitted,
-    held_out_of,
     in_order,
     kept_after,
     orders,
     problem_of,
 )
+from tfmot_sapp.calibration.held_out import held_out_batches
 from tfmot_sapp.calibration.sweep import Sweep
 
 # At which shares of a layer's blocks the rest of the network is run.
@@ -86,17 +86,18 @@ def sensitivities(
             back.
         targets: The kernels, in order of execution.
         settings: How they are fitted.
-        probes: Number of batches that the rest of the network is run on, of
-            those that the kernels aren't fitted to if some are held out; with
-            none, a layer's own error stands for the change of the output.
+        probes: On how many samples the rest of the network is run, rounded up
+            to batches, of those that the kernels aren't fitted to if some are
+            held out; with none, a layer's own error stands for the change of
+            the output.
         logits: Whether the model's outputs are logits of classes.
         done: Called after each kernel.
 
     Returns:
         The kernels' sensitivities, and those that can't be seen.
     """
-    held_out = held_out_of(sweep)
-    probed = (held_out or range(sweep.batches))[:probes]
+    held_out = held_out_batches(sweep.sizes)
+    probed = _first(held_out or range(sweep.batches), sweep.sizes, probes)
     wanted = [sweep.outputs(0, batch) for batch in probed]
     found, unseen = [], []
     for target in in_order(sweep, targets):
@@ -125,6 +126,18 @@ def sensitivities(
         found.append(Sensitivity(target.name, order, change, seen.places))
         done()
     return found, unseen
+
+
+def _first(
+    batches: Sequence[int], sizes: Sequence[int], samples: int
+) -> list[int]:
+    """Returns the first batches that have so many samples together."""
+    found: list[int] = []
+    for batch in batches:
+        if sum(sizes[each] for each in found) >= samples:
+            break
+        found.append(batch)
+    return found
 
 
 def error_curve(order: Sequence[Removal]) -> np.ndarray:

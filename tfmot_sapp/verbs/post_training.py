@@ -24,8 +24,10 @@ from tfmot_sapp.base.container_checks import check_tuple
 from tfmot_sapp.base.progress import Progress
 from tfmot_sapp.base.wording import received
 from tfmot_sapp.blocks.block_size import BlockSizeLike, check_block_size
-from tfmot_sapp.calibration.data import held_batches, in_parts
+from tfmot_sapp.calibration.batch_statistics import reestimate
+from tfmot_sapp.calibration.data import held_batches
 from tfmot_sapp.calibration.fitting import Settings
+from tfmot_sapp.calibration.held_out import in_parts, probed_samples
 from tfmot_sapp.calibration.padding import effective_positions
 from tfmot_sapp.calibration.programs import program_of
 from tfmot_sapp.calibration.prune_kernels import (
@@ -99,6 +101,13 @@ def prune_post_training(
               weighing the layers against each other.
             * `pruning_policy`: Which layers are pruned, as for `prune_blocks`.
               Defaults to `MinimumBlocks(100)`.
+            * `correct_biases`: Whether biases, or the means of batch norms
+              where there are none, make up for the mean of what is lost.
+              Defaults to `compensate`.
+            * `reestimate_statistics`: Whether batch norms get the means and
+              variances of the data, in the pruned model. Defaults to `False`:
+              where weights and biases make up for what is lost, a few hundred
+              samples know less of them than training did.
             * `distill`: A `Distillation`, training towards the original's
               outputs that follows. Defaults to none.
             * `logits`: Whether the model's outputs are logits of classes.
@@ -223,12 +232,17 @@ def pruned_models(
     size = check_block_size((32, 32) if block_size is None else block_size)
     compensate = check_flag(compensate, "compensate")
     options.pruning_policy.ensure_model_supports_pruning(model)
+    correct = options.correct_biases
+    settings = Settings(
+        rows=options.rows,
+        compensate=compensate,
+        correct_biases=compensate if correct is None else correct,
+    )
     pruned, weighed, effective = [], None, None
     with Store() as store, Progress(options.verbose) as progress:
         batches, structure = held_batches(
             model, data, options.batch_size, store
         )
-        batches = in_parts(model, batches, store)
         original = program_of(model, structure)
         for each in wanted:
             copy = same_layer(model)
@@ -238,6 +252,8 @@ def pruned_models(
                 programs, options.pruning_policy, size, sparsity
             )
             if effective is None:
+                few = probed_samples(len(targets))
+                batches = in_parts(model, batches, store, few)
                 owners = [target.original for target in targets]
                 effective = effective_positions(
                     model, owners, batches, structure
@@ -246,7 +262,7 @@ def pruned_models(
                 programs,
                 batches,
                 store,
-                Settings(rows=options.rows, compensate=compensate),
+                settings,
                 options.logits,
                 effective,
             )
@@ -256,6 +272,8 @@ def pruned_models(
             done, unseen = prune_kernels(
                 calibration, targets, sparsity, progress, weighed
             )
+            if options.reestimate_statistics:
+                reestimate(calibration.sweep(programs[1:]))
             if options.distill is not None:
                 inputs = [[value.get() for value in batch] for batch in batches]
                 distill_to(
@@ -300,6 +318,8 @@ class Options:
 
     allocation: Allocation | None = None
     pruning_policy: Any = MinimumBlocks()
+    correct_biases: bool | None = None
+    reestimate_statistics: bool = False
     distill: Distillation | None = None
     logits: bool = False
     batch_size: int = 32
@@ -310,6 +330,9 @@ class Options:
         if self.allocation is not None:
             check_allocation(self.allocation)
         check_policy(self.pruning_policy)
+        if self.correct_biases is not None:
+            check_flag(self.correct_biases, "correct_biases")
+        check_flag(self.reestimate_statistics, "reestimate_statistics")
         if self.distill is not None:
             check_instance(
                 self.distill,
