@@ -14,8 +14,10 @@
 # ==============================================================================
 """Every order of imports works, and importing changes nothing."""
 
+import ast
 import itertools
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -30,10 +32,7 @@ MODULES = (
 )
 
 # Each module first once, and every pair both ways.
-ORDERS = (
-    *(MODULES[i:] + MODULES[:i] for i in range(len(MODULES))),
-    tuple(reversed(MODULES)),
-)
+ORDERS = [MODULES[i:] + MODULES[:i] for i in range(len(MODULES))]
 
 PROGRAM = """
 import importlib, json, os, sys
@@ -62,6 +61,26 @@ assert dict(os.environ) == imported, "pruning has changed the environment"
 print(json.dumps(found))
 """
 
+# A module that nobody is told to import first, before any Keras.
+FIRST = """
+import json
+import tfmot_sapp.structured.criteria
+import keras, tf_keras
+known = [
+    {name for name in each.saving.get_custom_objects() if "tfmot" in name}
+    for each in (keras, tf_keras)
+]
+import tfmot_sapp as sapp
+for name in sapp.__all__:
+    getattr(sapp, name)
+later = [
+    {name for name in each.saving.get_custom_objects() if "tfmot" in name}
+    for each in (keras, tf_keras)
+]
+assert known == later, (known, later)
+print(json.dumps(sorted(known[0] & known[1])))
+"""
+
 # What it is like when the project is not imported at all.
 WITHOUT = """
 import importlib, json, os
@@ -71,6 +90,15 @@ imported = dict(os.environ)
 import tensorflow as tf
 print(json.dumps({{"tf.keras": tf.keras.__name__, "environment": imported}}))
 """
+
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_FILES = {
+    ".".join(path.relative_to(_ROOT).with_suffix("").parts).removesuffix(
+        ".__init__"
+    ): path
+    for path in (_ROOT / "tfmot_sapp").rglob("*.py")
+}
 
 
 def run(program: str, environment: dict[str, str]) -> dict:
@@ -106,3 +134,64 @@ def test_both_keras_prune_in_every_order(order, fresh_environment, without):
     assert not found["changed"]
     assert found["tf.keras"] == without["tf.keras"]
     assert found["environment"] == without["environment"]
+
+
+def test_any_module_may_be_the_first(fresh_environment):
+    known = run(FIRST, fresh_environment)
+
+    assert {"tfmot_sapp>PruneBlocks", "tfmot_sapp>GroupPower"} <= set(known)
+
+
+def test_what_keras_is_told_of_is_never_half_imported():
+    """TensorFlow is imported by a package, before a module of it is."""
+    imports = {name: set() for name in _FILES}
+    libraries = set()
+    for name, path in _FILES.items():
+        for found in _imported(path):
+            if found.partition(".")[0] in {"tensorflow", "keras", "tf_keras"}:
+                libraries.add(name)
+            imports[name].update(
+                {found, found.rpartition(".")[0]} & set(_FILES)
+            )
+    told = _reached("tfmot_sapp.registration", imports)
+    half = {
+        name
+        for name in told - {"tfmot_sapp.registration"}
+        if _reached(name, imports) & libraries
+    }
+    assert len(half) > 40
+    for name in half:
+        packages = list(_parents(name))
+        if _FILES[name].stem == "__init__":
+            packages.append(name)
+        assert libraries & set(packages), (
+            f"{name} is imported as soon as Keras is, and imports TensorFlow: "
+            f"one of {packages} must import it before."
+        )
+
+
+def _parents(name):
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def _imported(path):
+    """Yields what a file imports, also within functions of registration."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if path.stem == "registration" else tree.body
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _reached(name, imports):
+    found, left = set(), [name]
+    while left:
+        each = left.pop()
+        if each not in found:
+            found.add(each)
+            left += imports[each]
+    return found

@@ -13,3 +13,7 @@
 # limitations under the License.
 # ==============================================================================
 """Blocks of a kernel: the grid, which are kept, sums and products over them."""
+
+# Before any module here is half imported: TensorFlow imports Keras, and then
+# `tfmot_sapp.registration` imports what Keras is to know.
+import tensorflow  # noqa: F401

@@ -13,3 +13,7 @@
 # limitations under the License.
 # ==============================================================================
 """Which channels of a network go together, and who reads whom."""
+
+# Before any module here is half imported: TensorFlow imports Keras, and then
+# `tfmot_sapp.registration` imports what Keras is to know.
+import tensorflow  # noqa: F401
