@@ -1,0 +1,110 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Channels that are known at every position are not computed for a mean."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from litert_graphs import GraphBuilder
+
+from tfmot_sapp.compiler.readers.tflite import read_tflite
+from tfmot_sapp.export.tflite.packing import compare_files, packed_content
+from tfmot_sapp.targets.cpu_target import CpuTarget
+
+TOLERANCE = 1e-5
+BLOCK, HIDDEN = 8, 128
+
+
+class OfPieces(CpuTarget):
+    """Where a smaller product is always better."""
+
+    def costs(self, quantize=None):
+        free = {"copied_row": 0.0, "copied_byte": 0.0, "operation": 0.0}
+        return dataclasses.replace(super().costs(quantize), mac=1.0, **free)
+
+
+def squeeze_and_excite(b, x, depthwise):
+    """A mobile block whose squeeze reads all of its hidden channels."""
+    h = swish(b, b.conv(x, HIDDEN, 1))
+    expansion = b.operations[-3].inputs[1].contents
+    h = swish(b, depthwise(b, h))
+    b.density = 1.0
+    mean = b.reduce("MEAN", h, [1, 2], True)
+    squeezed = swish(b, b.conv(mean, 4, 1))
+    gate = b.unary("LOGISTIC", b.conv(squeezed, HIDDEN, 1))
+    b.density = 0.3
+    y = b.conv(b.binary("MUL", h, gate), 32, 1)
+    projection = b.operations[-1].inputs[1].contents
+    makes = blocks(expansion[:, 0, 0].any(axis=1))
+    reads = blocks(projection[:, 0, 0].any(axis=0))
+    return y, makes, reads
+
+
+def blocks(channels):
+    return channels.reshape(-1, BLOCK).any(axis=1)
+
+
+def swish(b, x):
+    return b.binary("MUL", x, b.unary("LOGISTIC", x))
+
+
+def padded(b, x):
+    return b.depthwise(b.pad(x), 2, "VALID", taps=5)
+
+
+def widths_of(content, kind):
+    return sum(
+        operation.outputs[0].shape[-1]
+        for operation in read_tflite(content).main.operations
+        if operation.kind == kind
+    )
+
+
+@pytest.mark.parametrize(
+    "depthwise",
+    [
+        lambda b, x: b.depthwise(x),
+        lambda b, x: b.depthwise(x, 2, taps=5, fused="RELU6"),
+        lambda b, x: b.depthwise(b.binary("MUL", x, b.vector(HIDDEN))),
+        padded,
+    ],
+    ids=["same", "strided", "scaled", "padded"],
+)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_only_what_varies_or_is_projected_is_computed(depthwise, batch):
+    b = GraphBuilder(3, (BLOCK, BLOCK), 0.3)
+    x = b.input(batch, 16, 17, 16)
+    y, makes, reads = squeeze_and_excite(b, x, depthwise)
+    content = b.file([y])
+
+    found, _ = packed_content(content, OfPieces())
+
+    compare_files(content, found, TOLERANCE)
+    assert not np.all(makes | reads)
+    live = BLOCK * np.count_nonzero(makes | reads)
+    assert widths_of(found, "DEPTHWISE_CONV_2D") == live
+    assert widths_of(found, "MEAN") == BLOCK * np.count_nonzero(makes)
+
+
+def test_what_a_file_leaves_open_is_computed():
+    b = GraphBuilder(3, (BLOCK, BLOCK), 0.3)
+    x = b.input(1, None, 17, 16)
+    y, _, _ = squeeze_and_excite(b, x, lambda b, x: b.depthwise(x))
+    content = b.file([y])
+
+    found, _ = packed_content(content, OfPieces())
+
+    assert widths_of(found, "DEPTHWISE_CONV_2D") == HIDDEN
