@@ -75,6 +75,8 @@ class LiteRtWriter:
         # The last activation of values that have one.
         self._activated: dict[Value, str] = {}
         self._constants: dict[tuple[Any, ...], Value] = {}
+        # What values hold at every position that aren't stored.
+        self._filled: dict[Value, np.ndarray] = {}
 
     # --- values and constants -------------------------------------------------
 
@@ -143,15 +145,35 @@ class LiteRtWriter:
             Its output, or a constant in its place.
         """
         (output,) = operation.outputs
-        if _is_small_constant(operation):
-            arrays = [
-                None if value is None else value.contents
-                for value in operation.inputs
-            ]
+        if self._is_small_constant(operation):
+            arrays = [self._contents(value) for value in operation.inputs]
             (array,) = evaluate(operation, arrays)
             return Value.constant(output.name, array)
         self.operations.append(operation)
         return output
+
+    def _is_small_constant(self, operation: Operation) -> bool:
+        """Whether an operation makes a small constant of constants."""
+        (output,) = operation.outputs
+        # What makes a float of a half is there to keep the half.
+        if operation.kind == "DEQUANTIZE" or output.dtype != "float32":
+            return False
+        shape = [n for n in output.shape if n is not None]
+        size = 4 * math.prod(shape)
+        if len(shape) < len(output.shape) or size > _LARGEST_COMPUTED:
+            return False
+        given = [value for value in operation.inputs if value is not None]
+        if operation.kind == "CONCATENATION" and self._filled.keys() & given:
+            # To fill it takes few bytes, and no longer than to read it.
+            return False
+        known = all(v in self._filled or v.contents is not None for v in given)
+        return known and has_meaning(operation)
+
+    def _contents(self, value: Value | None) -> np.ndarray | None:
+        if value is None or value not in self._filled:
+            return None if value is None else value.contents
+        extents = [n or 0 for n in value.shape]
+        return np.broadcast_to(self._filled[value], extents)
 
     def elementwise(
         self, kind: str, x: Value, y: Value, shape: Sequence[int | None]
@@ -232,15 +254,3 @@ class LiteRtWriter:
             kept.append(operation)
             read.update(v for v in operation.inputs if v is not None)
         self.operations = kept[::-1]
-
-
-def _is_small_constant(operation: Operation) -> bool:
-    """Whether an operation makes a small constant of constants."""
-    (output,) = operation.outputs
-    # What makes a float of a half is there to keep the half.
-    if operation.kind == "DEQUANTIZE" or output.dtype != "float32":
-        return False
-    if None in output.shape or 4 * math.prod(output.shape) > _LARGEST_COMPUTED:  # type: ignore[arg-type]
-        return False
-    given = [value for value in operation.inputs if value is not None]
-    return all(v.contents is not None for v in given) and has_meaning(operation)
