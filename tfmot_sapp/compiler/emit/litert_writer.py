@@ -38,18 +38,6 @@ _FUSING = (
     "MUL",
     "SUB",
 )
-
-# What lowerings write has no other effect than its result.
-_COPIES = (
-    "CONCATENATION",
-    "GATHER",
-    "PAD",
-    "RESHAPE",
-    "SLICE",
-    "STRIDED_SLICE",
-)
-_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-_PURE = frozenset({*_COPIES, *_PRODUCTS, "ADD", "MUL", "RELU", "RELU6"})
 # Activations that change nothing of what another one gave.
 _IMPLIED = {
     "RELU": ("RELU",),
@@ -249,8 +237,13 @@ class LiteRtWriter:
         kept = []
         for operation in reversed(self.operations):
             is_read = read.intersection(operation.outputs)
-            if operation.kind in _PURE and not is_read:
+            if _only_computes(operation) and not is_read:
                 continue
             kept.append(operation)
             read.update(v for v in operation.inputs if v is not None)
         self.operations = kept[::-1]
+
+
+def _only_computes(operation: Operation) -> bool:
+    """Whether an operation does nothing but to make its outputs."""
+    return has_meaning(operation) and not operation.regions
