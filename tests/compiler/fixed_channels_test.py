@@ -113,3 +113,21 @@ def test_what_is_large_is_not_stored_but_computed_where_it_is_projected():
     assert widths_of(found, "DEPTHWISE_CONV_2D") == live
     made = BLOCK * np.count_nonzero(makes)
     assert widths_of(found, "MEAN") == made
+
+
+def test_pieces_that_are_always_the_same_are_not_multiplied():
+    b = GraphBuilder(4, (BLOCK, BLOCK), 0.3)
+    x = b.input(1, 12, 13, 16)
+    h = b.conv(x, HIDDEN, 1, fused="RELU6")
+    makes = blocks(b.operations[-1].inputs[1].contents[:, 0, 0].any(axis=1))
+    y = b.conv(b.depthwise(h, fused="RELU6"), 32, 1)
+    content = b.file([y])
+
+    found, _ = packed_content(content, OfPieces())
+
+    compare_files(content, found, TOLERANCE)
+    assert not makes.all()
+    operations = read_tflite(found).main.operations
+    kernels = [op.inputs[1].contents for op in operations if "CONV" in op.kind]
+    assert all(kernel.any() for kernel in kernels)
+    assert widths_of(found, "DEPTHWISE_CONV_2D") <= BLOCK * makes.sum()
