@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 from litert_graphs import GraphBuilder
 
+from tfmot_sapp.compiler.ir.evaluate import run_subgraph
+from tfmot_sapp.compiler.pack_litert import pack_litert
 from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.export.tflite.packing import compare_files, packed_content
 from tfmot_sapp.targets.cpu_target import CpuTarget
@@ -113,6 +115,25 @@ def test_what_is_large_is_not_stored_but_computed_where_it_is_projected():
     assert widths_of(found, "DEPTHWISE_CONV_2D") == live
     made = BLOCK * np.count_nonzero(makes)
     assert widths_of(found, "MEAN") == made
+
+
+@pytest.mark.parametrize("kind", ["MEAN", "SUM"])
+@pytest.mark.parametrize("axes", [[1, 2], [0]])
+def test_a_batch_may_be_open(kind, axes):
+    b = GraphBuilder(3, (BLOCK, BLOCK), 0.3)
+    x = b.input(None, 6, 7, 16)
+    h = b.depthwise(b.unary("LOGISTIC", b.conv(x, HIDDEN, 1)))
+    mean = b.reduce("MEAN", b.reduce(kind, h, axes, True), [1, 2], True)
+    content = b.file([b.conv(mean, 32, 1)])
+    source, graph = (read_tflite(content) for _ in range(2))
+
+    pack_litert(graph, OfPieces())
+
+    samples = b.rng.normal(size=(3, 6, 7, 16)).astype("float32")
+    (expected,) = run_subgraph(source.main, [samples])
+    (found,) = run_subgraph(graph.main, [samples])
+    np.testing.assert_allclose(found, expected, 1e-4, 1e-4)
+    assert len(graph.main.operations) != len(source.main.operations)
 
 
 def test_pieces_that_are_always_the_same_are_not_multiplied():

@@ -36,7 +36,6 @@ from tfmot_sapp.frameworks.channel_operations import (
 # Values of more elements aren't followed.
 _LARGEST = 1 << 24
 
-
 # For each channel of a value, whether it's constant, and the constant.
 Constants = tuple[np.ndarray, np.ndarray]
 
@@ -91,6 +90,10 @@ class FixedChannels:
         made = _computed(node, arrays, known)
         if made is None or made.shape[-1:] != known.shape:
             return None
+        is_open = any(_has_open_batch(v) for v in (*node.inputs, node.output))
+        if is_open and not (len(made) == 1 and _has_open_batch(node.output)):
+            # What becomes of several samples isn't known.
+            return None
         self._found[node.output] = _Fixed(known, made)
         positions = made.reshape(-1, made.shape[-1])
         even = known & (positions == positions[0]).all(axis=0)
@@ -108,6 +111,10 @@ class FixedChannels:
             return None
         known = np.where(constant, values, 0).astype(np.float32)
         return np.broadcast_to(known, shape)
+
+
+def _has_open_batch(value: Value) -> bool:
+    return value.shape[:1] == (None,)
 
 
 def _computed(

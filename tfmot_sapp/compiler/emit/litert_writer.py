@@ -237,7 +237,7 @@ class LiteRtWriter:
         kept = []
         for operation in reversed(self.operations):
             is_read = read.intersection(operation.outputs)
-            if _only_computes(operation) and not is_read:
+            if not is_read and _only_computes(operation):
                 continue
             kept.append(operation)
             read.update(v for v in operation.inputs if v is not None)
