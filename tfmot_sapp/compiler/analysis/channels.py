@@ -107,7 +107,7 @@ def analyse_channels(
     """
     edges = common_edges(graph, narrowest_piece)
     channels: dict[Value, Channels] = {}
-    fixed = FixedChannels()
+    fixed = FixedChannels(graph)
     for value in graph.inputs:
         channels[value] = _given(edges[value], value)
     for node in graph.nodes:
@@ -149,7 +149,8 @@ def _compute_where_they_vary(
 
     A constant channel varies after a convolution that pads, or an addition. To
     fill it in beside the channels of a product takes several operations and a
-    copy of all; to compute it with them takes a few columns of zeros.
+    copy of all; to compute it with them takes a few columns of zeros. A piece
+    of its own is filled in all the same, when it's written.
     """
     producers = graph.producers()
     for node in graph.nodes:
@@ -246,22 +247,20 @@ def _add_constants(
 ) -> None:
     """Finds constants behind channels that vary but are known."""
     after = channels[node.output]
-    given = [channels[value] for value in node.inputs]
-    found = fixed.constants_behind(
-        node,
-        [(each.constant_channels, each.values) for each in given],
-        after.constant_channels,
-    )
+    given = [
+        (channels[v].constant_channels, channels[v].values) for v in node.inputs
+    ]
+    found = fixed.constants_behind(node, given, after.constant_channels)
     if found is None:
         return
-    runs = np.logical_and.reduceat(found[0], after.edges[:-1])
-    runs &= ~after.constant
+    constant, values = found
+    runs = np.logical_and.reduceat(constant, after.edges[:-1]) & ~after.constant
     if np.all(runs | after.constant):
         # Something has to carry the shape.
         runs[np.flatnonzero(runs)[:1]] = False
     changed = np.repeat(runs, np.diff(after.edges))
+    after.values = np.where(changed, values, after.values)
     after.constant = after.constant | runs
-    after.values = np.where(changed, found[1], after.values)
 
 
 def _fold_into(

@@ -20,13 +20,14 @@ everything that it holds is still known, and so is its mean, which is constant
 again: what a squeeze-and-excite block reads of it goes into a bias.
 """
 
+import collections
 import dataclasses
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from tfmot_sapp.compiler.graph import Packable, Table, Taps, Value
+from tfmot_sapp.compiler.graph import Graph, Packable, Table, Taps, Value
 from tfmot_sapp.frameworks.channel_operations import (
     Depthwise,
     Linear,
@@ -34,7 +35,7 @@ from tfmot_sapp.frameworks.channel_operations import (
 )
 
 # Values of more elements aren't followed.
-_LARGEST = 1 << 24
+_LARGEST = 1 << 21
 
 # For each channel of a value, whether it's constant, and the constant.
 Constants = tuple[np.ndarray, np.ndarray]
@@ -54,10 +55,20 @@ class _Fixed:
 
 
 class FixedChannels:
-    """Follows channels that are known at every position."""
+    """Follows channels that are known at every position.
 
-    def __init__(self) -> None:
+    Args:
+        graph: The graph, whose nodes are gone through in their order.
+    """
+
+    def __init__(self, graph: Graph):
         self._found: dict[Value, _Fixed] = {}
+        self._readings = collections.Counter(
+            value
+            for node in graph.nodes
+            if isinstance(node, Packable)
+            for value in node.inputs
+        )
 
     def constants_behind(
         self, node: Packable, given: Sequence[Constants], constant: np.ndarray
@@ -73,6 +84,17 @@ class FixedChannels:
         Returns:
             The constants of its output that are found, `None` for none.
         """
+        constants = self._follow(node, given, constant)
+        for value in node.inputs:
+            self._readings[value] -= 1
+            if not self._readings[value]:
+                # It may be large, and nothing asks for it any more.
+                self._found.pop(value, None)
+        return constants
+
+    def _follow(
+        self, node: Packable, given: Sequence[Constants], constant: np.ndarray
+    ) -> Constants | None:
         if node.shared is not None or any(map(node.meets_all, node.inputs)):
             return None
         if isinstance(node.core, Linear | Table | Taps):
@@ -88,7 +110,7 @@ class FixedChannels:
             for value, constants in zip(node.inputs, given)
         ]
         made = _computed(node, arrays, known)
-        if made is None or made.shape[-1:] != known.shape:
+        if made is None or not made.size or not _fits(made, node.output):
             return None
         is_open = any(_has_open_batch(v) for v in (*node.inputs, node.output))
         if is_open and not (len(made) == 1 and _has_open_batch(node.output)):
@@ -111,6 +133,13 @@ class FixedChannels:
             return None
         known = np.where(constant, values, 0).astype(np.float32)
         return np.broadcast_to(known, shape)
+
+
+def _fits(array: np.ndarray, value: Value) -> bool:
+    """Whether an array has a value's shape, as far as that is known."""
+    return array.ndim == len(value.shape) and all(
+        n in (None, extent) for n, extent in zip(value.shape, array.shape)
+    )
 
 
 def _has_open_batch(value: Value) -> bool:
