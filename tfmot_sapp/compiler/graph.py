@@ -27,6 +27,7 @@ Channels are the last axis of every value.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,9 @@ class Step:
             whatever the others are.
         by_channel: Whether it holds a constant for each channel, so that the
             channels can't change places.
+        compute: Takes an array of the value that it continues, then one of each
+            operand, and returns what the operation makes of them, or `None`
+            where NumPy can't compute that.
     """
 
     operation: Any
@@ -136,6 +140,7 @@ class Step:
     operands: int = 0
     keeps_zero: bool = False
     by_channel: bool = False
+    compute: Callable[[list[np.ndarray]], np.ndarray | None] | None = None
 
 
 @dataclasses.dataclass(eq=False)

@@ -19,8 +19,10 @@ import importlib.util
 
 import numpy as np
 import pytest
+from litert_graphs import GraphBuilder
 
 import tfmot_sapp as sapp
+from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.export import runtime
 from tfmot_sapp.export.tflite import quantizer
 from tfmot_sapp.export.tflite.flatbuffer import read_graph
@@ -92,6 +94,22 @@ def test_packed_files_are_rounded(
     expected = np.asarray(model(DATA[-1:]))
     assert np.abs(found["y"] - expected).max() < 4 * error * expected.std()
     assert capfd.readouterr() == ("", "")
+
+
+def test_constants_that_are_joined_to_values_are_rounded():
+    rng = np.random.default_rng(0)
+    b = GraphBuilder(0)
+    x = b.input(1, 4, 5, 8)
+    held = rng.normal(size=(1, 4, 5, 8)).astype("float32")
+    y = b.concat([x, Value.constant("held", held)])
+    content = b.file([b.unary("RELU", y)])
+    data = [{"x0": rng.normal(size=x.shape).astype("float32")}]
+
+    found = quantizer.quantized_content(content, "int8", "float32", data)
+
+    expected = runtime.run(content, data)[0]["out0"]
+    rounded = runtime.run(found, data)[0]["out0"]
+    assert np.abs(rounded - expected).max() < 0.02 * expected.max()
 
 
 def test_integers_know_their_halves():

@@ -26,6 +26,7 @@ import math
 import numpy as np
 
 from tfmot_sapp.compiler.analysis.edges import common_edges, values_of
+from tfmot_sapp.compiler.analysis.fixed_channels import FixedChannels
 from tfmot_sapp.compiler.graph import (
     Concat,
     Graph,
@@ -70,6 +71,11 @@ class Channels:
         self.known = np.zeros_like(self.constant)
 
     @property
+    def constant_channels(self) -> np.ndarray:
+        """For each channel, whether it's constant."""
+        return np.repeat(self.constant, np.diff(self.edges))
+
+    @property
     def live(self) -> list[int]:
         """The runs that have to be computed."""
         return np.flatnonzero(self.needed & ~self.constant).tolist()
@@ -101,11 +107,13 @@ def analyse_channels(
     """
     edges = common_edges(graph, narrowest_piece)
     channels: dict[Value, Channels] = {}
+    fixed = FixedChannels(graph)
     for value in graph.inputs:
         channels[value] = _given(edges[value], value)
     for node in graph.nodes:
         if isinstance(node, Packable):
             channels[node.output] = _constants(node, channels, edges)
+            _add_constants(node, channels, fixed)
         elif isinstance(node, Concat):
             parts = [channels[v] for v in node.inputs]
             channels[node.output] = Channels(
@@ -141,7 +149,8 @@ def _compute_where_they_vary(
 
     A constant channel varies after a convolution that pads, or an addition. To
     fill it in beside the channels of a product takes several operations and a
-    copy of all; to compute it with them takes a few columns of zeros.
+    copy of all; to compute it with them takes a few columns of zeros. A piece
+    of its own is filled in all the same, when it's written.
     """
     producers = graph.producers()
     for node in graph.nodes:
@@ -157,8 +166,7 @@ def _compute_where_they_vary(
                 and producer.shared is None
             ):
                 before = channels[value]
-                span = np.repeat(before.constant, np.diff(before.edges))
-                silent = span & (before.values == 0)
+                silent = before.constant_channels & (before.values == 0)
                 zero = np.logical_and.reduceat(silent, before.edges[:-1])
                 is_added = value is not node.inputs[0]
                 filled = before.constant & live & ~(zero & is_added)
@@ -200,9 +208,7 @@ def _constants(
     edges: dict[Value, np.ndarray],
 ) -> Channels:
     before = channels[node.inputs[0]]
-    width = np.diff(before.edges)
-    constant = np.repeat(before.constant, width)
-    values = before.values
+    constant, values = before.constant_channels, before.values
     if node.shared is not None:
         return _varying(edges[node.output], node.output)
     if isinstance(node.core, Linear):
@@ -234,6 +240,27 @@ def _constants(
         # Something has to carry the shape.
         runs[0] = False
     return Channels(own, runs, values, np.zeros(len(runs), bool))
+
+
+def _add_constants(
+    node: Packable, channels: dict[Value, Channels], fixed: FixedChannels
+) -> None:
+    """Finds constants behind channels that vary but are known."""
+    after = channels[node.output]
+    given = [
+        (channels[v].constant_channels, channels[v].values) for v in node.inputs
+    ]
+    found = fixed.constants_behind(node, given, after.constant_channels)
+    if found is None:
+        return
+    constant, values = found
+    runs = np.logical_and.reduceat(constant, after.edges[:-1]) & ~after.constant
+    if np.all(runs | after.constant):
+        # Something has to carry the shape.
+        runs[np.flatnonzero(runs)[:1]] = False
+    changed = np.repeat(runs, np.diff(after.edges))
+    after.values = np.where(changed, values, after.values)
+    after.constant = after.constant | runs
 
 
 def _fold_into(
@@ -285,7 +312,7 @@ def _step_constants(
         if operand is None:
             constant = np.zeros_like(constant)
             continue
-        own = np.repeat(operand.constant, np.diff(operand.edges))
+        own = operand.constant_channels
         constant = constant & own
         silent = silent | (own & (operand.values == 0))
         every.append(operand.values[np.newaxis].astype(np.float32))

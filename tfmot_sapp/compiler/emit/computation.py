@@ -46,6 +46,12 @@ class Forms:
     fills: dict[int, Any] = dataclasses.field(default_factory=dict)
     ones: Any = None
 
+    @property
+    def any_tensor(self) -> Any:
+        """A tensor that has the value's positions."""
+        (first, *_) = self.pieces or [self.whole]
+        return self.full if first is None else first
+
 
 @dataclasses.dataclass(eq=False)
 class Computation:

@@ -170,11 +170,10 @@ class Emitter(abc.ABC):
         return forms.fills[run]
 
     def _fill(self, value: Value, fill: np.ndarray) -> Any:
-        forms = self.forms[value]
-        like = forms.pieces[0] if forms.pieces else forms.whole
-        like = forms.full if like is None else like
-        lowering = Fill(len(fill))
-        return self._copy("fill", lowering, [like], [fill])[0]
+        return self._filled(fill, self.forms[value].any_tensor)
+
+    def _filled(self, fill: np.ndarray, like: Any) -> Any:
+        return self._copy("fill", Fill(len(fill)), [like], [fill])[0]
 
     def ones(self, value: Value) -> Any:
         """A channel of ones."""
@@ -300,12 +299,25 @@ class Emitter(abc.ABC):
         if node.shared is not None:
             forms.full = outputs[0]
         elif out_pieces:
-            forms.pieces = outputs
+            forms.pieces = self._fill_known(after, outputs)
         else:
             forms.whole = outputs[0]
             if len(live) == len(self.channels(after).constant):
                 forms.full = outputs[0]
         self.forms[after] = forms
+
+    def _fill_known(self, value: Value, pieces: list[Any]) -> list[Any]:
+        """Pieces, with constants for those that are always the same."""
+        channels = self.channels(value)
+        known = [channels.known[run] for run in channels.live]
+        if all(known):
+            return pieces
+        like = pieces[known.index(False)]
+        spans = map(channels.span, channels.live)
+        return [
+            self._filled(channels.values[span], like) if is_known else piece
+            for piece, span, is_known in zip(pieces, spans, known)
+        ]
 
     def _shifts(
         self, node: Packable, live: list[int]

@@ -54,9 +54,12 @@ class LiteRtOperations(LiteRtLayout):
         if x not in self._zeros:
             self._zeros[x] = self.multiply(self.cut(x, 0, 1), 0.0)
         zeros = self._zeros[x]
-        return self.elementwise(
+        made = self.elementwise(
             "ADD", zeros, self.weight(values, "constants"), shape
         )
+        if size is not None:
+            self._filled[made] = values
+        return made
 
     def add(self, x: Value, y: Any) -> Value:
         """See `Operations`."""

@@ -38,18 +38,6 @@ _FUSING = (
     "MUL",
     "SUB",
 )
-
-# What lowerings write has no other effect than its result.
-_COPIES = (
-    "CONCATENATION",
-    "GATHER",
-    "PAD",
-    "RESHAPE",
-    "SLICE",
-    "STRIDED_SLICE",
-)
-_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-_PURE = frozenset({*_COPIES, *_PRODUCTS, "ADD", "MUL", "RELU", "RELU6"})
 # Activations that change nothing of what another one gave.
 _IMPLIED = {
     "RELU": ("RELU",),
@@ -75,6 +63,8 @@ class LiteRtWriter:
         # The last activation of values that have one.
         self._activated: dict[Value, str] = {}
         self._constants: dict[tuple[Any, ...], Value] = {}
+        # What values hold at every position that aren't stored.
+        self._filled: dict[Value, np.ndarray] = {}
 
     # --- values and constants -------------------------------------------------
 
@@ -143,15 +133,35 @@ class LiteRtWriter:
             Its output, or a constant in its place.
         """
         (output,) = operation.outputs
-        if _is_small_constant(operation):
-            arrays = [
-                None if value is None else value.contents
-                for value in operation.inputs
-            ]
+        if self._is_small_constant(operation):
+            arrays = [self._contents(value) for value in operation.inputs]
             (array,) = evaluate(operation, arrays)
             return Value.constant(output.name, array)
         self.operations.append(operation)
         return output
+
+    def _is_small_constant(self, operation: Operation) -> bool:
+        """Whether an operation makes a small constant of constants."""
+        (output,) = operation.outputs
+        # What makes a float of a half is there to keep the half.
+        if operation.kind == "DEQUANTIZE" or output.dtype != "float32":
+            return False
+        shape = [n for n in output.shape if n is not None]
+        size = 4 * math.prod(shape)
+        if len(shape) < len(output.shape) or size > _LARGEST_COMPUTED:
+            return False
+        given = [value for value in operation.inputs if value is not None]
+        if operation.kind == "CONCATENATION" and self._filled.keys() & given:
+            # To fill it takes few bytes, and no longer than to read it.
+            return False
+        known = all(v in self._filled or v.contents is not None for v in given)
+        return known and has_meaning(operation)
+
+    def _contents(self, value: Value | None) -> np.ndarray | None:
+        if value is None or value not in self._filled:
+            return None if value is None else value.contents
+        extents = [n or 0 for n in value.shape]
+        return np.broadcast_to(self._filled[value], extents)
 
     def elementwise(
         self, kind: str, x: Value, y: Value, shape: Sequence[int | None]
@@ -227,20 +237,13 @@ class LiteRtWriter:
         kept = []
         for operation in reversed(self.operations):
             is_read = read.intersection(operation.outputs)
-            if operation.kind in _PURE and not is_read:
+            if not is_read and _only_computes(operation):
                 continue
             kept.append(operation)
             read.update(v for v in operation.inputs if v is not None)
         self.operations = kept[::-1]
 
 
-def _is_small_constant(operation: Operation) -> bool:
-    """Whether an operation makes a small constant of constants."""
-    (output,) = operation.outputs
-    # What makes a float of a half is there to keep the half.
-    if operation.kind == "DEQUANTIZE" or output.dtype != "float32":
-        return False
-    if None in output.shape or 4 * math.prod(output.shape) > _LARGEST_COMPUTED:  # type: ignore[arg-type]
-        return False
-    given = [value for value in operation.inputs if value is not None]
-    return all(v.contents is not None for v in given) and has_meaning(operation)
+def _only_computes(operation: Operation) -> bool:
+    """Whether an operation does nothing but to make its outputs."""
+    return has_meaning(operation) and not operation.regions

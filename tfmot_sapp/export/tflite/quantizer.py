@@ -148,7 +148,12 @@ def _ranges(
     )
     (signature,) = runtime.load(content).get_signature_list()
     observer.calibrate({signature: data}, recipes)
-    return observer.get_model_qsvs()
+    # With an axis of its own, a range doesn't fit constants that are joined
+    # to other values.
+    return {
+        name: {end: np.reshape(number, ()) for end, number in ends.items()}
+        for name, ends in observer.get_model_qsvs().items()
+    }
 
 
 def _recipes(quantize: str, io_dtype: str) -> Any:

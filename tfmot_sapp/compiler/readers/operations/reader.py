@@ -129,7 +129,8 @@ class Reader:
         if fused != "NONE":
             made = Tensor(tensor.name, tensor.shape, tensor.dtype)
             activation = make_operation(fused, [made], [made])
-            step = Step(OperationStep(activation, (0,), {}), "map")
+            held = OperationStep(activation, (0,), {})
+            step = Step(held, "map", compute=held.compute)
             after = Value(output.shape)
             self.nodes.append(
                 Packable(f"{name}/{fused}", [output], [after], None, [step], [])
@@ -162,7 +163,14 @@ class Reader:
             if contents is not None:
                 constants[place] = contents
         held = OperationStep(operation, tuple(places), constants)
-        return Step(held, kind, len(places) - 1, keeps_zero, held.is_by_channel)
+        return Step(
+            held,
+            kind,
+            len(places) - 1,
+            keeps_zero,
+            held.is_by_channel,
+            held.compute,
+        )
 
 
 # Returns whether it read the operation; otherwise that passes through.

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.compiler.ir.evaluate import compute_channels
+from tfmot_sapp.compiler.ir.evaluate import compute_channels, evaluate
 from tfmot_sapp.compiler.ir.graph import Operation
 
 
@@ -53,12 +53,29 @@ class OperationStep:
         """
         several = isinstance(given, list)
         values = given if several else [given]
+        return compute_channels(self.operation, self._inputs(values))
+
+    def compute(self, values: list[np.ndarray]) -> np.ndarray | None:
+        """Computes the operation.
+
+        Args:
+            values: An array for each of `places`, of a value's shape.
+
+        Returns:
+            What it makes, `None` where NumPy can't compute it.
+        """
+        try:
+            return evaluate(self.operation, self._inputs(values))[0]
+        except ValueError:
+            return None
+
+    def _inputs(self, values: list[np.ndarray]) -> list[Any]:
         inputs: list[Any] = [None] * len(self.operation.inputs)
         for place, array in self.constants.items():
             inputs[place] = array
         for place, array in zip(self.places, values):
             inputs[place] = array
-        return compute_channels(self.operation, inputs)
+        return inputs
 
     def constants_for(self, channels: np.ndarray) -> dict[int, np.ndarray]:
         """The constants for some of the channels.
