@@ -37,7 +37,7 @@ def compare(forks):
         done = forks.module(
             "benchmarks.accuracy.accuracy",
             "--dataset=digits",
-            "--epochs=2",
+            "--epochs=1",
             "--block=20",
             "--sparsity=0.9",
             "--method=early",
@@ -57,7 +57,7 @@ def compare(forks):
 
 def searched(method, rate, validation):
     return (
-        f"search,digits,mlp,adam,2,20,0.9,{method},{rate},late,1000,"
+        f"search,digits,mlp,adam,1,20,0.9,{method},{rate},late,1000,"
         f"{validation},,8/80 40/400,1.0"
     )
 

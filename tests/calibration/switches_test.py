@@ -33,37 +33,68 @@ def _norms(model):
     return [layer for layer in model.layers if hasattr(layer, "moving_mean")]
 
 
+def _assert_followed(norm, original, read, dense, axes):
+    """Compares with means and variances of what the two of them read."""
+    read, dense = read.astype(float), dense.astype(float)
+    mean = np.asarray(original.moving_mean) + read.mean(axes) - dense.mean(axes)
+    varied = dense.var(axes) > 0
+    ratio = read.var(axes) / np.where(varied, dense.var(axes), 1)
+    variance = np.asarray(original.moving_variance)
+    variance = np.where(varied, variance * ratio, variance)
+    np.testing.assert_allclose(norm.moving_mean, mean, atol=1e-5)
+    np.testing.assert_allclose(
+        norm.moving_variance, variance, rtol=1e-3, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("size", [5, 12])
-def test_statistics_are_those_of_what_is_read(keras, size):
+def test_statistics_follow_what_is_read(keras, size):
     model, data = network(keras), normal(12, 8, 8, 3)
+    share = {"stem": 0.25, "branch": 0.5}
 
     result = pruned(
-        model, data, _SHARE, reestimate_statistics=True, batch_size=size
+        model, data, share, reestimate_statistics=True, batch_size=size
     )
 
     norms = _norms(result)
     assert len(norms) == 2
-    for norm in norms:
-        read = _values_of(result, norm.name, data, keras).astype(float)
-        mean, variance = read.mean((0, 1, 2)), read.var((0, 1, 2))
-        np.testing.assert_allclose(norm.moving_mean, mean, atol=1e-5)
-        np.testing.assert_allclose(
-            norm.moving_variance, variance, rtol=1e-4, atol=1e-6
+    for norm, original in zip(norms, _norms(model)):
+        read, dense = (
+            _values_of(each, norm.name, data, keras) for each in (result, model)
         )
-    # All else is as without, the means of batch norms included.
-    plain = pruned(model, data, _SHARE, batch_size=size)
+        assert np.abs(read.mean((0, 1, 2)) - dense.mean((0, 1, 2))).max() > 0
+        _assert_followed(norm, original, read, dense, (0, 1, 2))
+    # All else is as without.
+    plain = pruned(model, data, share, batch_size=size)
     for mine, theirs in zip(result.layers, plain.layers):
         if mine not in norms:
             for one, other in zip(mine.weights, theirs.weights):
                 np.testing.assert_array_equal(one, other)
 
 
+def test_statistics_of_a_model_that_loses_nothing_stay(keras):
+    model, data = network(keras), normal(12, 8, 8, 3)
+
+    result = pruned(
+        model,
+        data,
+        1 / 1000,
+        compensate=False,
+        allocation=sapp.UniformAllocation(),
+        reestimate_statistics=True,
+    )
+
+    for norm, original in zip(_norms(result), _norms(model)):
+        for one, other in zip(norm.weights, original.weights):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
 def test_statistics_within_layers_and_of_axes_of_their_own(keras):
     layers = keras.layers
 
     class Block(layers.Layer):
-        def __init__(self):
-            super().__init__(name="block")
+        def __init__(self, **config):
+            super().__init__(**config)
             self.dense = layers.Dense(6)
             self.norm = layers.BatchNormalization()
             self.first = layers.BatchNormalization(axis=1)
@@ -73,21 +104,20 @@ def test_statistics_within_layers_and_of_axes_of_their_own(keras):
 
     inputs = keras.Input((4, 5))
     x = layers.Dense(5, name="before")(inputs)
-    model = randomized(keras.Model(inputs, Block()(x)))
+    model = randomized(keras.Model(inputs, Block(name="block")(x)))
     data = normal(30, 4, 5)
 
     result = pruned(model, data, {"*": 0.5}, reestimate_statistics=True)
 
-    read = _values_of(result, "block", data, keras)
-    block = result.get_layer("block")
-    given = np.asarray(block.dense(block.first(read)))
-    for norm, values, axes in (
-        (block.first, read, (0, 2)),
-        (block.norm, given, (0, 1)),
-    ):
-        mean, variance = values.mean(axes), values.var(axes)
-        np.testing.assert_allclose(norm.moving_mean, mean, atol=1e-5)
-        np.testing.assert_allclose(norm.moving_variance, variance, rtol=1e-4)
+    reads = [_values_of(each, "block", data, keras) for each in (result, model)]
+    blocks = [each.get_layer("block") for each in (result, model)]
+    norms = [block.first for block in blocks]
+    _assert_followed(*norms, *reads, (0, 2))
+    given = [
+        np.asarray(block.dense(block.first(read)))
+        for block, read in zip(blocks, reads)
+    ]
+    _assert_followed(*[block.norm for block in blocks], *given, (0, 1))
 
 
 def test_a_batch_norm_called_twice_keeps_its_statistics(keras):

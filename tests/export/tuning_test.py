@@ -29,7 +29,7 @@ from tfmot_sapp.verbs.pack import Tuning, pack_blocks, packing_of
 def test_tuned_model_equals_source():
     model = mlp(keras3)
     prune(model, (16, 16), 0.8)
-    packed = pack_blocks(model, batch_size=2, tune=Tuning(seconds=0.2))
+    packed = pack_blocks(model, batch_size=2, tune=Tuning(seconds=0.05))
     assert_same(model, packed)
     assert "measured" in packing_of(packed)[0]["why"]
 

@@ -15,9 +15,11 @@
 """Batch norms' statistics, measured anew on calibration data.
 
 What a batch norm reads has another mean and variance once weights before it are
-gone ("EagleEye", arXiv 2007.02491, section 3: adaptive batch normalization).
-The moments are those of all samples together, layer by layer, each one on what
-those before it give with their new statistics.
+gone ("EagleEye", arXiv 2007.02491, section 3: adaptive batch normalization). A
+few hundred samples have others than those that a network was trained on as
+well: with theirs alone even a dense network gets worse. So what is measured is
+by how much they change from the dense network to the pruned one on the same
+samples, layer by layer, each one behind those that have new ones already.
 """
 
 from typing import Any
@@ -31,58 +33,99 @@ from tfmot_sapp.frameworks.which_keras import host_value, is_layer
 
 
 def reestimate(sweep: Sweep) -> list[Any]:
-    """Gives a model's batch norms the statistics of what they read.
+    """Gives a pruned model's batch norms the statistics of what they read.
 
     A batch norm that is called more than once, or within a compiled function,
     keeps the ones that it has, as do all without data.
 
     Args:
-        sweep: The model, before its first step.
+        sweep: The original and the pruned model, before their first step.
 
     Returns:
         The batch norms that have new ones.
     """
     done: list[Any] = []
-    steps = sweep.programs[-1].steps
-    called = [id(step.layer) for step in steps]
-    for index, step in enumerate(steps):
+    original, pruned = (program.steps for program in sweep.programs)
+    sweep.changed.update(range(len(pruned)))
+    called = [id(step.layer) for step in pruned]
+    for index, (before, step) in enumerate(zip(original, pruned)):
         if not is_layer(step.layer) or called.count(id(step.layer)) > 1:
             continue
-        norms = [
-            layer
-            for layer in flatten_layers(step.layer)
-            if effect_of(layer) == "scale"
-        ]
-        if not norms:
+        pairs = list(zip(_norms(before.layer), _norms(step.layer)))
+        if not pairs:
             continue
         sweep.advance(index)
-        for number in sweep.called(norms) if len(norms) > 1 else [0]:
-            if _measured(sweep, norms[number]):
-                done.append(norms[number])
+        owners = [copy for _, copy in pairs]
+        for number in sweep.called(owners) if len(pairs) > 1 else [0]:
+            if _measured(sweep, *pairs[number]):
+                done.append(owners[number])
     return done
 
 
-def _measured(sweep: Sweep, norm: Any) -> bool:
+def _norms(layer: Any) -> list[Any]:
+    return [
+        each for each in flatten_layers(layer) if effect_of(each) == "scale"
+    ]
+
+
+class _Moments:
+    """Means and variances of channels, summed up.
+
+    Args:
+        centre: What the values are near to: around it less is lost of a small
+            variance.
+    """
+
+    def __init__(self, centre: np.ndarray):
+        self._centre = centre
+        self.count = 0
+        self._total: np.ndarray = np.zeros(centre.shape)
+        self._squares: np.ndarray = np.zeros(centre.shape)
+
+    def add(self, rows: np.ndarray) -> None:
+        """Adds rows, an array (n, channels)."""
+        rows = rows - self._centre
+        self.count += len(rows)
+        self._total += rows.sum(axis=0, dtype=np.float64)
+        self._squares += np.square(rows).sum(axis=0, dtype=np.float64)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The means, less the centre."""
+        return self._total / self.count
+
+    @property
+    def variance(self) -> np.ndarray:
+        """The variances."""
+        squares = self._squares / self.count
+        return np.maximum(squares - np.square(self.mean), 0.0)
+
+
+def _measured(sweep: Sweep, original: Any, norm: Any) -> bool:
     axis = norm.axis[0] if isinstance(norm.axis, (list, tuple)) else norm.axis
-    # Around the old mean less is lost of a small variance.
-    centre = host_value(norm.moving_mean)
-    count, total, squares = 0, 0.0, 0.0
+    mean = host_value(original.moving_mean).astype(np.float64)
+    variance = host_value(original.moving_variance).astype(np.float64)
+    before, after = sides = _Moments(mean), _Moments(mean)
     for batch in range(sweep.batches):
-        reads = sweep.inputs_of([norm], batch)
+        reads = sweep.inputs_of([original, norm], batch)
         if reads is None:
             return False
-        values = np.moveaxis(reads.values[0], axis, -1)
-        if reads.mask is not None and _over_rows(reads.mask, values):
-            values = values[reads.mask]
-        rows = values.reshape(-1, values.shape[-1]) - centre
-        count += len(rows)
-        total += rows.sum(axis=0, dtype=np.float64)
-        squares += np.square(rows).sum(axis=0, dtype=np.float64)
-    if not count:
+        for moments, array in zip(sides, reads.values):
+            values = np.moveaxis(array, axis, -1)
+            shown = reads.mask
+            if shown is not None and not _over_rows(shown, values):
+                shown = None
+            # A sample at a time: its copies are small.
+            for index, sample in enumerate(values):
+                rows = sample if shown is None else sample[shown[index]]
+                moments.add(rows.reshape(-1, values.shape[-1]))
+    if not after.count:
         return False
-    mean = total / count
-    norm.moving_mean.assign(centre + mean)
-    norm.moving_variance.assign(np.maximum(squares / count - mean**2, 0.0))
+    norm.moving_mean.assign(mean + (after.mean - before.mean))
+    # A channel that did not vary tells nothing of how much more it should.
+    varied = before.variance > 0
+    ratio = after.variance / np.where(varied, before.variance, 1.0)
+    norm.moving_variance.assign(np.where(varied, variance * ratio, variance))
     return True
 
 

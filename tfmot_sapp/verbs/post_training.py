@@ -104,10 +104,9 @@ def prune_post_training(
             * `correct_biases`: Whether biases, or the means of batch norms
               where there are none, make up for the mean of what is lost.
               Defaults to `compensate`.
-            * `reestimate_statistics`: Whether batch norms get the means and
-              variances of the data, in the pruned model. Defaults to `False`:
-              where weights and biases make up for what is lost, a few hundred
-              samples know less of them than training did.
+            * `reestimate_statistics`: Whether the means and variances of batch
+              norms follow what has changed of them on the data. Defaults to
+              `False`.
             * `distill`: A `Distillation`, training towards the original's
               outputs that follows. Defaults to none.
             * `logits`: Whether the model's outputs are logits of classes.
@@ -273,7 +272,7 @@ def pruned_models(
                 calibration, targets, sparsity, progress, weighed
             )
             if options.reestimate_statistics:
-                reestimate(calibration.sweep(programs[1:]))
+                reestimate(calibration.sweep(programs))
             if options.distill is not None:
                 inputs = [[value.get() for value in batch] for batch in batches]
                 distill_to(
