@@ -26,6 +26,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmot_sapp.frameworks.made_again import metric_again
 from tfmot_sapp.frameworks.private import keras3
 from tfmot_sapp.frameworks.private.layers import (
     attributes_of,
@@ -83,7 +84,7 @@ def _copied(
     elif is_layer(value):
         result = clone_layer(value)
     elif keras is not None and isinstance(value, keras.metrics.Metric):
-        result = type(value).from_config(value.get_config())
+        result = metric_again(value)
     elif hasattr(value, "assign") and hasattr(value, "trainable"):
         result = _new_variable(value, keras)
     elif isinstance(value, set):
