@@ -39,7 +39,7 @@ from tfmot_sapp.frameworks.made_again import (
 from tfmot_sapp.frameworks.optimizers import is_used
 from tfmot_sapp.frameworks.private import compiling
 from tfmot_sapp.frameworks.private.layers import all_layers
-from tfmot_sapp.frameworks.references import rebound, referred
+from tfmot_sapp.frameworks.references import held_by, rebound
 from tfmot_sapp.frameworks.walking import paired_layers
 from tfmot_sapp.frameworks.which_keras import is_model, keras_of
 
@@ -189,10 +189,7 @@ class _Rebinding:
         if isinstance(given, str) or given is None:
             return given
         found = rebound(given, self._counterpart)
-        held = list(getattr(found, "__dict__", {}).values())
-        for item in (found, *held):
-            held.extend(referred(item))
-        if any(id(item) in self._theirs for item in held):
+        if any(id(item) in self._theirs for item in held_by(found)):
             raise ValueError("It computes with layers of the original.")
         return found
 

@@ -39,7 +39,7 @@ from tfmot_sapp.frameworks.layer_state import (
     share_values,
     variables_of,
 )
-from tfmot_sapp.frameworks.model_class import restore_class
+from tfmot_sapp.frameworks.model_class import copy_by_attributes, restore_class
 from tfmot_sapp.frameworks.private import keras3
 from tfmot_sapp.frameworks.private.compiling import seen_as_uncompiled
 from tfmot_sapp.frameworks.private.layers import nodes_of, rename
@@ -298,9 +298,18 @@ class Cloner:
         return keras.Sequential(layers, name=model.name)
 
     def _clone_subclassed(self, model: Any) -> Any:
-        copy = copy_layer(model)
-        copy_own_weights(model, copy)
-        replace_members(model, copy, self._layer_of(model))
+        clone_layer = self._layer_of(model)
+        try:
+            copy = copy_layer(model)
+        except ValueError as error:
+            try:
+                copy = copy_by_attributes(model, clone_layer)
+                copy_own_weights(model, copy)
+            except ValueError:
+                raise error from None
+        else:
+            copy_own_weights(model, copy)
+            replace_members(model, copy, clone_layer)
         self._subclassed.append((model, copy))
         return copy
 

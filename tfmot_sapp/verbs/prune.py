@@ -72,10 +72,11 @@ def prune_blocks(
 
     Args:
         to_prune: A layer, a list of layers, or a Sequential, Functional or
-            subclassed model, of Keras 3 or tf_keras. A subclassed model needs a
-            `get_config` that Keras can make it again from. A wrapped model of a
-            class of one's own is saved by its own `save`, to a `.keras` file,
-            or by `save_weights`.
+            subclassed model, of Keras 3 or tf_keras. A subclassed model is made
+            again from its `get_config`; one that has none that works is copied
+            attribute by attribute, and saved by `save_weights` only. Any other
+            wrapped model of a class of one's own is saved by its own `save`, to
+            a `.keras` file, too.
         pruning_schedule: When masks change and to which sparsity: a
             `SequentialAttentionSchedule`, one of TF-MOT's, or any object that
             maps a step to `(should_prune, sparsity)`.
