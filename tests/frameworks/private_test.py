@@ -202,6 +202,9 @@ def test_a_legacy_optimizer_has_slots(tf_keras_module):
     optimizers.make_legacy_slots(optimizer, [variable])
     assert len(optimizer.weights) == 3, broke
     assert optimizers.legacy_learning_rate_of(optimizer) == 0.25, broke
+    with optimizers.without_learning_rate(optimizer):
+        assert optimizers.legacy_learning_rate_of(optimizer) == 0.0, broke
+    assert optimizers.legacy_learning_rate_of(optimizer) == 0.25, broke
 
 
 def test_keras_3_knows_where_a_tensor_comes_from(keras3_module):

@@ -119,9 +119,9 @@ def test_a_training_goes_on_from_a_backup(keras, first, tmp_path):
                 keras.layers.Dense(8),
             ]
         )
-        model = prune(model, sapp.ACDCSchedule(0.5, end_step=12))
         rate = keras.optimizers.schedules.CosineDecay(0.01, 16)
         model.compile(keras.optimizers.Adam(rate), "mse")
+        model = prune(model, sapp.ACDCSchedule(0.5, end_step=12))
         callbacks = [sapp.UpdatePruningStep(), *others]
         if backup:
             place = 0 if first else 1

@@ -26,6 +26,7 @@ from typing import Any
 
 from tfmot_sapp.frameworks.building import built_like
 from tfmot_sapp.frameworks.calls import holds_graph
+from tfmot_sapp.frameworks.compiling import compile_like
 from tfmot_sapp.frameworks.initial_values import begin_like
 from tfmot_sapp.frameworks.layer_attributes import (
     replace_inside,
@@ -38,8 +39,9 @@ from tfmot_sapp.frameworks.layer_state import (
     share_values,
     variables_of,
 )
-from tfmot_sapp.frameworks.model_class import restore_class
+from tfmot_sapp.frameworks.model_class import copy_by_attributes, restore_class
 from tfmot_sapp.frameworks.private import keras3
+from tfmot_sapp.frameworks.private.compiling import seen_as_uncompiled
 from tfmot_sapp.frameworks.private.layers import nodes_of, rename
 from tfmot_sapp.frameworks.references import rebound
 from tfmot_sapp.frameworks.sharing import (
@@ -70,6 +72,7 @@ class Cloner:
         self._made: dict[int, Any] = {}
         self._copied: list[tuple[Any, Any]] = []
         self._models: list[tuple[Any, Any]] = []
+        self._subclassed: list[tuple[Any, Any]] = []
         self._twins: dict[int, Any] = {}
         self._asked: set[int] = set()
         # The models that what is being copied is in, the outermost first.
@@ -85,7 +88,7 @@ class Cloner:
                 asked.
 
         Returns:
-            A model of the same Keras and class, not compiled.
+            A model of the same Keras and class, not compiled yet.
 
         Raises:
             ValueError: If a layer cannot be made again from its config.
@@ -102,6 +105,14 @@ class Cloner:
         clone = self._clone_layer(layer, layer)
         self._copy_states()
         return clone
+
+    def compile(self) -> None:
+        """Compiles what was made as the originals are compiled.
+
+        To be called when the copy is finished.
+        """
+        for original, copy in (*self._models, *self._subclassed):
+            compile_like(original, copy)
 
     def _copy_states(self) -> None:
         # A model's flag is one for all layers in it, so the inner ones follow.
@@ -145,20 +156,17 @@ class Cloner:
 
     def _clone_functional(self, model: Any, keras: Any) -> Any:
         # Left to itself Keras 3 renames the inputs, and compiles the copy as
-        # the original was, with an optimizer that misses the wrappers.
+        # the original was, with an optimizer that has slots for its weights.
         inputs = keras.tree.map_structure(
             lambda tensor: input_like(keras, tensor), model.input
         )
-        compiled, model.compiled = model.compiled, False
-        try:
+        with seen_as_uncompiled(model):
             return keras.models.clone_model(
                 model,
                 input_tensors=inputs,
                 clone_function=self._layer_of(model),
                 call_function=self._call,
             )
-        finally:
-            model.compiled = compiled
 
     def _call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         if self._sharing.readers:
@@ -290,9 +298,19 @@ class Cloner:
         return keras.Sequential(layers, name=model.name)
 
     def _clone_subclassed(self, model: Any) -> Any:
-        copy = copy_layer(model)
-        copy_own_weights(model, copy)
-        replace_members(model, copy, self._layer_of(model))
+        clone_layer = self._layer_of(model)
+        try:
+            copy = copy_layer(model)
+        except ValueError as error:
+            try:
+                copy = copy_by_attributes(model, clone_layer)
+                copy_own_weights(model, copy)
+            except ValueError:
+                raise error from None
+        else:
+            copy_own_weights(model, copy)
+            replace_members(model, copy, clone_layer)
+        self._subclassed.append((model, copy))
         return copy
 
 
@@ -355,7 +373,13 @@ def same_layer(layer: Any) -> Any:
     Args:
         layer: A layer or model of either Keras.
 
+    Returns:
+        The copy, compiled as the original is.
+
     Raises:
         ValueError: If it cannot be copied.
     """
-    return Cloner(lambda original, copy: copy(original)).clone_layer(layer)
+    cloner = Cloner(lambda original, copy: copy(original))
+    copied = cloner.clone_layer(layer)
+    cloner.compile()
+    return copied

@@ -46,7 +46,7 @@ def copy_state(original: Any, copy: Any, skip: Container[int] = ()) -> None:
         for old, new in paired_layers(original, copy, skip):
             if old.built:
                 copy_own_weights(old, new)
-                _copy_trainability(_own(old), _own(new))
+                _copy_trainability(own_variables_of(old), own_variables_of(new))
     elif original.built:
         _assign_all(original, copy, variables_of(original), variables_of(copy))
     if original.built:
@@ -106,7 +106,9 @@ def copy_own_weights(original: Any, copy: Any) -> None:
     Raises:
         ValueError: If the two do not have the same ones.
     """
-    _assign_all(original, copy, _own(original), _own(copy))
+    _assign_all(
+        original, copy, own_variables_of(original), own_variables_of(copy)
+    )
 
 
 def states_of(layer: Any) -> list[Any]:
@@ -138,7 +140,8 @@ def vocabulary_of(layer: Any) -> list[Any]:
     return []
 
 
-def _own(model: Any) -> list[Any]:
+def own_variables_of(model: Any) -> list[Any]:
+    """Returns the variables of a layer that no layer inside of it holds."""
     inner = {
         id(variable)
         for _, layer in held_layers(model)

@@ -24,6 +24,7 @@ The legacy optimizers of tf_keras keep their state by other names: a slot for a
 variable and a name, and the learning rate among their hyperparameters.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,35 @@ _LASTING = "tfmot_sapp_schedule"
 def inner_optimizer(optimizer: Any) -> Any:
     """Returns the optimizer inside a loss-scaling one, or the optimizer."""
     return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def lasting_rate_of(optimizer: Any) -> Any:
+    """Returns the learning rate or schedule that the user gave an optimizer.
+
+    Args:
+        optimizer: An optimizer of either Keras, perhaps one in whose schedule's
+            place `continue_schedule` has put another.
+    """
+    rate = _learning_rate(optimizer)
+    return rate.schedule if hasattr(rate, "add_offset") else rate
+
+
+def without_schedule(optimizer: Any) -> contextlib.AbstractContextManager:
+    """Returns a scope in which an optimizer has no learning-rate schedule.
+
+    Its config can be asked for there, though the schedule may have none.
+    """
+    if callable(_learning_rate(optimizer)):
+        return private.without_learning_rate(optimizer)
+    return contextlib.nullcontext()
+
+
+def is_used(optimizer: Any) -> bool:
+    """Returns whether an optimizer of either Keras has made a step."""
+    optimizer = inner_optimizer(optimizer)
+    if _is_legacy(optimizer):
+        return iterations(optimizer) > 0
+    return private.is_built(optimizer)
 
 
 def iterations(optimizer: Any) -> int:

@@ -21,7 +21,7 @@ function that finds the copy of that layer there.
 
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
@@ -48,6 +48,26 @@ def referred(function: Any) -> Iterator[Any]:
         for name in _names(function.__code__):
             if name in function.__globals__:
                 yield function.__globals__[name]
+
+
+def held_by(value: Any) -> list[Any]:
+    """Returns what a function or another object computes with.
+
+    Args:
+        value: Any object. Known are its attributes, what lists and dictionaries
+            among them hold, and what functions among them refer to.
+    """
+    held: list[Any] = []
+    for item in getattr(value, "__dict__", {}).values():
+        if isinstance(item, Mapping):
+            held.extend(item.values())
+        elif isinstance(item, (list, tuple, set)):
+            held.extend(item)
+        else:
+            held.append(item)
+    for item in (value, *held):
+        held.extend(referred(item))
+    return held
 
 
 def rebound(function: Any, new: Callable[[Any], Any]) -> Any:

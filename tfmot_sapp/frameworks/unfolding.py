@@ -34,6 +34,7 @@ from tfmot_sapp.frameworks.calls import (
     replace_tensors,
     tensors_of,
 )
+from tfmot_sapp.frameworks.compiling import compile_like
 from tfmot_sapp.frameworks.copying import input_like, same_layer
 from tfmot_sapp.frameworks.layers.table import exact_kind_of
 from tfmot_sapp.frameworks.private import keras3
@@ -202,7 +203,7 @@ def opened(model: Any, which: Container[int]) -> Any:
     Raises:
         ValueError: If a layer cannot be made again.
     """
-    copied = same_layer(model)
+    copied = whole = same_layer(model)
     calls = unfolded_calls(model)
     names = names_in(calls)
     boxes: dict[int, Any] = {}
@@ -224,6 +225,8 @@ def opened(model: Any, which: Container[int]) -> Any:
     for _ in range(depth + 1):
         copied = _Opening(boxes).of(copied)
     copied.trainable = model.trainable
+    # With the same variables.
+    compile_like(whole, copied, lambda variable: variable)
     return copied
 
 

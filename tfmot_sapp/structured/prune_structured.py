@@ -94,7 +94,8 @@ def prune_structured(
         verbose: Whether progress is shown.
 
     Returns:
-        A model of the same Keras. `tfmot_sapp.report` tells which layers were
+        A model of the same Keras, compiled as `model` is, by the rules of
+        `tfmot_sapp.strip_pruning`. `tfmot_sapp.report` tells which layers were
         left alone and why.
 
     Raises:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmot_sapp.frameworks.compiling import keep_out_of_files
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.layers.table import effect_of, exact_kind_of
 from tfmot_sapp.frameworks.private import attention
@@ -74,13 +75,16 @@ def shrink(
         made.append((layer, type(layer).from_config(config)))
         return made[-1][1]
 
-    smaller = Cloner(replace).clone(model)
+    cloner = Cloner(replace)
+    smaller = cloner.clone(model)
     for original, layer in made:
         key = id(original)
         whole = new.get(key, [host_value(w) for w in original.weights])
         layer.set_weights(
             _sliced(original, whole, inputs.get(key), outputs.get(key))
         )
+    cloner.compile()
+    keep_out_of_files(smaller)
     return smaller
 
 

@@ -48,6 +48,7 @@ from tfmot_sapp.export.tuning import (
     target_of,
 )
 from tfmot_sapp.frameworks.calls import is_graph
+from tfmot_sapp.frameworks.compiling import compile_like, keep_out_of_files
 from tfmot_sapp.frameworks.private.keras3 import build_shapes_of
 from tfmot_sapp.frameworks.private.layers import layers_inside
 from tfmot_sapp.frameworks.which_keras import check_model, keras_of
@@ -90,7 +91,11 @@ def pack_blocks(
 
     Returns:
         A Functional model of the same Keras with the same inputs and outputs.
-        `packing_of` says what was chosen for each layer.
+        `packing_of` says what was chosen for each layer. It is compiled as
+        `model` is, by the rules of `strip_pruning`, so that it can be
+        evaluated, but not that of a class with steps of its own. It is made to
+        be run: train before packing, since what only training needs, such as
+        dropout, is gone.
 
     Raises:
         TypeError: If `model` is no model, `tune` no `Tuning`, or `target` no
@@ -119,6 +124,9 @@ def pack_blocks(
         specs = model.input
     packed = _packed(model, keras, batch_size, tune, target)
     check_same_outputs(source, packed, specs)
+    # Packed weights are in the places of several, or of parts of them.
+    compile_like(source, packed, lambda variable: None)
+    keep_out_of_files(packed)
     mark_packed(packed)
     return packed
 

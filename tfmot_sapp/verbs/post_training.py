@@ -39,6 +39,7 @@ from tfmot_sapp.calibration.savings import Saving, multiply_adds, parameters
 from tfmot_sapp.calibration.sweep import Store
 from tfmot_sapp.calibration.targets import find_targets
 from tfmot_sapp.calibration.wanted_sparsity import WantedSparsity
+from tfmot_sapp.frameworks.compiling import keep_out_of_files
 from tfmot_sapp.frameworks.copying import same_layer
 from tfmot_sapp.frameworks.pruning_record import record_rows
 from tfmot_sapp.frameworks.which_keras import check_model
@@ -121,8 +122,9 @@ def prune_post_training(
             * `verbose`: Whether progress is shown. Defaults to `True`.
 
     Returns:
-        A model of the same Keras, not compiled, with exact zeros in removed
-        blocks. `tfmot_sapp.report` tells which layers were left alone and why.
+        A model of the same Keras with exact zeros in removed blocks, compiled
+        as `model` is, by the rules of `tfmot_sapp.strip_pruning`.
+        `tfmot_sapp.report` tells which layers were left alone and why.
 
     Raises:
         TypeError: If an argument has the wrong type, or there is no such one.
@@ -281,6 +283,7 @@ def pruned_models(
             grids = {
                 id(one.blocks.kernel.variable): one.blocks.grid for one in done
             }
+            keep_out_of_files(copy)
             rows = zero_rows(copy, {**reasons, **unseen}, grids)
             record_rows(copy, tuple(rows))
             pruned.append(copy)

@@ -57,16 +57,26 @@ def prune_blocks(
     """Wraps a layer, a list of layers or a model so that training prunes it.
 
     A model is copied, weights included, so the original stays as it is; a layer
-    or the layers of a list are wrapped themselves. Compile and fit what is
-    returned with `callbacks=[tfmot_sapp.UpdatePruningStep()]`, then call
-    `tfmot_sapp.strip_pruning`.
+    or the layers of a list are wrapped themselves. Compile what is returned,
+    if it isn't, and fit it with `callbacks=[tfmot_sapp.UpdatePruningStep()]`,
+    then call `tfmot_sapp.strip_pruning`.
+
+    A compiled model gives a compiled one: the same losses, new metrics and a
+    new optimizer of the same configuration that has not been used, its learning
+    rate as it is now. The wrapped model stays uncompiled where an optimizer or
+    a metric can't be made again from its config, where a loss computes with
+    layers of the model, and where a class has a `compile` of its own without
+    `get_compile_config` and `compile_from_config`. Outputs of wrapped layers
+    are named after the wrappers, `prune_blocks_` before the layer's name, and
+    losses and metrics that go by name follow them: see `output_names`.
 
     Args:
         to_prune: A layer, a list of layers, or a Sequential, Functional or
-            subclassed model, of Keras 3 or tf_keras. A subclassed model needs a
-            `get_config` that Keras can make it again from. A wrapped model of a
-            class of one's own is saved by its own `save`, to a `.keras` file,
-            or by `save_weights`.
+            subclassed model, of Keras 3 or tf_keras. A subclassed model is made
+            again from its `get_config`; one that has none that works is copied
+            attribute by attribute, and saved by `save_weights` only. Any other
+            wrapped model of a class of one's own is saved by its own `save`, to
+            a `.keras` file, too.
         pruning_schedule: When masks change and to which sparsity: a
             `SequentialAttentionSchedule`, one of TF-MOT's, or any object that
             maps a step to `(should_prune, sparsity)`.
@@ -85,8 +95,7 @@ def prune_blocks(
             wanted.
 
     Returns:
-        The wrapped layer, the list with its layers wrapped, or a new model. A
-        model is not compiled.
+        The wrapped layer, the list with its layers wrapped, or a new model.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -251,7 +260,8 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
         parts.append(part)
         return part
 
-    pruned = Cloner(replace).clone(model, sharing)
+    cloner = Cloner(replace)
+    pruned = cloner.clone(model, sharing)
     wrappers = pruned_layers(pruned)
     settings.check_layers(names)
     if not wrappers:
@@ -266,6 +276,7 @@ def _prune_model(model: Any, settings: _Settings) -> Any:
         if layer.built:
             layer.freeze_with_layer()
     wrappers[0].note_left_alone(reasons)
+    cloner.compile()
     finish_wrapped(pruned, plain_config(model), parts)
     if all(wrapper.built for wrapper in wrappers):
         note = coverage_note(pruning_rows(pruned))

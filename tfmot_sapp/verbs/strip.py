@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.base.wording import received
+from tfmot_sapp.frameworks.compiling import keep_out_of_files
 from tfmot_sapp.frameworks.copying import Cloner, Copy
 from tfmot_sapp.frameworks.kernels import find_kernels
 from tfmot_sapp.frameworks.optimizers import slots_of
@@ -38,6 +39,10 @@ def strip_pruning(model: Any) -> Any:
     model gives the wrapped one's outputs and its removed blocks are exact
     zeros. The wrapped model stays as it is, also in the midst of its training:
     the copy is then pruned to the target as if training had ended there.
+
+    A model is compiled as the wrapped one is, by the rules of `prune_blocks`,
+    so that it can be evaluated at once. Its `.keras` file tells of that when it
+    has been trained itself, and loads uncompiled before.
 
     Args:
         model: What `prune_blocks` returned: a model, a layer or a list of
@@ -119,12 +124,15 @@ def _strip_model(model: Any, masks: Mapping[int, np.ndarray]) -> Any:
         plain.append((layer, copy(layer.layer)))
         return plain[-1][1]
 
-    stripped = Cloner(replace).clone(model)
+    cloner = Cloner(replace)
+    stripped = cloner.clone(model)
     for wrapper, layer in plain:
         kernels = {kernel.path: kernel for kernel in find_kernels(layer)}
         for pruned in wrapper.pruned_kernels:
             folded = pruned.folded(masks.get(id(pruned)))
             kernels[pruned.kernel.path].variable.assign(folded)
+    cloner.compile()
+    keep_out_of_files(stripped)
     record_rows(stripped, tuple(pruning_rows(model, masks)))
     return stripped
 

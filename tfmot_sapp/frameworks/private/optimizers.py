@@ -14,7 +14,8 @@
 # ==============================================================================
 """What optimizers of both Kerases keep private: slots, counts, rates."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 
@@ -26,6 +27,40 @@ def learning_rate_of(optimizer: Any) -> Any:
 def set_learning_rate(optimizer: Any, schedule: Any) -> None:
     """Gives a modern optimizer another schedule, in place of one it has."""
     optimizer._learning_rate = schedule
+
+
+@contextlib.contextmanager
+def without_learning_rate(optimizer: Any) -> Iterator[None]:
+    """Within it an optimizer has a number for its rate, whatever it has."""
+    kept, name = vars(optimizer), "_learning_rate"
+    if name not in kept:
+        kept, name = optimizer._hyper, "learning_rate"
+    # Past the tracking of attributes in either Keras.
+    rate, kept[name] = kept[name], 0.0
+    try:
+        yield
+    finally:
+        kept[name] = rate
+
+
+def without_decay(optimizer: Any) -> tuple[Collection[Any], list[str]]:
+    """Returns what an optimizer leaves out of weight decay.
+
+    Args:
+        optimizer: An optimizer of either Keras.
+
+    Returns:
+        The variables' keys, as `key_of` returns them, and patterns of names.
+    """
+    keys = getattr(optimizer, "_exclude_from_weight_decay", ())
+    names = getattr(optimizer, "_exclude_from_weight_decay_names", ())
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return keys, [*names, *([pattern.pattern] if pattern else [])]
+
+
+def is_built(optimizer: Any) -> bool:
+    """Returns whether a modern optimizer has made its slots."""
+    return bool(getattr(optimizer, "built", getattr(optimizer, "_built", 0)))
 
 
 def legacy_learning_rate_of(optimizer: Any) -> Any:
