@@ -174,6 +174,23 @@ def test_only_kept_blocks_are_stored():
     assert [row["blocks"] for row in rows] == [128, 128]
 
 
+def test_products_keep_the_axes_of_their_inputs():
+    # XNNPACK copies the inputs of those that don't, for each product.
+    b = GraphBuilder(0)
+    source = b.file([b.dense(b.input(48, 256), 256)])
+
+    content, rows = packed(source, OfPieces())
+
+    assert rows
+    attributes = [
+        operation.attributes
+        for operation in read_tflite(content).main.operations
+        if operation.kind == "FULLY_CONNECTED"
+    ]
+    assert len(attributes) > 1
+    assert all(each["keep_num_dims"] for each in attributes)
+
+
 def test_without_blocks_the_file_stays_as_it_is():
     b = GraphBuilder(0, density=1.0)
     x = b.input(1, 32)

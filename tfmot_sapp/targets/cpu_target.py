@@ -85,6 +85,8 @@ _FASTER_ON_ONE, _SHORT = 1.06, 500.0
 # estimated to be faster by more than this was slower than dense
 # (`benchmarks/latency/layer_grid.py`).
 _SURELY_FASTER, _FOR_EACH_THREAD, _AT_MOST = 1.0, 0.15, 1.6
+# Several threads share out a slice row by row.
+_SLICED_BY_SEVERAL = 2.6
 # What leaves the delegate finds the threads asleep afterwards.
 _WOKEN_AGAIN = 5.0
 
@@ -128,6 +130,7 @@ class CpuTarget(Target):
             least_saved=0.0 if self.threads == 1 else _LEAST_SAVED,
             surely_faster=_FASTER_ON_ONE if self.threads == 1 else surely,
             short=_SHORT if self.threads == 1 else 0.0,
+            sliced=1.0 if self.threads == 1 else _SLICED_BY_SEVERAL,
             threads=self.threads,
             sharing=sharing,
             least_shared=_LEAST_SHARED,
