@@ -60,7 +60,7 @@ class OfGroups(CpuTarget):
         )
 
 
-TARGETS = [CpuTarget(), OfPieces(), OfGroups()]
+TARGETS = [CpuTarget(), OfPieces(), OfGroups(), OfPieces(threads=2)]
 
 
 def packed(content, target=TARGETS[0]):
@@ -80,7 +80,7 @@ def weights_in(content):
 def test_random_graphs_compute_the_same_in_the_runtime(seed):
     content = random_file(seed)
 
-    found, rows = packed(content, TARGETS[seed % 3])
+    found, rows = packed(content, TARGETS[seed % len(TARGETS)])
 
     assert rows or found is content
     compare_files(content, found, TOLERANCE)
@@ -89,7 +89,7 @@ def test_random_graphs_compute_the_same_in_the_runtime(seed):
 @pytest.mark.parametrize("seed", range(60, 90))
 def test_random_graphs_compute_the_same_in_numpy(seed):
     source, graph = (read_tflite(random_file(seed)) for _ in range(2))
-    pack_litert(graph, TARGETS[seed % 3])
+    pack_litert(graph, TARGETS[seed % len(TARGETS)])
     rng = np.random.default_rng(seed)
     inputs = [
         rng.normal(size=value.shape).astype(np.float32)
@@ -189,6 +189,33 @@ def test_products_keep_the_axes_of_their_inputs():
     ]
     assert len(attributes) > 1
     assert all(each["keep_num_dims"] for each in attributes)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (2, 24, 64), (2, 3, 8, 64)])
+def test_short_pieces_are_stacked_for_several_threads(shape):
+    b = GraphBuilder(0)
+    x = b.input(*shape)
+    if len(shape) == 4:
+        y = b.conv(b.conv(x, 64, 1, fused="RELU"), 64, 1)
+    else:
+        y = b.dense(b.dense(x, 64, fused="RELU"), 64)
+    source = b.file([y])
+
+    content, _ = packed(source, OfPieces(threads=2))
+
+    compare_files(source, content, TOLERANCE)
+    # Positions of a piece lie between those of the next.
+    dilations = {
+        operation.attributes["dilation_h_factor"]
+        for operation in read_tflite(content).main.operations
+        if operation.kind == "CONV_2D"
+    }
+    assert 48 in dilations
+    alone, _ = packed(source, OfPieces(threads=1))
+    assert not any(
+        operation.attributes.get("dilation_h_factor", 1) > 1
+        for operation in read_tflite(alone).main.operations
+    )
 
 
 def test_without_blocks_the_file_stays_as_it_is():

@@ -15,6 +15,7 @@
 """Small products, one or some for each output piece."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,7 +101,11 @@ class Products(Lowering):
             total = None
             for group, kernel in zip(groups, kernels):
                 if group not in joined:
-                    joined[group] = write.joined([piece(i) for i in group])
+                    joined[group] = write.joined_to_multiply(
+                        [piece(i) for i in group],
+                        self.window,
+                        math.prod(self.taps),
+                    )
                 # Fused with the first product, the bias costs nothing.
                 part = write.product(
                     joined[group],
