@@ -196,15 +196,15 @@ def test_short_pieces_are_stacked_for_several_threads(shape):
     b = GraphBuilder(0)
     x = b.input(*shape)
     if len(shape) == 4:
-        y = b.conv(b.conv(x, 64, 1, fused="RELU"), 64, 1)
+        y = b.conv(b.unary("TANH", b.conv(x, 64, 1)), 64, 1)
     else:
-        y = b.dense(b.dense(x, 64, fused="RELU"), 64)
+        y = b.dense(b.unary("TANH", b.dense(x, 64)), 64)
     source = b.file([y])
 
     content, _ = packed(source, OfPieces(threads=2))
 
     compare_files(source, content, TOLERANCE)
-    # Positions of a piece lie between those of the next.
+    # As far apart as pieces are long.
     dilations = {
         operation.attributes["dilation_h_factor"]
         for operation in read_tflite(content).main.operations

@@ -20,6 +20,7 @@ piece, as far apart as pieces are long, multiplies them. It takes longer than a
 product of one tap, but unlike copies several threads share it.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -28,8 +29,18 @@ import numpy as np
 
 from tfmot_sapp.compiler.emit.litert_layout import size_of
 from tfmot_sapp.compiler.emit.litert_operations import LiteRtOperations
+from tfmot_sapp.compiler.ir.graph import Operation
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.targets.operators import Operators
+
+# What is done to every element by itself.
+_ELEMENTWISE = frozenset(
+    {
+        "ABS", "ADD", "ELU", "EXP", "GELU", "HARD_SWISH", "LEAKY_RELU",
+        "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "NEG", "RELU", "RELU6",
+        "RELU_N1_TO_1", "SQUARE", "SUB", "TANH",
+    }
+)  # fmt: skip
 
 
 class LiteRtStacks(LiteRtOperations):
@@ -104,14 +115,28 @@ class LiteRtStacks(LiteRtOperations):
         )
         return self._piece(made, piece)
 
-    def add(self, x: Value, y: Any) -> Value:
-        """See `Operations`."""
-        if not isinstance(y, Value) or x.shape != y.shape:
-            return super().add(x, y)
-        one, other = self._images.get(x), self._images.get(y)
-        if one is None or other is None:
-            return super().add(x, y)
-        return self._piece(super().add(one, other), x)
+    def computed(self, operation: Operation) -> Value:
+        """See `LiteRtWriter`: what is done to pieces is done to images."""
+        given = [self._as_image(value) for value in operation.inputs]
+        images = [v for v in given if v is not None and v.contents is None]
+        if (
+            operation.kind not in _ELEMENTWISE
+            or None in given
+            or len({image.shape for image in images}) != 1
+        ):
+            return super().computed(operation)
+        (output,) = operation.outputs
+        made = self.value(images[0].shape, output.dtype)
+        image = super().computed(
+            dataclasses.replace(operation, inputs=given, outputs=[made])
+        )
+        return self._piece(image, output)
+
+    def _as_image(self, value: Value | None) -> Value | None:
+        """A piece's image, or a constant that fits any."""
+        if value is None or value.contents is None:
+            return None if value is None else self._images.get(value)
+        return value if len(value.shape) < 2 else None
 
     def _piece(self, image: Value, piece: Value) -> Value:
         """An image whose positions are arranged as those of a piece."""
