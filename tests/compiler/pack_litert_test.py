@@ -218,6 +218,26 @@ def test_short_pieces_are_stacked_for_several_threads(shape):
     )
 
 
+def test_equal_constants_are_computed_once():
+    b = GraphBuilder(0)
+    graph = read_tflite(b.file([b.dense(b.input(48, 64), 192, bias=False)]))
+    (operation,) = graph.main.operations
+    kernel = operation.inputs[1].contents.copy()
+    kernel[np.arange(192) // 32 % 2 == 1] = 0
+    operation.inputs[1].stored = kernel.reshape(-1).view(np.uint8)
+    content = write_tflite(graph)
+
+    found, _ = packed(content, OfPieces())
+
+    compare_files(content, found, TOLERANCE)
+    constants = [
+        operation
+        for operation in read_tflite(found).main.operations
+        if operation.kind == "ADD"
+    ]
+    assert len(constants) == 1
+
+
 def test_without_blocks_the_file_stays_as_it_is():
     b = GraphBuilder(0, density=1.0)
     x = b.input(1, 32)

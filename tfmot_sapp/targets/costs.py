@@ -28,6 +28,7 @@ delegate, such as a gather, runs on one thread while the others wait.
 """
 
 import dataclasses
+import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Costs:
             it is too large to stay near.
         cut: Per piece that is put together.
         sliced: Copies that cutting pieces from a tensor amounts to.
+        near_bytes: Size of a tensor that stays near; pieces of a larger one
+            are cut as slowly as one is put together.
         margin: How much worse than the dense layer another way to compute it
             is taken to be than its figures say.
         tap_blocks: Blocks of one tap each are worth the shifted copies of the
@@ -105,6 +108,7 @@ class Costs:
     narrowest_gather: int
     switched: float = 1.0
     sliced: float = 1.0
+    near_bytes: float = math.inf
     grouped: float = 1.0
     grouped_points: float = 1.0
     least_saved: float = 0.0
@@ -161,10 +165,20 @@ class Costs:
             return 0.0
         return pieces * self.shared(self.copy(rows, width / pieces, 1))
 
-    def slices(self, rows: float, width: float, pieces: int) -> float:
-        """Cutting pieces of this total width from a tensor."""
-        copies = self.sliced * self.copy(rows, width, pieces)
-        return pieces * self.operation + copies
+    def slices(
+        self, rows: float, width: float, pieces: int, whole: float
+    ) -> float:
+        """Cutting pieces of this total width from a tensor.
+
+        Args:
+            rows: Its positions, times the batch.
+            width: Channels of all pieces.
+            pieces: Number of pieces.
+            whole: Channels of the tensor.
+        """
+        is_near = 4 * rows * whole <= self.near_bytes
+        each = self.sliced if is_near else max(self.sliced, self.switched)
+        return pieces * self.operation + each * self.copy(rows, width, pieces)
 
     def join(self, rows: float, width: float, pieces: int) -> float:
         """One concatenation of pieces of this total width."""

@@ -101,7 +101,8 @@ def cut_cost(shape: Shape, most: int, costs: Costs) -> float:
     cuts, reads = cuts_of(shape.mask)
     widths = np.array([shape.ins[begin:end].sum() for begin, end in cuts])
     cost = _products_cost(shape, widths, reads, most, costs)
-    return cost + costs.slices(shape.rows_in, float(widths.sum()), len(cuts))
+    width, whole = float(widths.sum()), float(shape.ins.sum())
+    return cost + costs.slices(shape.rows_in, width, len(cuts), whole)
 
 
 def _products_cost(
@@ -248,7 +249,7 @@ def switch_cost(
         costs: Figures of the runtime.
     """
     if not to_one:
-        return costs.slices(rows, width, pieces)
+        return costs.slices(rows, width, pieces, width)
     cost = costs.switched * costs.copy(rows, width, pieces)
     cost += costs.outside + costs.cut * pieces
     return max(cost, costs.join(rows, width, pieces))
