@@ -28,7 +28,6 @@ delegate, such as a gather, runs on one thread while the others wait.
 """
 
 import dataclasses
-import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +54,9 @@ class Costs:
         summed: Copies that a sum by output block amounts to.
         filled: Share of a concatenation's cost that cutting pieces or filling
             in constants amounts to.
-        switched: Copies that putting a tensor together from pieces amounts to:
-            it is too large to stay near.
+        switched: Copies that cutting pieces from a tensor, or putting it
+            together from them, amounts to: it is too large to stay near.
         cut: Per piece that is put together.
-        sliced: Copies that cutting pieces from a tensor amounts to.
-        near_bytes: Size of a tensor that stays near; pieces of a larger one
-            are cut as slowly as one is put together.
         margin: How much worse than the dense layer another way to compute it
             is taken to be than its figures say.
         tap_blocks: Blocks of one tap each are worth the shifted copies of the
@@ -107,8 +103,6 @@ class Costs:
     narrowest_piece: int
     narrowest_gather: int
     switched: float = 1.0
-    sliced: float = 1.0
-    near_bytes: float = math.inf
     grouped: float = 1.0
     grouped_points: float = 1.0
     least_saved: float = 0.0
@@ -165,20 +159,10 @@ class Costs:
             return 0.0
         return pieces * self.shared(self.copy(rows, width / pieces, 1))
 
-    def slices(
-        self, rows: float, width: float, pieces: int, whole: float
-    ) -> float:
-        """Cutting pieces of this total width from a tensor.
-
-        Args:
-            rows: Its positions, times the batch.
-            width: Channels of all pieces.
-            pieces: Number of pieces.
-            whole: Channels of the tensor.
-        """
-        is_near = 4 * rows * whole <= self.near_bytes
-        each = self.sliced if is_near else max(self.sliced, self.switched)
-        return pieces * self.operation + each * self.copy(rows, width, pieces)
+    def slices(self, rows: float, width: float, pieces: int) -> float:
+        """Cutting pieces of this total width from a tensor."""
+        copies = self.switched * self.copy(rows, width, pieces)
+        return pieces * self.operation + copies
 
     def join(self, rows: float, width: float, pieces: int) -> float:
         """One concatenation of pieces of this total width."""

@@ -58,8 +58,6 @@ _COSTS = Costs(
     filled=0.5,
     cut=0.1,
     switched=2.6,
-    sliced=1.4,
-    near_bytes=float(1 << 20),
     margin=1.05,
     tap_blocks=0.35,
     narrowest_piece=4,
@@ -89,8 +87,6 @@ _FASTER_ON_ONE, _SHORT = 1.06, 500.0
 _SURELY_FASTER, _FOR_EACH_THREAD, _AT_MOST = 1.0, 0.15, 1.6
 # Threads share all products, but copies of at most so many bytes are one's.
 _COPIED_BY_ONE = 1 << 14
-# Several threads share out a slice row by row.
-_SLICED_BY_SEVERAL = 2.6
 # What leaves the delegate finds the threads asleep afterwards.
 _WOKEN_AGAIN = 5.0
 
@@ -134,7 +130,6 @@ class CpuTarget(Target):
             least_saved=0.0 if self.threads == 1 else _LEAST_SAVED,
             surely_faster=_FASTER_ON_ONE if self.threads == 1 else surely,
             short=_SHORT if self.threads == 1 else 0.0,
-            sliced=_COSTS.sliced if self.threads == 1 else _SLICED_BY_SEVERAL,
             threads=self.threads,
             sharing=sharing,
             least_shared=_LEAST_SHARED,

@@ -101,8 +101,7 @@ def cut_cost(shape: Shape, most: int, costs: Costs) -> float:
     cuts, reads = cuts_of(shape.mask)
     widths = np.array([shape.ins[begin:end].sum() for begin, end in cuts])
     cost = _products_cost(shape, widths, reads, most, costs)
-    width, whole = float(widths.sum()), float(shape.ins.sum())
-    return cost + costs.slices(shape.rows_in, width, len(cuts), whole)
+    return cost + costs.slices(shape.rows_in, float(widths.sum()), len(cuts))
 
 
 def _products_cost(
@@ -249,7 +248,7 @@ def switch_cost(
         costs: Figures of the runtime.
     """
     if not to_one:
-        return costs.slices(rows, width, pieces, width)
+        return costs.slices(rows, width, pieces)
     cost = costs.switched * costs.copy(rows, width, pieces)
     cost += costs.outside + costs.cut * pieces
     return max(cost, costs.join(rows, width, pieces))
