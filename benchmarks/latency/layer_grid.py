@@ -32,13 +32,14 @@ small.
 import argparse
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.latency.masked_networks import loaded, turns
 from benchmarks.shared.csv_rows import write_rows
+from benchmarks.shared.realtime_scheduling import realtime_scheduling
 from benchmarks.shared.small_files import random_signs, write_compressed
 
 THREADS = (1, 2, 4)
@@ -81,19 +82,32 @@ def main() -> None:
     parser.add_argument("--folder", required=True)
     parser.add_argument("--output", default="layer_grid.csv")
     parser.add_argument("--seconds", type=float, default=240.0)
+    parser.add_argument("--layers", default="", help="What names begin with.")
+    parser.add_argument("--threads", default="1,2,4", help="Numbers of them.")
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="Time under the real-time scheduler (root).",
+    )
     options = parser.parse_args()
     folder = pathlib.Path(options.folder)
     if options.prepare:
-        prepare(folder)
+        threads = [int(n) for n in options.threads.split(",")]
+        prepare(folder, options.layers, threads)
     else:
-        measure(folder, options.output, options.seconds)
+        with realtime_scheduling(options.realtime):
+            measure(folder, options.output, options.seconds)
 
 
-def prepare(folder: pathlib.Path) -> None:
+def prepare(
+    folder: pathlib.Path, layers: str = "", threads: Sequence[int] = THREADS
+) -> None:
     """Writes the files, compressed, and `layers.json` of what they are.
 
     Args:
         folder: Where to write.
+        layers: What the names of the layers begin with.
+        threads: Numbers of threads to pack them for.
     """
     from benchmarks.latency.layer_shapes import LAYERS, Layer, dense_model
     from benchmarks.latency.masked_networks import converted
@@ -103,6 +117,8 @@ def prepare(folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, Any]] = []
     for number, layer in enumerate((*LAYERS, *(Layer(*o) for o in OTHERS))):
+        if not layer.name.startswith(layers):
+            continue
         source = converted(dense_model(layer, 0), layer.batch)
         files: dict[bytes, str] = {}
         # Dense, any mask takes as long.
@@ -111,15 +127,15 @@ def prepare(folder: pathlib.Path) -> None:
         for block in BLOCKS:
             for sparsity in SPARSITIES:
                 content, density = _masked(source, block, sparsity)
-                for threads in THREADS:
-                    packed, rows = packed_content(content, CpuTarget(threads))
+                for count in threads:
+                    packed, rows = packed_content(content, CpuTarget(count))
                     how = sorted({row["lowering"] for row in rows})
                     entry = {
                         "layer": layer.name,
                         "batch": layer.batch,
                         "block": block,
                         "sparsity": sparsity,
-                        "threads": threads,
+                        "threads": count,
                         "density": density,
                         "lowering": "+".join(how) or "dense",
                         "dense": dense,

@@ -124,6 +124,26 @@ def test_sums_of_products(operators):
     assert np.allclose(second, z @ c + other, atol=1e-5)
 
 
+@pytest.mark.parametrize("operators", OPERATORS)
+def test_products_of_what_is_cut_from_one_tensor(operators):
+    # Channels 1 to 5, 4 to 9 and 0; an output that reads nothing is what is
+    # added to it.
+    spans = ((1, 5), (4, 9), (0, 1))
+    reads = (((0, 2), (1,)), (), ((1,),))
+    lowering = Products((), (), (4, 5, 1), (3, 2, 2), reads, spans)
+    a, b, bias, offset, c, other = weights = weights_of(lowering)
+    generator = np.random.default_rng(1)
+    x, given = (generator.normal(size=(4, n)).astype("float32") for n in (9, 2))
+
+    found = outputs(lowering, weights, [x, tf.constant(given)], operators)
+
+    first = x[:, [1, 2, 3, 4, 0]] @ a + x[:, 4:] @ b + bias
+    wanted = [first, given + offset, x[:, 4:] @ c + other]
+    for left, right in zip(wanted, found, strict=True):
+        assert np.allclose(left, right, atol=1e-5)
+    assert lowering_from_config(lowering.get_config()) == lowering
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_transposed_convolutions_spread_every_input(padding):
     generator = np.random.default_rng(0)

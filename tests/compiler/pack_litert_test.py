@@ -60,7 +60,7 @@ class OfGroups(CpuTarget):
         )
 
 
-TARGETS = [CpuTarget(), OfPieces(), OfGroups()]
+TARGETS = [CpuTarget(), OfPieces(), OfGroups(), OfPieces(threads=2)]
 
 
 def packed(content, target=TARGETS[0]):
@@ -80,7 +80,7 @@ def weights_in(content):
 def test_random_graphs_compute_the_same_in_the_runtime(seed):
     content = random_file(seed)
 
-    found, rows = packed(content, TARGETS[seed % 3])
+    found, rows = packed(content, TARGETS[seed % len(TARGETS)])
 
     assert rows or found is content
     compare_files(content, found, TOLERANCE)
@@ -89,7 +89,7 @@ def test_random_graphs_compute_the_same_in_the_runtime(seed):
 @pytest.mark.parametrize("seed", range(60, 90))
 def test_random_graphs_compute_the_same_in_numpy(seed):
     source, graph = (read_tflite(random_file(seed)) for _ in range(2))
-    pack_litert(graph, TARGETS[seed % 3])
+    pack_litert(graph, TARGETS[seed % len(TARGETS)])
     rng = np.random.default_rng(seed)
     inputs = [
         rng.normal(size=value.shape).astype(np.float32)

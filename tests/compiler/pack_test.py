@@ -76,19 +76,29 @@ def test_lists_equal_source(keras, make):
     packed = packed_for_free(model, keras)
     assert_same(model, packed)
     kinds = {row["lowering"] for row in packing_of(packed)}
-    assert kinds & {"list", "sum", "group", "gather_matmul"}
+    assert kinds & {"list", "sum", "group", "gather_matmul", "cut_list"}
 
 
 @pytest.mark.parametrize(
     "lowering",
-    ["list", "sum", "group", "group_dense", "sliced_group", "gather_matmul"],
+    [
+        "list",
+        "sum",
+        "cut_list",
+        "cut_list_dense",
+        "cut_sum",
+        "group",
+        "group_dense",
+        "sliced_group",
+        "gather_matmul",
+    ],
 )
 def test_each_lowering_equals_source(lowering, monkeypatch):
     layers = keras3.layers
     inputs = keras3.Input((6, 128))
     x = layers.Dense(96, activation="relu")(inputs)
     x = layers.Dense(128)(x)
-    if lowering in ("sum", "group"):
+    if lowering in ("sum", "group", "cut_sum", "cut_list"):
         inputs = keras3.Input((6, 5, 128))
         x = layers.Conv2D(96, 1, activation="relu")(inputs)
         x = layers.Conv2D(128, 3, padding="same")(x)

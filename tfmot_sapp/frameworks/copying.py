@@ -357,13 +357,15 @@ def _again(layer: Any) -> Any:
         # From a config Keras 3 makes no function, since files hold configs.
         return keras3.same_lambda(layer)
     try:
-        return type(layer).from_config(layer.get_config())
+        copy = type(layer).from_config(layer.get_config())
     except Exception:
         # Keras 3 gives names and types to constructors that take nothing.
         if len(inspect.signature(type(layer).__init__).parameters) > 1:
             raise
-    copy = type(layer)()
-    rename(copy, layer.name)
+        copy = type(layer)()
+    # Of a constructor of its own neither Keras knows that it takes a name.
+    if copy.name != layer.name:
+        rename(copy, layer.name)
     return copy
 
 

@@ -54,9 +54,9 @@ class Costs:
         summed: Copies that a sum by output block amounts to.
         filled: Share of a concatenation's cost that cutting pieces or filling
             in constants amounts to.
-        switched: Copies that cutting a tensor in pieces, or putting it together
-            from them, amounts to: it is too large to stay near.
-        cut: Per piece that is cut from a tensor.
+        switched: Copies that cutting pieces from a tensor, or putting it
+            together from them, amounts to: it is too large to stay near.
+        cut: Per piece that is put together.
         margin: How much worse than the dense layer another way to compute it
             is taken to be than its figures say.
         tap_blocks: Blocks of one tap each are worth the shifted copies of the
@@ -158,6 +158,11 @@ class Costs:
         if pieces < 1:
             return 0.0
         return pieces * self.shared(self.copy(rows, width / pieces, 1))
+
+    def slices(self, rows: float, width: float, pieces: int) -> float:
+        """Cutting pieces of this total width from a tensor."""
+        copies = self.switched * self.copy(rows, width, pieces)
+        return pieces * self.operation + copies
 
     def join(self, rows: float, width: float, pieces: int) -> float:
         """One concatenation of pieces of this total width."""

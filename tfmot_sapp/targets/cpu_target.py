@@ -85,6 +85,8 @@ _FASTER_ON_ONE, _SHORT = 1.06, 500.0
 # estimated to be faster by more than this was slower than dense
 # (`benchmarks/latency/layer_grid.py`).
 _SURELY_FASTER, _FOR_EACH_THREAD, _AT_MOST = 1.0, 0.15, 1.6
+# Threads share all products, but copies of at most so many bytes are one's.
+_COPIED_BY_ONE = 1 << 14
 # What leaves the delegate finds the threads asleep afterwards.
 _WOKEN_AGAIN = 5.0
 
@@ -143,6 +145,11 @@ class CpuTarget(Target):
             additions_round=quantize in ("dynamic_int8", "int8"),
             constant_weights=True,
             widest_split=4,
+            stacked_bytes=(
+                _COPIED_BY_ONE
+                if self.threads > 1 and quantize in (None, "float16")
+                else 0
+            ),
         )
 
     def block_size(self, inputs: int, outputs: int) -> tuple[int, int] | None:

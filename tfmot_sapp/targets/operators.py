@@ -52,6 +52,9 @@ class Operators:
         most_depthwise_taps: Taps of a depthwise convolution that is fast; one
             of more is taken apart. XNNPACK's kernels end at 25, and what is
             larger is twelve times slower for each tap.
+        stacked_bytes: Pieces of at most so many bytes that a product reads are
+            put one after the other, for a convolution with a tap for each, and
+            not side by side.
     """
 
     widest_concatenation: int
@@ -67,3 +70,4 @@ class Operators:
     sums: bool = True
     must_take_all: bool = False
     most_depthwise_taps: int = 25
+    stacked_bytes: int = 0

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfmot_sapp.compiler.choose.bundles import bundles_of
+from tfmot_sapp.compiler.choose.cuts import cuts_of
 from tfmot_sapp.compiler.lowerings.arrangement import arrangement_of
 from tfmot_sapp.compiler.lowerings.gathered import equal_bundles
 from tfmot_sapp.targets.costs import Costs
@@ -84,8 +85,6 @@ def joined_cost(shape: Shape, most: int, costs: Costs) -> float:
 
 def list_cost(shape: Shape, most: int, pieces_in: bool, costs: Costs) -> float:
     """A product for every output piece, of at most `most` joined pieces."""
-    cost = 0.0
-    joined = set()
     if not pieces_in:
         return sum(
             costs.product(
@@ -93,13 +92,34 @@ def list_cost(shape: Shape, most: int, pieces_in: bool, costs: Costs) -> float:
             )
             for width in shape.outs
         )
-    for j, width in enumerate(shape.outs):
-        read = np.flatnonzero(shape.mask[:, j])
-        if not len(read):  # A bias, added to what follows.
+    reads = [np.flatnonzero(column).tolist() for column in shape.mask.T]
+    return _products_cost(shape, shape.ins, reads, most, costs)
+
+
+def cut_cost(shape: Shape, most: int, costs: Costs) -> float:
+    """The same of one tensor, from which runs of its blocks are cut."""
+    cuts, reads = cuts_of(shape.mask)
+    widths = np.array([shape.ins[begin:end].sum() for begin, end in cuts])
+    cost = _products_cost(shape, widths, reads, most, costs)
+    return cost + costs.slices(shape.rows_in, float(widths.sum()), len(cuts))
+
+
+def _products_cost(
+    shape: Shape,
+    widths: np.ndarray,
+    reads: Sequence[list[int]],
+    most: int,
+    costs: Costs,
+) -> float:
+    """Products, of which each joins at most `most` of the pieces it reads."""
+    cost = 0.0
+    joined = set()
+    for read, width in zip(reads, shape.outs):
+        if not read:  # A bias, added to what follows.
             cost += costs.add(shape.rows_out, width)
             continue
         groups = max(1, -(-len(read) // most))
-        depth = shape.ins[read].sum()
+        depth = float(widths[read].sum())
         cost += groups * costs.product(
             shape.rows_multiplied, shape.taps, depth / groups, width
         )
@@ -227,6 +247,8 @@ def switch_cost(
         to_one: Whether they are put together, inside of the delegate.
         costs: Figures of the runtime.
     """
+    if not to_one:
+        return costs.slices(rows, width, pieces)
     cost = costs.switched * costs.copy(rows, width, pieces)
     cost += costs.outside + costs.cut * pieces
-    return max(cost, costs.join(rows, width, pieces)) if to_one else cost
+    return max(cost, costs.join(rows, width, pieces))

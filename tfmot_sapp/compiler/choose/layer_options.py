@@ -22,6 +22,7 @@ import numpy as np
 from tfmot_sapp.blocks.selection import kept_blocks
 from tfmot_sapp.compiler.choose.estimates import (
     Shape,
+    cut_cost,
     dense_cost,
     gather_matmul_cost,
     group_cost,
@@ -86,17 +87,17 @@ def blocked_time(
     found = [dense_cost(_whole(layer), costs)]
     others = []
     if min(block) >= costs.narrowest_piece:
-        switches = 0.0
-        for widths in (shape.ins, shape.outs) if alone else ():
-            switches += switch_cost(
-                layer.rows,
-                widths.sum(),
-                len(widths),
-                widths is shape.outs,
-                costs,
-            )
+        first, last = (
+            switch_cost(layer.rows, widths.sum(), len(widths), to_one, costs)
+            if alone
+            else 0.0
+            for widths, to_one in ((shape.ins, False), (shape.outs, True))
+        )
         for each in (widest, 1) if layer.taps else (widest,):
-            others.append(switches + list_cost(shape, each, True, costs))
+            listed = first + list_cost(shape, each, True, costs)
+            if alone:
+                listed = min(listed, cut_cost(shape, each, costs))
+            others.append(listed + last)
     if operators.gathers and min(block) >= costs.narrowest_gather:
         for most in (None, widest):
             others.append(group_cost(shape, most, costs))

@@ -22,6 +22,7 @@ import numpy as np
 
 from tfmot_sapp.compiler.choose.estimates import (
     Shape,
+    cut_cost,
     dense_cost,
     gather_matmul_cost,
     group_cost,
@@ -136,6 +137,9 @@ class NodeOptions:
             # A Dense adds slower than it concatenates.
             cost = list_cost(shape, 1, True, costs)
             yield ("sum", PIECES, PIECES), cost * costs.margin + extra[PIECES]
+        for name, joined in self._cuts(node, shape):
+            cost = cut_cost(shape, joined, costs) * costs.margin
+            yield (name, WHOLE, PIECES), cost + extra[PIECES]
         if self._gathers(node):
             for name, most in (("group", None), ("sliced_group", widest)):
                 cost = group_cost(shape, most, costs) * costs.margin
@@ -144,6 +148,15 @@ class NodeOptions:
             if not node.core.taps and (balanced or self.operators.sums):
                 cost = gather_matmul_cost(shape, costs) * costs.margin
                 yield ("gather_matmul", WHOLE, WHOLE), cost + extra[WHOLE]
+
+    def _cuts(self, node: Packable, shape: Shape) -> Iterator[tuple[str, int]]:
+        """Lowerings that cut what they read, and how much they join."""
+        assert isinstance(node.core, Linear)
+        if len(shape.ins) < 2 or not shape.mask.any():
+            return
+        yield "cut_list", self.plan.widest_concatenation
+        if node.core.taps:
+            yield "cut_sum", 1
 
     def _matched(self, value: Value, output: Value) -> float:
         """Letting one tensor have just the channels that another has."""

@@ -26,6 +26,7 @@ import numpy as np
 
 from tfmot_sapp.compiler.analysis.channels import Channels
 from tfmot_sapp.compiler.choose.bundles import bundles_of
+from tfmot_sapp.compiler.choose.cuts import cuts_of
 from tfmot_sapp.compiler.graph import (
     Packable,
     Value,
@@ -49,8 +50,10 @@ class Choice:
     """How a node is computed.
 
     Attributes:
-        lowering: "list", "sum", "dense", "group", "sliced_group",
-            "gather_matmul" or, of a table, "lookup".
+        lowering: "list", "sum", the same with pieces that are cut from one
+            tensor as each product wants them ("cut_list", "cut_sum"),
+            "dense", "group", "sliced_group", "gather_matmul" or, of a table,
+            "lookup".
         in_form: "pieces" or "whole".
         out_form: "pieces" or "whole".
     """
@@ -132,30 +135,54 @@ def linear_lowering(node: Packable, choice: Choice, plan: Plan) -> Lowering:
             tuple(np.flatnonzero(column).tolist()) or (0,) for column in mask.T
         )
         return GatherMatmul(block, reads)
-    in_pieces = plan.pieces(node.inputs[0], choice.in_form)
     out_pieces = plan.pieces(node.output, choice.out_form)
-    inputs = tuple(len(piece) for piece in in_pieces)
     widths = tuple(len(piece) for piece in out_pieces)
-    mask = _piece_mask(node, plan, choice)
+    spans, parts = _spans_and_parts(node, choice, plan)
+    if spans:
+        inputs = tuple(end - begin for begin, end in spans)
+    else:
+        in_pieces = plan.pieces(node.inputs[0], choice.in_form)
+        inputs = tuple(len(piece) for piece in in_pieces)
     groups: list[tuple[tuple[int, ...], ...]] = []
     added = added_to(node, plan) if choice.out_form == PIECES else []
-    most = 1 if choice.lowering == "sum" else plan.widest_concatenation
-    for j in range(len(out_pieces)):
-        read = np.flatnonzero(mask[:, j]).tolist()
+    summed = choice.lowering in ("sum", "cut_sum")
+    most = 1 if summed else plan.widest_concatenation
+    for j, read in enumerate(parts):
         if core.border is not None and core.border[..., out_pieces[j]].any():
-            read.append(len(in_pieces))
+            read.append(len(inputs))
         if not read and j in added:
             groups.append(())
             continue
         # A piece that reads nothing still needs a shape.
         read = read or [0]
-        if len(read) > most and (most == 1 or mask.shape[1] > 1):
+        if len(read) > most and (most == 1 or len(parts) > 1):
             groups.append(tuple(tuple(c) for c in chunks(read, most)))
         else:
             groups.append((tuple(read),))
     if core.border is not None:
         inputs = (*inputs, 1)
-    return Products(core.taps, window, inputs, widths, tuple(groups))
+    return Products(
+        core.taps, window, inputs, widths, tuple(groups), tuple(spans)
+    )
+
+
+def _spans_and_parts(
+    node: Packable, choice: Choice, plan: Plan
+) -> tuple[list[tuple[int, int]], list[list[int]]]:
+    """What is cut from the input, if anything, and what each piece reads.
+
+    Returns:
+        First and last-but-one channel of what is cut, among those that are
+        computed; and for each output piece the indices of what it reads, cuts
+        or else input pieces.
+    """
+    if choice.lowering not in ("cut_list", "cut_sum"):
+        mask = _piece_mask(node, plan, choice)
+        return [], [np.flatnonzero(column).tolist() for column in mask.T]
+    cuts, reads = cuts_of(run_mask(node, plan))
+    channels = plan.channels[node.inputs[0]]
+    ends = np.cumsum([0, *(channels.width(run) for run in channels.live)])
+    return [(int(ends[a]), int(ends[b])) for a, b in cuts], reads
 
 
 def _summand(node: Packable) -> Value | None:
@@ -309,6 +336,8 @@ def _products_arrays(
     lowering: Products,
 ) -> list[np.ndarray]:
     ins = plan.pieces(node.inputs[0], choice.in_form)
+    if lowering.spans:
+        ins = [ins[0][begin:end] for begin, end in lowering.spans]
     outs = plan.pieces(node.output, choice.out_form)
     arrays: list[np.ndarray] = []
     bias = _bias(node, choice, plan)

@@ -166,7 +166,16 @@ class Emitter(abc.ABC):
             return self.pieces(value)[live.index(run)]
         if run not in forms.fills:
             fill = channels.values[channels.span(run)]
-            forms.fills[run] = self._fill(value, fill)
+            # Without a bias, all of them are zero.
+            same = (
+                other
+                for known, other in forms.fills.items()
+                if np.array_equal(channels.values[channels.span(known)], fill)
+            )
+            found = next(same, None)
+            forms.fills[run] = (
+                self._fill(value, fill) if found is None else found
+            )
         return forms.fills[run]
 
     def _fill(self, value: Value, fill: np.ndarray) -> Any:

@@ -110,11 +110,11 @@ class LiteRtOperations(LiteRtLayout):
                 "FULLY_CONNECTED",
                 [x, weights, given_bias],
                 self.value((*x.shape[:-1], width)),
-                # Since version 5 positions may be more than one axis.
-                version=1 if len(x.shape) == 2 else 5,
+                # XNNPACK copies the input of one that doesn't keep the axes.
+                version=5,
                 fused_activation_function="NONE",
                 weights_format="DEFAULT",
-                keep_num_dims=len(x.shape) != 2,
+                keep_num_dims=True,
             )
         strides, padding, dilation, is_transposed = window
         if is_transposed:

@@ -22,6 +22,7 @@ from tfmot_sapp.compiler.choose.plan import Plan
 from tfmot_sapp.compiler.emit.computation import Computation
 from tfmot_sapp.compiler.emit.emitter import Emitter
 from tfmot_sapp.compiler.emit.litert_operations import LiteRtOperations
+from tfmot_sapp.compiler.emit.litert_stacks import LiteRtStacks
 from tfmot_sapp.compiler.graph import Graph, Opaque, Step
 from tfmot_sapp.compiler.ir.graph import Operation, Subgraph
 from tfmot_sapp.compiler.ir.values import Value as Tensor
@@ -47,7 +48,7 @@ def write_subgraph(
         plan: How to compute each of its nodes.
         operators: How the runtime wants them written.
     """
-    write = LiteRtOperations(operators)
+    write = LiteRtStacks(operators)
     emitter = _LiteRtEmitter(graph, plan, subgraph, write)
     made = emitter.run()
     routed = [t for t in subgraph.outputs if t in emitter.routed]

@@ -140,8 +140,8 @@ def packing_of(model: Any) -> list[dict[str, Any]]:
         A list of dictionaries, one for each layer with weights:
 
         - `layer`: names of the layers it was made from, joined by " + ";
-        - `lowering`: "list", "sum", "dense", "group", "sliced_group",
-          "gather_matmul" or "unchanged";
+        - `lowering`: "list", "sum", "cut_list", "cut_sum", "dense", "group",
+          "sliced_group", "gather_matmul" or "unchanged";
         - `shape`: of the kernel, with the channels last, or `None`;
         - `block_size`: (in, out) as found, or `None`;
         - `kept_blocks`, `blocks`: of that size;

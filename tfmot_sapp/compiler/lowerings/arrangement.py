@@ -67,13 +67,30 @@ def arrangement_of(
             return Arrangement("exchange", rows=rows)
     if not sliced:
         return Arrangement("gather")
+    return Arrangement("slices", tuple(runs_of(index)))
+
+
+def runs_of(index: Sequence[int]) -> list[tuple[int, int]]:
+    """Puts neighbours together that follow each other.
+
+    Args:
+        index: Blocks, in any order.
+
+    Returns:
+        The first and the last but one block of each run.
+
+    Example:
+
+    >>> runs_of([2, 3, 0])
+    [(2, 4), (0, 1)]
+    """
     runs: list[tuple[int, int]] = []
     for block in index:
         if runs and runs[-1][1] == block:
             runs[-1] = (runs[-1][0], block + 1)
         else:
             runs.append((block, block + 1))
-    return Arrangement("slices", tuple(runs))
+    return runs
 
 
 def arranged(

@@ -215,6 +215,19 @@ class Operations(abc.ABC):
             ]
         return pieces[0]
 
+    def joined_to_multiply(
+        self, pieces: Tensors, window: tuple[Any, ...], taps: int
+    ) -> Tensor:
+        """Pieces together, as `product` takes them.
+
+        Args:
+            pieces: What is multiplied.
+            window: As `product` takes it.
+            taps: Taps of the kernel.
+        """
+        del window, taps
+        return self.joined(pieces)
+
 
 def chunks(items: Sequence[Any], most: int) -> list[Any]:
     """Cuts a sequence in parts of nearly equal length, at most `most`."""

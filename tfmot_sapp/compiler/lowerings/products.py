@@ -15,6 +15,7 @@
 """Small products, one or some for each output piece."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,10 @@ class Products(Lowering):
             group are concatenated, the products of the groups added up. An
             output piece without groups is its bias, added to the next of the
             pieces that are given after the inputs.
+        spans: First and last-but-one channel of each input piece, where one
+            tensor is given in place of them. Each is cut from it when it is
+            first read, so pieces may overlap. The last inputs may have no span;
+            they are given after the tensor.
     """
 
     taps: tuple[int, ...]
@@ -46,7 +51,15 @@ class Products(Lowering):
     inputs: tuple[int, ...]
     widths: tuple[int, ...]
     reads: tuple[tuple[tuple[int, ...], ...], ...]
+    spans: tuple[tuple[int, int], ...] = ()
     kind = "products"
+
+    def get_config(self) -> dict[str, Any]:
+        """The fields and the kind, without those that say nothing."""
+        config = super().get_config()
+        if not self.spans:
+            del config["spans"]
+        return config
 
     def weights(self) -> list[Weight]:
         """The kernels of its groups and a bias, for each output piece."""
@@ -63,8 +76,19 @@ class Products(Lowering):
     ) -> Iterator[Tensor]:
         """Yields the output pieces."""
         joined: dict[tuple[int, ...], Tensor] = {}
+        cut: dict[int, Tensor] = {}
+        # Pieces that are given follow the tensor that the others are cut from.
+        skipped = len(self.spans) - 1 if self.spans else 0
+
+        def piece(i: int) -> Tensor:
+            if i >= len(self.spans):
+                return pieces[i - skipped]
+            if i not in cut:
+                cut[i] = write.cut(pieces[0], *self.spans[i])
+            return cut[i]
+
         remaining = iter(weights)
-        summands = iter(pieces[len(self.inputs) :])
+        summands = iter(pieces[len(self.inputs) - skipped :])
         for groups in self.reads:
             kernels = [next(remaining) for _ in groups]
             bias = next(remaining)
@@ -77,7 +101,11 @@ class Products(Lowering):
             total = None
             for group, kernel in zip(groups, kernels):
                 if group not in joined:
-                    joined[group] = write.joined([pieces[i] for i in group])
+                    joined[group] = write.joined_to_multiply(
+                        [piece(i) for i in group],
+                        self.window,
+                        math.prod(self.taps),
+                    )
                 # Fused with the first product, the bias costs nothing.
                 part = write.product(
                     joined[group],

@@ -91,10 +91,10 @@ def _fully_connected(
         [x, kernel, bias],
         operation.outputs,
         # Since version 5 positions may be more than one axis.
-        version=1 if len(x.shape) == 2 else 5,
+        version=5,
         fused_activation_function="NONE",
         weights_format="DEFAULT",
-        keep_num_dims=len(x.shape) != 2,
+        keep_num_dims=True,
     )
 
 
