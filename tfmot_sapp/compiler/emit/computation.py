@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""What is written at once, and the forms in which values are available."""
+"""What is written at once."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,31 +26,6 @@ from tfmot_sapp.compiler.lowerings.lowering import Lowering
 # For each output piece, which of the given tensors a step takes for an
 # operand; `None` where that is zero.
 Places = list[int | None]
-
-
-@dataclasses.dataclass(eq=False)
-class Forms:
-    """The forms in which a value is available so far.
-
-    Attributes:
-        pieces: Its live runs.
-        whole: One tensor of them.
-        full: One tensor of all channels.
-        fills: Runs that are constant.
-        ones: A channel of ones in the shape of the value.
-    """
-
-    pieces: list[Any] | None = None
-    whole: Any = None
-    full: Any = None
-    fills: dict[int, Any] = dataclasses.field(default_factory=dict)
-    ones: Any = None
-
-    @property
-    def any_tensor(self) -> Any:
-        """A tensor that has the value's positions."""
-        (first, *_) = self.pieces or [self.whole]
-        return self.full if first is None else first
 
 
 @dataclasses.dataclass(eq=False)

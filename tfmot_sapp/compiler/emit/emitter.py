@@ -12,12 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Writes a planned graph, node by node, whatever it is written for.
-
-Every value is available in up to three forms, each made when it is first asked
-for: its live runs as a list of pieces, one tensor of the live runs, and one
-tensor of all channels with the constant ones filled in.
-"""
+"""Writes a planned graph, node by node, whatever it is written for."""
 
 import abc
 from collections.abc import Sequence
@@ -25,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from tfmot_sapp.compiler.analysis.channels import Channels
 from tfmot_sapp.compiler.choose.plan import (
     Plan,
     linear_arrays,
@@ -33,11 +27,8 @@ from tfmot_sapp.compiler.choose.plan import (
     summand_in_bias,
 )
 from tfmot_sapp.compiler.choose.tables import table_arrays, table_lowering
-from tfmot_sapp.compiler.emit.computation import (
-    Computation,
-    Forms,
-    Places,
-)
+from tfmot_sapp.compiler.emit.computation import Computation, Places
+from tfmot_sapp.compiler.emit.value_forms import Forms, ValueForms
 from tfmot_sapp.compiler.graph import (
     Concat,
     Graph,
@@ -49,7 +40,7 @@ from tfmot_sapp.compiler.graph import (
     Taps,
     Value,
 )
-from tfmot_sapp.compiler.lowerings.join_cut_fill import Cut, Fill, Join
+from tfmot_sapp.compiler.lowerings.join_cut_fill import Join
 from tfmot_sapp.compiler.lowerings.lowering import Lowering
 from tfmot_sapp.compiler.lowerings.piecewise import Channelwise, Shifts, Through
 from tfmot_sapp.compiler.lowerings.products import Products
@@ -60,7 +51,7 @@ from tfmot_sapp.frameworks.channel_operations import (
 )
 
 
-class Emitter(abc.ABC):
+class Emitter(ValueForms):
     """Writes the nodes of a graph in their order.
 
     Args:
@@ -70,23 +61,14 @@ class Emitter(abc.ABC):
     """
 
     def __init__(self, graph: Graph, plan: Plan, inputs: Sequence[Any]):
+        super().__init__(plan)
         self.graph = graph
-        self.plan = plan
-        self.forms: dict[Value, Forms] = {}
         for value, tensor in zip(graph.inputs, inputs):
             self.forms[value] = Forms(full=tensor)
 
     @abc.abstractmethod
-    def compute(self, computation: Computation) -> list[Any]:
-        """Writes a lowering and its steps; returns the output pieces."""
-
-    @abc.abstractmethod
     def pass_through(self, node: Opaque, tensors: list[Any]) -> list[Any]:
         """Writes what passes through as it is; returns its outputs."""
-
-    @abc.abstractmethod
-    def width(self, tensor: Any) -> int:
-        """Extent of a tensor's last axis."""
 
     def run(self) -> list[Any]:
         """Writes the whole graph; returns the tensors of its outputs."""
@@ -103,107 +85,6 @@ class Emitter(abc.ABC):
             elif isinstance(node, Packable):
                 self._emit_packable(node)
         return [self.full(value) for value in self.graph.outputs]
-
-    # --- forms ----------------------------------------------------------------
-
-    def channels(self, value: Value) -> Channels:
-        """What is known of its channels."""
-        return self.plan.channels[value]
-
-    def full(self, value: Value) -> Any:
-        """One tensor of all channels."""
-        forms, channels = self.forms[value], self.channels(value)
-        if forms.full is None:
-            runs = range(len(channels.constant))
-            if channels.live == list(runs):
-                forms.full = self.whole(value)
-            else:
-                made = [self.run_of(value, run) for run in runs]
-                forms.full = self._copy("join", Join(), made)[0]
-        return forms.full
-
-    def whole(self, value: Value) -> Any:
-        """One tensor of the live runs."""
-        forms, channels = self.forms[value], self.channels(value)
-        if forms.whole is None:
-            live = channels.live
-            if forms.full is not None and len(live) == len(channels.constant):
-                forms.whole = forms.full
-            else:
-                pieces = self.pieces(value)
-                forms.whole = pieces[0]
-                if len(pieces) > 1:
-                    forms.whole = self._copy("join", Join(), pieces)[0]
-        return forms.whole
-
-    def pieces(self, value: Value) -> list[Any]:
-        """The live runs."""
-        forms, channels = self.forms[value], self.channels(value)
-        if forms.pieces is None:
-            live = channels.live
-            if forms.full is not None:
-                source = forms.full
-                spans = [channels.span(run) for run in live]
-                cuts = [(span.start, span.stop) for span in spans]
-            else:
-                source = forms.whole
-                ends = np.cumsum([0, *(channels.width(run) for run in live)])
-                cuts = list(zip(ends[:-1].tolist(), ends[1:].tolist()))
-            if len(cuts) == 1 and cuts[0] == (
-                0,
-                self.width(source),
-            ):
-                forms.pieces = [source]
-            else:
-                forms.pieces = self._copy("cut", Cut(tuple(cuts)), [source])
-        return forms.pieces
-
-    def run_of(self, value: Value, run: int) -> Any:
-        """One run, also where it's constant."""
-        forms, channels = self.forms[value], self.channels(value)
-        live = channels.live
-        if run in live:
-            return self.pieces(value)[live.index(run)]
-        if run not in forms.fills:
-            fill = channels.values[channels.span(run)]
-            # Without a bias, all of them are zero.
-            same = (
-                other
-                for known, other in forms.fills.items()
-                if np.array_equal(channels.values[channels.span(known)], fill)
-            )
-            found = next(same, None)
-            forms.fills[run] = (
-                self._fill(value, fill) if found is None else found
-            )
-        return forms.fills[run]
-
-    def _fill(self, value: Value, fill: np.ndarray) -> Any:
-        return self._filled(fill, self.forms[value].any_tensor)
-
-    def _filled(self, fill: np.ndarray, like: Any) -> Any:
-        return self._copy("fill", Fill(len(fill)), [like], [fill])[0]
-
-    def ones(self, value: Value) -> Any:
-        """A channel of ones."""
-        forms = self.forms[value]
-        if forms.ones is None:
-            forms.ones = self._fill(value, np.ones(1))
-        return forms.ones
-
-    def _copy(
-        self,
-        name: str,
-        lowering: Lowering,
-        tensors: Sequence[Any],
-        arrays: Sequence[np.ndarray] = (),
-    ) -> list[Any]:
-        tensors = list(tensors)
-        return self.compute(
-            Computation(name, lowering, tensors, len(tensors), arrays)
-        )
-
-    # --- nodes ----------------------------------------------------------------
 
     def _emit_part(self, node: Part) -> None:
         whole = self.channels(node.inputs[0])
