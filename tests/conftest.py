@@ -16,9 +16,13 @@
 
 import gc
 import importlib
+import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+
+# A process for each core runs tests: threads of BLAS would wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -35,7 +35,13 @@ FLAGS = flags.FLAGS
 flags.DEFINE_multi_integer("threads", [1, 2], "Numbers of threads.")
 flags.DEFINE_integer("rounds", 50, "Rounds in which all files are timed.")
 
-_STYLES = {"dense": "ks", "blocks": "o-", "units": "^-", "both": "D-"}
+_STYLES = {
+    "dense": "ks",
+    "blocks": "o-",
+    "distilled": "o--",
+    "units": "^-",
+    "both": "D-",
+}
 
 
 def main(argv: list[str]) -> None:

@@ -41,7 +41,10 @@ flags.DEFINE_multi_float("sparsity", [0.2, 0.3, 0.5], "Shares of blocks.")
 flags.DEFINE_multi_float("keep", [0.95, 0.9, 0.8], "Shares of units.")
 flags.DEFINE_integer("block", 16, "Side of a block.")
 flags.DEFINE_integer("pictures", 256, "Pictures to calibrate on.")
-flags.DEFINE_integer("distill_steps", 0, "Steps of distillation; 0 for none.")
+flags.DEFINE_multi_float(
+    "distilled", [], "Of `sparsity`, the shares to distil behind as well."
+)
+flags.DEFINE_integer("distill_steps", 150, "Steps of distillation.")
 
 CSV = "frontier_accuracy.csv"
 _COLUMNS = ("name", "accuracy", "cpu_seconds")
@@ -58,13 +61,11 @@ def main(argv: list[str]) -> None:
     images, labels = efficientnet_lite0.pictures(paths["validation"])
     data, _ = efficientnet_lite0.pictures(paths["train"], FLAGS.pictures)
     known = accuracies(folder)
-    for name, make in _models(model, data):
+    for name, make in _models(model, data, paths["train"]):
         if name in known:
             continue
         start = _processor_seconds()
         pruned = make()
-        if FLAGS.distill_steps and name != "dense":
-            _distill(pruned, model, paths["train"])
         seconds = _processor_seconds() - start
         logits = pruned.predict(images, batch_size=50, verbose=0)
         packed = pruned if name == "dense" else sapp.pack_blocks(pruned)
@@ -94,7 +95,9 @@ def _processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _models(model: keras.Model, data: np.ndarray) -> Iterator[Made]:
+def _models(
+    model: keras.Model, data: np.ndarray, pictures: str
+) -> Iterator[Made]:
     """Yields the dense model, and those by blocks, by units and by both."""
     size = (FLAGS.block, FLAGS.block)
     sizes = {"*_conv": size, "_conv_head": size}
@@ -110,8 +113,15 @@ def _models(model: keras.Model, data: np.ndarray) -> Iterator[Made]:
             family.update(zip(FLAGS.sparsity, found))
         return family[sparsity]
 
+    def distilled(sparsity: float) -> keras.Model:
+        pruned = blocks(sparsity)
+        _distill(pruned, model, pictures)
+        return pruned
+
     for sparsity in FLAGS.sparsity:
         yield f"blocks {sparsity:g}", lambda s=sparsity: blocks(s)
+        if sparsity in FLAGS.distilled:
+            yield f"distilled {sparsity:g}", lambda s=sparsity: distilled(s)
     smaller: dict[float, keras.Model] = {}
 
     def units(keep: float) -> keras.Model:
@@ -134,7 +144,9 @@ def _models(model: keras.Model, data: np.ndarray) -> Iterator[Made]:
 
 def _distill(pruned: keras.Model, model: keras.Model, path: str) -> None:
     pictures, _ = efficientnet_lite0.pictures(path)
-    how = sapp.Distillation(FLAGS.distill_steps, logits=True)
+    how = sapp.Distillation(
+        FLAGS.distill_steps, learning_rate=1e-4, logits=True
+    )
     how(pruned, model, pictures)
 
 

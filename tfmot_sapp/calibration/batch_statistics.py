@@ -46,7 +46,12 @@ def reestimate(sweep: Sweep) -> list[Any]:
     """
     done: list[Any] = []
     original, pruned = (program.steps for program in sweep.programs)
-    sweep.changed.update(range(len(pruned)))
+    # What reads the same with the same weights is run and held once.
+    sweep.changed.update(
+        index
+        for index, (before, step) in enumerate(zip(original, pruned))
+        if is_layer(step.layer) and _differ(before.layer, step.layer)
+    )
     called = [id(step.layer) for step in pruned]
     for index, (before, step) in enumerate(zip(original, pruned)):
         if not is_layer(step.layer) or called.count(id(step.layer)) > 1:
@@ -59,7 +64,16 @@ def reestimate(sweep: Sweep) -> list[Any]:
         for number in sweep.called(owners) if len(pairs) > 1 else [0]:
             if _measured(sweep, *pairs[number]):
                 done.append(owners[number])
+        if _differ(before.layer, step.layer):
+            sweep.changed.add(index)
     return done
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return not all(
+        np.array_equal(host_value(ours), host_value(theirs))
+        for ours, theirs in zip(one.weights, other.weights)
+    )
 
 
 def _norms(layer: Any) -> list[Any]:
