@@ -30,7 +30,7 @@ TOLERANCE = 1e-5
 BLOCK, HIDDEN = 8, 128
 
 
-class OfPieces(CpuTarget):
+class OfSmallProducts(CpuTarget):
     """Where a smaller product is always better."""
 
     def costs(self, quantize=None):
@@ -92,7 +92,7 @@ def test_what_nothing_makes_is_neither_computed_nor_squeezed(depthwise, batch):
     y, makes, reads = squeeze_and_excite(b, x, depthwise)
     content = b.file([y])
 
-    found, _ = packed_content(content, OfPieces())
+    found, _ = packed_content(content, OfSmallProducts())
 
     compare_files(content, found, TOLERANCE)
     assert np.any(reads & ~makes)
@@ -108,7 +108,7 @@ def test_what_is_large_is_not_stored_but_computed_where_it_is_projected():
     y, makes, reads = squeeze_and_excite(b, x, lambda b, x: b.depthwise(x))
     content = b.file([y])
 
-    found, _ = packed_content(content, OfPieces())
+    found, _ = packed_content(content, OfSmallProducts())
 
     compare_files(content, found, TOLERANCE)
     live = BLOCK * np.count_nonzero(makes | reads)
@@ -127,7 +127,7 @@ def test_a_batch_may_be_open(kind, axes):
     content = b.file([b.conv(mean, 32, 1)])
     source, graph = (read_tflite(content) for _ in range(2))
 
-    pack_litert(graph, OfPieces())
+    pack_litert(graph, OfSmallProducts())
 
     samples = b.rng.normal(size=(3, 6, 7, 16)).astype("float32")
     (expected,) = run_subgraph(source.main, [samples])
@@ -144,7 +144,7 @@ def test_pieces_that_are_always_the_same_are_not_multiplied():
     y = b.conv(b.depthwise(h, fused="RELU6"), 32, 1)
     content = b.file([y])
 
-    found, _ = packed_content(content, OfPieces())
+    found, _ = packed_content(content, OfSmallProducts())
 
     compare_files(content, found, TOLERANCE)
     assert not makes.all()

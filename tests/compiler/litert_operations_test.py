@@ -14,31 +14,14 @@
 # ==============================================================================
 """How the operations of a packed LiteRT graph are written."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from litert_graphs import GraphBuilder
+from target_costs import OfPieces
 
 from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.compiler.writers.tflite import write_tflite
 from tfmot_sapp.export.tflite.packing import compare_files, packed_content
-from tfmot_sapp.targets.cpu_target import CpuTarget
-
-
-class OfPieces(CpuTarget):
-    """Where copies are free, so that everything is in pieces."""
-
-    def costs(self, quantize=None):
-        return dataclasses.replace(
-            super().costs(quantize),
-            mac=1.0,
-            copied_row=0.0,
-            copied_byte=0.0,
-            operation=0.0,
-            outside=0.0,
-            cut=0.0,
-        )
 
 
 def test_products_keep_the_axes_of_their_inputs():

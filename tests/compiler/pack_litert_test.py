@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from litert_graphs import GraphBuilder
 from random_graphs import random_file
+from target_costs import OfPieces
 
 from tfmot_sapp.compiler.ir.evaluate import run_subgraph
 from tfmot_sapp.compiler.ir.graph import Graph, Signature, Subgraph
@@ -34,21 +35,6 @@ from tfmot_sapp.targets.gpu_target import GpuTarget
 
 # More rounding than one model of a user has: many sums of many sums.
 TOLERANCE = 3e-5
-
-
-class OfPieces(CpuTarget):
-    """Where copies are free, so that everything is in pieces."""
-
-    def costs(self, quantize=None):
-        return dataclasses.replace(
-            super().costs(quantize),
-            mac=1.0,
-            copied_row=0.0,
-            copied_byte=0.0,
-            operation=0.0,
-            outside=0.0,
-            cut=0.0,
-        )
 
 
 class OfGroups(CpuTarget):

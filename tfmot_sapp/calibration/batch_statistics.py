@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.calibration.sweep import Sweep
+from tfmot_sapp.frameworks.layers.normalization import channel_axis
 from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.walking import flatten_layers
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer
@@ -116,7 +117,7 @@ class _Moments:
 
 
 def _measured(sweep: Sweep, original: Any, norm: Any) -> bool:
-    axis = norm.axis[0] if isinstance(norm.axis, (list, tuple)) else norm.axis
+    axis = channel_axis(norm)
     mean = host_value(original.moving_mean).astype(np.float64)
     variance = host_value(original.moving_variance).astype(np.float64)
     before, after = sides = _Moments(mean), _Moments(mean)

@@ -37,6 +37,7 @@ from tfmot_sapp.frameworks.kernels import (
     why_no_kernels,
 )
 from tfmot_sapp.frameworks.layers.axes import OUT
+from tfmot_sapp.frameworks.layers.normalization import channel_axis
 from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.private.layers import all_layers, operation_name
 from tfmot_sapp.frameworks.walking import flatten_layers
@@ -181,7 +182,7 @@ def _is_linear(layer: Any) -> bool:
 
 def _is_norm_of_outputs(norm: Any, layer: Any) -> bool:
     """Whether a batch norm has a mean for each of a layer's outputs."""
-    axis = norm.axis[0] if isinstance(norm.axis, (list, tuple)) else norm.axis
+    axis = channel_axis(norm)
     rank = norm.input_spec.ndim
     if getattr(layer, "data_format", None) == "channels_first":
         return axis in (1, 1 - rank)

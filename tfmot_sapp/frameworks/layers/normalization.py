@@ -22,9 +22,14 @@ from tfmot_sapp.frameworks.channel_operations import ChannelOperation, Scale
 from tfmot_sapp.frameworks.layers.kind import LayerKind, array
 
 
+def channel_axis(norm: Any) -> int:
+    """Returns the axis that a batch norm of either Keras has a mean along."""
+    axis = norm.axis
+    return int(axis[0] if isinstance(axis, (list, tuple)) else axis)
+
+
 def _read_batch_norm(layer: Any) -> list[ChannelOperation] | None:
-    axis = layer.axis
-    axis = axis[0] if isinstance(axis, (list, tuple)) else axis
+    axis = channel_axis(layer)
     mean, variance = array(layer.moving_mean), array(layer.moving_variance)
     if axis != -1 and not _is_last(layer, axis):
         return None
