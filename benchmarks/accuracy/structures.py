@@ -12,16 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Which structure of masks gives more accuracy for the time on four threads.
+"""Which structure of masks gives more accuracy for the time on some threads.
 
 The first step trains the networks of `accuracy.py` with each structure at some
 sparsities, and packs them for four threads; the second times the packed files
 beside the dense one on a machine that has the threads, NumPy and
-`ai-edge-litert`, and adds the times to the rows.
+`ai-edge-litert`, and adds the times to the rows, in rows of their own for each
+number of threads.
 
 ```
 python -m benchmarks.accuracy.structures --data_dir=DIR --output_dir=DIR
-python -m benchmarks.accuracy.structures --measure --output_dir=DIR
+python -m benchmarks.accuracy.structures --measure --threads=4 --output_dir=DIR
 ```
 
 Blocks are free (`UniformAllocation`), equally many for each output block
@@ -54,10 +55,12 @@ FIELDS = (
     "seed",
     "accuracy",
     "file",
+    "threads",
     "dense_us",
     "packed_us",
     "speed_up",
 )
+# Those that files are packed for.
 _THREADS = 4
 _BATCH, _RATE = 128, 1e-3
 
@@ -72,11 +75,12 @@ def main() -> None:
     parser.add_argument("--models", default="mlp,cnn")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=_THREADS)
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
     folder = pathlib.Path(options.output_dir)
     if options.measure:
-        measure(folder, options.seconds)
+        measure(folder, options.threads, options.seconds)
         return
     folder.mkdir(parents=True, exist_ok=True)
     for model in options.models.split(","):
@@ -160,6 +164,7 @@ def train_all(
                 "seed": seed,
                 "accuracy": f"{task.evaluate(model, task.test):.2f}",
                 "file": stem,
+                "threads": "",
             }
             _write(model, folder / f"{stem}.xz", BATCHES[name])
             rows.append(row)
@@ -199,7 +204,7 @@ def _write(model: Any, path: pathlib.Path, batch_size: int) -> None:
 
     rng = np.random.default_rng(0)
     for variable in model.weights:
-        value = np.array(variable)
+        value = variable.numpy()
         if value.ndim > 1:
             signs = rng.integers(0, 2, value.shape) * 2 - 1
             variable.assign(2.0**-4 * signs * (value != 0))
@@ -209,19 +214,23 @@ def _write(model: Any, path: pathlib.Path, batch_size: int) -> None:
     write_compressed(path, packed)
 
 
-def measure(folder: pathlib.Path, seconds: float) -> None:
-    """Times all files in turns, and completes the rows.
+def measure(folder: pathlib.Path, threads: int, seconds: float) -> None:
+    """Times all files in turns, and adds the times to the rows.
 
     Args:
         folder: What `train_all` wrote.
+        threads: Number of threads to run the files on.
         seconds: How long all may take.
     """
     rows = _rows(folder)
+    # What was timed on as many threads before is timed again.
+    kept = [row for row in rows if row["threads"] not in ("", str(threads))]
+    cells = {row["file"]: row for row in rows}
     names = sorted({row["model"] for row in rows})
     for name in names:
-        mine = [row for row in rows if row["model"] == name]
+        mine = [row for row in cells.values() if row["model"] == name]
         calls = {
-            row["file"]: loaded(folder / f"{row['file']}.xz", _THREADS)
+            row["file"]: loaded(folder / f"{row['file']}.xz", threads)
             for row in mine
         }
         times = turns(calls, seconds / len(names))
@@ -236,10 +245,16 @@ def measure(folder: pathlib.Path, seconds: float) -> None:
         )
         for row in mine:
             packed = float(np.median(times[row["file"]]))
-            row["dense_us"], row["packed_us"] = f"{dense:.1f}", f"{packed:.1f}"
-            row["speed_up"] = f"{dense / packed:.2f}"
-            print(*row.values(), flush=True)
-    _save(rows, folder)
+            timed = {
+                **row,
+                "threads": str(threads),
+                "dense_us": f"{dense:.1f}",
+                "packed_us": f"{packed:.1f}",
+                "speed_up": f"{dense / packed:.2f}",
+            }
+            kept.append(timed)
+            print(*timed.values(), flush=True)
+    _save(kept, folder)
 
 
 def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:

@@ -122,11 +122,11 @@ def prepare(
         source = converted(dense_model(layer, 0), layer.batch)
         files: dict[bytes, str] = {}
         # Dense, any mask takes as long.
-        any_mask, _ = _masked(source, BLOCKS[0], SPARSITIES[0])
+        any_mask, _ = masked_layer(source, BLOCKS[0], SPARSITIES[0])
         dense = _written(any_mask, number, files, folder)
         for block in BLOCKS:
             for sparsity in SPARSITIES:
-                content, density = _masked(source, block, sparsity)
+                content, density = masked_layer(source, block, sparsity)
                 for count in threads:
                     packed, rows = packed_content(content, CpuTarget(count))
                     how = sorted({row["lowering"] for row in rows})
@@ -160,8 +160,19 @@ def _written(
     return files[content]
 
 
-def _masked(content: bytes, block: int, sparsity: float) -> tuple[bytes, float]:
-    """Gives a file's kernel random signs and a random mask of blocks."""
+def masked_layer(
+    content: bytes, block: int, sparsity: float
+) -> tuple[bytes, float]:
+    """Gives a file's kernel random signs and a random mask of blocks.
+
+    Args:
+        content: The bytes of a `.tflite` file of one layer.
+        block: Inputs, and outputs, of a block.
+        sparsity: Fraction of the blocks that go.
+
+    Returns:
+        The bytes of the new file, and the kernel's density.
+    """
     from tfmot_sapp.blocks.selection import kept_blocks
     from tfmot_sapp.compiler.readers.tflite import read_tflite
     from tfmot_sapp.compiler.writers.tflite import write_tflite

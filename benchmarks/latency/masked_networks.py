@@ -306,9 +306,18 @@ def loaded(path: str | pathlib.Path, threads: int) -> Any:
         path: What was written.
         threads: Number of threads.
     """
+    return interpreter_of(read_compressed(path), threads)
+
+
+def interpreter_of(content: bytes, threads: int) -> Any:
+    """Loads a file into LiteRT and fills its inputs.
+
+    Args:
+        content: The bytes of the file.
+        threads: Number of threads.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
-    content = read_compressed(path)
     interpreter = Interpreter(model_content=content, num_threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():

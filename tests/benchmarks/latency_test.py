@@ -22,14 +22,18 @@ import sys
 
 import numpy as np
 import pytest
+from litert_graphs import GraphBuilder
 
 from benchmarks.latency import networks, threads
 from benchmarks.latency import whole_networks_report as report
 from benchmarks.latency.layer_forms import BlockedLayer
 from benchmarks.latency.layer_shapes import held_out
 from benchmarks.latency.layers_report import COLUMNS
+from benchmarks.latency.least_times import PRODUCTS, alone
+from benchmarks.latency.masked_networks import interpreter_of
 from benchmarks.latency.thread_files import converted
 from benchmarks.shared.csv_rows import append_row, read_rows
+from tfmot_sapp.compiler.readers.tflite import read_tflite
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -209,3 +213,32 @@ def test_seeds_are_put_together(tmp_path):
     assert " 3.5 " in report.file_table(rows)
     report.draw(rows, tmp_path / "networks.png")
     assert (tmp_path / "networks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_products_alone_read_what_is_given():
+    b = GraphBuilder(0)
+    x = b.input(4, 16)
+    content = b.file([b.dense(b.unary("TANH", b.dense(x, 24)), 32)])
+
+    found = alone(content, PRODUCTS)
+
+    main = read_tflite(found).main
+    assert [each.kind for each in main.operations] == ["FULLY_CONNECTED"] * 2
+    assert [value.shape for value in main.inputs] == [(4, 16), (4, 24)]
+    assert [value.shape for value in main.outputs] == [(4, 24), (4, 32)]
+    interpreter = interpreter_of(found, 1)
+    interpreter.invoke()
+    inputs = [
+        interpreter.get_tensor(each["index"])
+        for each in interpreter.get_input_details()
+    ]
+    outputs = [
+        interpreter.get_tensor(each["index"])
+        for each in interpreter.get_output_details()
+    ]
+    for given, operation, made in zip(inputs, main.operations, outputs):
+        _, kernel, bias = operation.inputs
+        expected = given @ kernel.contents.T
+        expected = expected if bias is None else expected + bias.contents
+        np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert alone(content, ("CONCATENATION",)) == b""
