@@ -17,7 +17,10 @@
 import subprocess
 import sys
 
+import h5py
 import pytest
+
+from tfmot_sapp.base import hdf5_trial
 
 LARGE = (
     "ai_edge_litert",
@@ -87,6 +90,18 @@ def test_a_large_library_would_be_seen(fresh_environment):
     program = f"{IMPORT}; import rich"
 
     assert loaded_by(program, fresh_environment) == {"rich"}
+
+
+def test_trying_a_models_file_loads_no_large_library(
+    tmp_path, fresh_environment
+):
+    path = str(tmp_path / "model.h5")
+    with h5py.File(path, "w") as file:
+        file["a"] = [1.0]
+    arguments = f"import sys; sys.argv[1:] = [{path!r}, *sys.path]"
+    program = f"{arguments}\n{hdf5_trial._PROGRAM}"
+
+    assert loaded_by(program, fresh_environment) == set()
 
 
 @pytest.mark.parametrize("owner", ["keras", "tf_keras"])
