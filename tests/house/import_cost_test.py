@@ -19,8 +19,10 @@ import sys
 
 import h5py
 import pytest
+from litert_graphs import GraphBuilder
 
 from tfmot_sapp.base import hdf5_trial
+from tfmot_sapp.export.tflite import trial
 
 LARGE = (
     "ai_edge_litert",
@@ -92,16 +94,31 @@ def test_a_large_library_would_be_seen(fresh_environment):
     assert loaded_by(program, fresh_environment) == {"rich"}
 
 
-def test_trying_a_models_file_loads_no_large_library(
-    tmp_path, fresh_environment
-):
-    path = str(tmp_path / "model.h5")
+def h5_file(path):
     with h5py.File(path, "w") as file:
         file["a"] = [1.0]
-    arguments = f"import sys; sys.argv[1:] = [{path!r}, *sys.path]"
-    program = f"{arguments}\n{hdf5_trial._PROGRAM}"
 
-    assert loaded_by(program, fresh_environment) == set()
+
+def tflite_file(path):
+    graph = GraphBuilder(0, (4, 4), 0.5)
+    path.write_bytes(graph.file([graph.dense(graph.input(1, 8), 8)]))
+
+
+@pytest.mark.parametrize(
+    "write, tried, needed",
+    [
+        (h5_file, hdf5_trial, set()),
+        (tflite_file, trial, {"ai_edge_litert"}),
+    ],
+)
+def test_trying_a_file_loads_no_large_library(
+    write, tried, needed, tmp_path, fresh_environment
+):
+    write(tmp_path / "file")
+    arguments = [str(tmp_path / "file"), *sys.path]
+    program = f"import sys; sys.argv[1:] = {arguments}; {tried._PROGRAM}"
+
+    assert loaded_by(program, fresh_environment) == needed
 
 
 @pytest.mark.parametrize("owner", ["keras", "tf_keras"])
