@@ -27,14 +27,13 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 PROGRAM = """
-import contextlib, runpy, sys
+import runpy, sys
 import numpy as np
 import tensorflow_datasets as tfds
 name = sys.argv[1]
 sys.argv = sys.argv[1:]
-with tfds.testing.mock_data(num_examples=16) if {mock} else (
-        contextlib.nullcontext()):
-    runpy.run_module(f"examples.{{name}}", run_name="__main__", alter_sys=True)
+with tfds.testing.mock_data(num_examples=16):
+    runpy.run_module(f"examples.{name}", run_name="__main__", alter_sys=True)
 """
 
 SMALL = ["--epochs=2", "--batch_size=8"]
@@ -42,9 +41,8 @@ SMALL = ["--epochs=2", "--batch_size=8"]
 
 def _start(name, *flags, before="", environment=None):
     """Starts a recipe on mock data, after some other code."""
-    program = before + PROGRAM.format(mock=True)
     return subprocess.Popen(
-        [sys.executable, "-c", program, name, *SMALL, *flags],
+        [sys.executable, "-c", before + PROGRAM, name, *SMALL, *flags],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -72,11 +70,10 @@ def finish():
 
 @pytest.fixture
 def run(forks):
-    """Runs a recipe on mock data, or on its own; returns what it printed."""
+    """Runs a recipe on mock data, after some other code; returns its output."""
 
-    def run(name, *flags, before="", mock=True):
-        program = before + PROGRAM.format(mock=mock)
-        done = forks.run(program, name, *SMALL, *flags)
+    def run(name, *flags, before=""):
+        done = forks.run(before + PROGRAM, name, *SMALL, *flags)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
