@@ -12,19 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Runs recipes as their users do, in processes of their own.
-
-`run` is the cheap way; those that run beside each other are started.
-"""
-
-import os
-import pathlib
-import subprocess
-import sys
+"""Runs recipes as their users do, in processes of their own."""
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 PROGRAM = """
 import runpy, sys
@@ -39,42 +29,13 @@ with tfds.testing.mock_data(num_examples=16):
 SMALL = ["--epochs=2", "--batch_size=8"]
 
 
-def _start(name, *flags, before="", environment=None):
-    """Starts a recipe on mock data, after some other code."""
-    return subprocess.Popen(
-        [sys.executable, "-c", before + PROGRAM, name, *SMALL, *flags],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {})},
-    )
-
-
-def _finish(process, code=0):
-    """Waits for a recipe, and returns what it printed."""
-    output, errors = process.communicate(timeout=900)
-    assert process.returncode == code, errors[-3000:]
-    return output
-
-
-@pytest.fixture
-def start():
-    return _start
-
-
-@pytest.fixture
-def finish():
-    return _finish
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run(forks):
     """Runs a recipe on mock data, after some other code; returns its output."""
 
-    def run(name, *flags, before=""):
+    def run(name, *flags, before="", code=0):
         done = forks.run(before + PROGRAM, name, *SMALL, *flags)
-        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.returncode == code, done.stderr[-3000:]
         return done.stdout
 
     return run
