@@ -90,8 +90,9 @@ def test_writes_a_faster_file_and_what_it_did(files):
     assert (files / "small.tflite").stat().st_size < 0.8 * 4 * whole
 
 
-def test_errors_are_one_line(files):
-    refused = run(
+def test_errors_are_one_line(files, forks):
+    refused = forks.module(
+        "tfmot_sapp.compress_main",
         f"--model={files}/model.keras",
         f"--data={files}/data.npz",
         f"--output={files}/small.tflite",

@@ -12,72 +12,30 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""Runs recipes as their users do, in processes of their own.
-
-`run` is the cheap way; those that run beside each other are started.
-"""
-
-import os
-import pathlib
-import subprocess
-import sys
+"""Runs recipes as their users do, in processes of their own."""
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
 PROGRAM = """
-import contextlib, runpy, sys
+import runpy, sys
 import numpy as np
 import tensorflow_datasets as tfds
 name = sys.argv[1]
 sys.argv = sys.argv[1:]
-with tfds.testing.mock_data(num_examples=16) if {mock} else (
-        contextlib.nullcontext()):
-    runpy.run_module(f"examples.{{name}}", run_name="__main__", alter_sys=True)
+with tfds.testing.mock_data(num_examples=16):
+    runpy.run_module(f"examples.{name}", run_name="__main__", alter_sys=True)
 """
 
 SMALL = ["--epochs=2", "--batch_size=8"]
 
 
-def _start(name, *flags, before="", environment=None):
-    """Starts a recipe on mock data, after some other code."""
-    program = before + PROGRAM.format(mock=True)
-    return subprocess.Popen(
-        [sys.executable, "-c", program, name, *SMALL, *flags],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {})},
-    )
-
-
-def _finish(process, code=0):
-    """Waits for a recipe, and returns what it printed."""
-    output, errors = process.communicate(timeout=900)
-    assert process.returncode == code, errors[-3000:]
-    return output
-
-
-@pytest.fixture
-def start():
-    return _start
-
-
-@pytest.fixture
-def finish():
-    return _finish
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run(forks):
-    """Runs a recipe on mock data, or on its own; returns what it printed."""
+    """Runs a recipe on mock data, after some other code; returns its output."""
 
-    def run(name, *flags, before="", mock=True):
-        program = before + PROGRAM.format(mock=mock)
-        done = forks.run(program, name, *SMALL, *flags)
-        assert done.returncode == 0, done.stderr[-3000:]
+    def run(name, *flags, before="", code=0):
+        done = forks.run(before + PROGRAM, name, *SMALL, *flags)
+        assert done.returncode == code, done.stderr[-3000:]
         return done.stdout
 
     return run

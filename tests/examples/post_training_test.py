@@ -15,27 +15,21 @@
 """The example of pruning after training runs from end to end."""
 
 import os
-import pathlib
-import subprocess
-import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = """
+import runpy
+runpy.run_path("examples/post_training.py", run_name="__main__")
+"""
 
 
-def test_it_prints_the_table_and_writes_the_models(tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "examples/post_training.py",
-            f"--output_dir={tmp_path}",
-            "--epochs=1",
-            "--samples=48",
-            "--block=32",
-            "--sparsity=0.4",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+def test_it_prints_the_table_and_writes_the_models(forks, tmp_path):
+    done = forks.run(
+        PROGRAM,
+        f"--output_dir={tmp_path}",
+        "--epochs=1",
+        "--samples=48",
+        "--block=32",
+        "--sparsity=0.4",
     )
 
     assert done.returncode == 0, done.stderr[-3000:]

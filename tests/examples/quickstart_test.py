@@ -32,13 +32,18 @@ with tfds.testing.mock_data(num_examples=64):
 """
 
 
-@pytest.mark.parametrize("dataset", ["digits", "fashion_mnist"])
-def test_it_prints_the_table_and_writes_the_models(dataset, forks, tmp_path):
+# The fewest units with which a layer has blocks enough.
+@pytest.mark.parametrize(
+    "dataset, units", [("digits", 320), ("fashion_mnist", 128)]
+)
+def test_it_prints_the_table_and_writes_the_models(
+    dataset, units, forks, tmp_path
+):
     flags = [
         f"--dataset={dataset}",
         f"--output_dir={tmp_path}",
         "--epochs=1",
-        "--units=320",
+        f"--units={units}",
     ]
     program = DIGITS
     if dataset != "digits":

@@ -20,11 +20,10 @@ import socket
 import h5py
 import keras
 import numpy as np
+import pytest
 
 import tfmot_sapp as sapp
 from examples.shared.checkpoints import Checkpoints, SaveEachEpoch
-
-CRITEO = ["--batch_size=32", "--buckets=512"]
 
 # Ends the process in the middle of an epoch of the second training.
 STOPPED = """
@@ -58,41 +57,53 @@ def read_checkpoint(folder, training):
     return state, arrays
 
 
-def hashed_rows(folder):
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory):
+    """Flags with rows that are hashed already."""
     rng = np.random.default_rng(0)
+    rows = tmp_path_factory.mktemp("rows") / "rows.npz"
     np.savez(
-        folder / "rows.npz",
+        rows,
         tokens=rng.integers(-1, 1 << 20, (200, 39)).astype(np.int32),
         label=rng.integers(0, 2, 200).astype(np.uint8),
     )
-    return [f"--hashed={folder / 'rows.npz'}", "--epochs=4", *CRITEO]
+    return [
+        f"--hashed={rows}",
+        "--epochs=4",
+        "--batch_size=32",
+        "--buckets=512",
+        "--preset=paper",
+        "--sparsity=0.8",
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(run, flags, tmp_path_factory):
+    """The folder of a run that was not stopped, of one worker."""
+    folder = tmp_path_factory.mktemp("whole")
+    run("block_pruning.criteo_mlp", f"--output_dir={folder}", *flags)
+    return folder
 
 
 def test_a_stopped_recipe_goes_on_as_if_it_had_not_been(
-    run, start, finish, tmp_path
+    run, flags, whole, tmp_path
 ):
-    flags = [*hashed_rows(tmp_path), "--preset=paper", "--sparsity=0.8"]
-    whole, parted = tmp_path / "whole", tmp_path / "parted"
-    uninterrupted = start(
-        "block_pruning.criteo_mlp", f"--output_dir={whole}", *flags
-    )
-    flags.append(f"--output_dir={parted}")
+    flags = [*flags, f"--output_dir={tmp_path}"]
 
-    finish(start("block_pruning.criteo_mlp", *flags, before=STOPPED), code=7)
-    dense, _ = read_checkpoint(parted, "dense")
-    pruned, _ = read_checkpoint(parted, "pruned")
+    run("block_pruning.criteo_mlp", *flags, before=STOPPED, code=7)
+    dense, _ = read_checkpoint(tmp_path, "dense")
+    pruned, _ = read_checkpoint(tmp_path, "pruned")
     assert (dense["epochs"], pruned["epochs"]) == (4, 2)
     output = run("block_pruning.criteo_mlp", *flags)
 
-    finish(uninterrupted)
-    for folder in (whole, parted):
+    for folder in (whole, tmp_path):
         assert (folder / "pruned.tflite").exists()
     # The dense model is not trained again.
     assert "dense: goes on after 4 epochs" in output
     assert output.count("Epoch 4/4") == 1 and "Epoch 2/4" not in output
     for training in ("dense", "pruned"):
         state, expected = read_checkpoint(whole, training)
-        _, found = read_checkpoint(parted, training)
+        _, found = read_checkpoint(tmp_path, training)
         assert found.keys() == expected.keys()
         for name, array in found.items():
             np.testing.assert_array_equal(array, expected[name], name)
@@ -104,44 +115,62 @@ def test_a_stopped_recipe_goes_on_as_if_it_had_not_been(
     assert state["settings"]["batch_size"] == 32
 
 
+# Goes on as two processes, and waits for them. `FOLDER` and `PORTS` are theirs.
+TWO_WORKERS = """
+import json, os, signal, sys
+
+workers = []
+for index in range(2):
+    process = os.fork()
+    if process == 0:
+        break
+    workers.append(process)
+else:
+    while workers:
+        process, status = os.wait()
+        workers.remove(process)
+        if status != 0:
+            for other in workers:
+                os.kill(other, signal.SIGKILL)
+            sys.exit("A worker has failed.")
+    sys.exit()
+os.environ["TF_CONFIG"] = json.dumps({
+    "cluster": {"worker": PORTS}, "task": {"type": "worker", "index": index}})
+sys.argv.append(f"--output_dir={FOLDER}/{index}")
+os.dup2(os.open(f"{FOLDER}/{index}.txt", os.O_WRONLY | os.O_CREAT), 1)
+"""
+
+
 def test_two_workers_prune_as_one_and_the_chief_alone_writes(
-    start, finish, tmp_path
+    run, flags, whole, tmp_path
 ):
-    flags = [*hashed_rows(tmp_path), "--nobaseline", "--learning_rate=0.01"]
     ports = []
     for _ in range(2):
         with socket.socket() as probe:
             probe.bind(("localhost", 0))
             ports.append(f"localhost:{probe.getsockname()[1]}")
+    theirs = f"FOLDER, PORTS = {str(tmp_path)!r}, {ports!r}\n"
 
-    def worker(index):
-        task = {
-            "cluster": {"worker": ports},
-            "task": {"type": "worker", "index": index},
-        }
-        return start(
-            "block_pruning.criteo_mlp",
-            f"--output_dir={tmp_path / str(index)}",
-            "--strategy=workers",
-            *flags,
-            environment={"TF_CONFIG": json.dumps(task)},
-        )
+    run(
+        "block_pruning.criteo_mlp",
+        "--strategy=workers",
+        "--nobaseline",
+        *flags,
+        before=theirs + TWO_WORKERS,
+    )
 
-    processes = [worker(0), worker(1)]
-    one = start("block_pruning.criteo_mlp", f"--output_dir={tmp_path}", *flags)
-    finish(one)
-    chief, other = map(finish, processes)
-
+    chief, other = ((tmp_path / f"{i}.txt").read_text() for i in range(2))
     assert "x faster" in chief
     assert (tmp_path / "0" / "pruned.tflite").exists()
     assert "parameters" not in other and "Epoch" not in other
     assert not (tmp_path / "1").exists()
-    _, expected = read_checkpoint(tmp_path, "pruned")
+    _, expected = read_checkpoint(whole, "pruned")
     _, found = read_checkpoint(tmp_path / "0", "pruned")
-    for name, array in found.items():
-        if array.dtype == bool:
-            np.testing.assert_array_equal(array, expected[name])
-            assert array.sum() == 156
+    masks = [name for name in found if found[name].dtype == bool]
+    assert len(masks) == 2
+    for name in masks:
+        np.testing.assert_array_equal(found[name], expected[name])
+        assert found[name].sum() == 312
 
 
 def test_random_numbers_go_on_too(tmp_path, capsys):

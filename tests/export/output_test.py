@@ -102,13 +102,16 @@ EVERY_VERB = """
 """
 
 TWO_THREADS = """
+    os.mkdir("threads")
     packed = sapp.pack_blocks(model)
     failures = []
+    sys.stderr.write("THREADS\\n")
+    sys.stderr.flush()
 
     def export(number):
         try:
             for kind in ("dynamic_int8", None):
-                path = f"{number}.tflite"
+                path = f"threads/{number}.tflite"
                 sapp.export_tflite(packed, path, quantize=kind)
         except Exception as error:
             failures.append(error)
@@ -132,9 +135,17 @@ def test_the_program_has_every_verb():
     assert [n for n in verbs if f"sapp.{n}(" not in EVERY_VERB] == []
 
 
-def run(program, folder, environment):
+@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+def said(request, fresh_environment, tmp_path_factory):
+    """What a process says that runs everything, and its threads' folder."""
+    folder = tmp_path_factory.mktemp(request.param)
+    program = HEAD.format(keras=request.param) + EVERY_VERB + TWO_THREADS
     root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    environment = {**environment, "PYTHONPATH": root, "MPLBACKEND": "agg"}
+    environment = {
+        **fresh_environment,
+        "PYTHONPATH": root,
+        "MPLBACKEND": "agg",
+    }
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
@@ -144,14 +155,13 @@ def run(program, folder, environment):
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout, done.stderr.partition("BEGIN\n")[2]
+    _, _, errors = done.stderr.partition("BEGIN\n")
+    verbs, _, threads = errors.partition("THREADS\n")
+    return done.stdout, verbs, threads, folder / "threads"
 
 
-@pytest.mark.parametrize("keras", ["keras", "tf_keras"])
-def test_every_verb_is_silent(keras, tmp_path, fresh_environment):
-    program = HEAD.format(keras=keras) + EVERY_VERB
-
-    shown, errors = run(program, tmp_path, fresh_environment)
+def test_every_verb_is_silent(said):
+    shown, errors, _, _ = said
 
     # tf_keras measures callbacks beside steps that take no time here.
     slow = "is slow compared to the batch time"
@@ -161,14 +171,10 @@ def test_every_verb_is_silent(keras, tmp_path, fresh_environment):
     assert "Calibrating" not in shown
 
 
-def test_threads_that_export_at_once_keep_standard_error(
-    tmp_path, fresh_environment
-):
-    program = HEAD.format(keras="keras") + TWO_THREADS
-
-    _, errors = run(program, tmp_path, fresh_environment)
+def test_threads_that_export_at_once_keep_standard_error(said):
+    _, _, errors, folder = said
 
     lines = errors.splitlines()
     assert set(lines) == {"beside", "after"}
     assert lines[-1] == "after"
-    assert sorted(os.listdir(tmp_path)) == ["0.tflite", "1.tflite"]
+    assert sorted(os.listdir(folder)) == ["0.tflite", "1.tflite"]

@@ -17,7 +17,7 @@
 import keras
 import pytest
 
-from tfmot_sapp.frameworks import hdf5_trial
+from tfmot_sapp.base import hdf5_trial
 from tfmot_sapp.frameworks.loading import load_model
 
 

@@ -19,7 +19,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from tfmot_sapp.frameworks.private import flatbuffers
+from tfmot_sapp.base import private_flatbuffers
 from tfmot_sapp.frameworks.private import tensorflow as private_tensorflow
 
 
@@ -69,7 +69,7 @@ def test_generated_classes_of_flatbuffers_read_a_table():
     schema = private_tensorflow.schema_module()
     model = schema.Model.GetRootAsModel(bytearray(b"\x08\0\0\0TFL3") * 8, 0)
     broke = "Generated classes of flatbuffers no longer keep a `_tab`."
-    table = flatbuffers.table_of(model)
+    table = private_flatbuffers.table_of(model)
     assert table.Pos == 8, broke
-    flatbuffers.set_table(model, None)
-    assert flatbuffers.table_of(model) is None, broke
+    private_flatbuffers.set_table(model, None)
+    assert private_flatbuffers.table_of(model) is None, broke

@@ -17,7 +17,12 @@
 import subprocess
 import sys
 
+import h5py
 import pytest
+from litert_graphs import GraphBuilder
+
+from tfmot_sapp.base import hdf5_trial
+from tfmot_sapp.export.tflite import trial
 
 LARGE = (
     "ai_edge_litert",
@@ -32,18 +37,21 @@ LARGE = (
 
 IMPORT = "import tfmot_sapp, tfmot_sapp as sapp; dir(sapp); sapp.__version__"
 
-# Keras 3 and TensorFlow may have loaded some of these themselves, so they are
-# taken away before this project is used.
+# The Kerases and TensorFlow may have loaded some of these themselves, so they
+# are taken away before this project is used.
 PRUNE = """
 import sys
-import numpy as np, {owner} as keras
-model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(16)])
-REFUSED = {{"ai_edge_litert", "matplotlib", "rich", "tensorboard"}}
+import numpy as np, keras, tf_keras
+models = [
+    owner.Sequential([owner.Input((16,)), owner.layers.Dense(16)])
+    for owner in (keras, tf_keras)
+]
+REFUSED = {"ai_edge_litert", "matplotlib", "rich", "tensorboard"}
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in REFUSED:
-            raise ImportError(f"{{name}} is not needed here.")
+            raise ImportError(f"{name} is not needed here.")
 
 for name in list(sys.modules):
     if name.partition(".")[0] in REFUSED:
@@ -51,13 +59,19 @@ for name in list(sys.modules):
 sys.meta_path.insert(0, Refuse())
 
 import tfmot_sapp as sapp
-model = sapp.prune_blocks(
-    model, sapp.SequentialAttentionSchedule(0.75, 6), (4, 4),
-    pruning_policy=sapp.MinimumBlocks(4))
-model.compile("adam", "mse", run_eagerly=True)
 x = np.ones((1, 16))
-model.fit(x, x, epochs=6, verbose=0, callbacks=[sapp.UpdatePruningStep()])
-sapp.strip_pruning(model)
+for model in models:
+    model = sapp.prune_blocks(
+        model, sapp.SequentialAttentionSchedule(0.75, 6), (4, 4),
+        pruning_policy=sapp.MinimumBlocks(4))
+    model.compile("adam", "mse", run_eagerly=True)
+    model.fit(x, x, epochs=6, verbose=0, callbacks=[sapp.UpdatePruningStep()])
+    sapp.strip_pruning(model)
+
+# What draws, prints and times loads them when it does.
+from tfmot_sapp.cli import benchmark, export
+from tfmot_sapp.export.benchmark import benchmark, plot, result
+from tfmot_sapp.export.tflite import conversion
 """
 
 
@@ -89,8 +103,34 @@ def test_a_large_library_would_be_seen(fresh_environment):
     assert loaded_by(program, fresh_environment) == {"rich"}
 
 
-@pytest.mark.parametrize("owner", ["keras", "tf_keras"])
-def test_pruning_needs_no_library_for_drawing_printing_or_exporting(
-    owner, fresh_environment
+def h5_file(path):
+    with h5py.File(path, "w") as file:
+        file["a"] = [1.0]
+
+
+def tflite_file(path):
+    graph = GraphBuilder(0, (4, 4), 0.5)
+    path.write_bytes(graph.file([graph.dense(graph.input(1, 8), 8)]))
+
+
+@pytest.mark.parametrize(
+    "write, tried, needed",
+    [
+        (h5_file, hdf5_trial, set()),
+        (tflite_file, trial, {"ai_edge_litert"}),
+    ],
+)
+def test_trying_a_file_loads_no_large_library(
+    write, tried, needed, tmp_path, fresh_environment
 ):
-    run(PRUNE.format(owner=owner), fresh_environment)
+    write(tmp_path / "file")
+    arguments = [str(tmp_path / "file"), *sys.path]
+    program = f"import sys; sys.argv[1:] = {arguments}; {tried._PROGRAM}"
+
+    assert loaded_by(program, fresh_environment) == needed
+
+
+def test_pruning_needs_no_library_for_drawing_printing_or_exporting(
+    fresh_environment,
+):
+    run(PRUNE, fresh_environment)

@@ -46,7 +46,7 @@ def fixture_trained():
     keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)
     inputs = hidden = keras.Input((64,), name="x")
-    for width in (256, 512, 256):
+    for width in (256, 256):
         constraint = Masked(generator, hidden.shape[-1], width)
         hidden = keras.layers.Dense(
             width, activation="relu", kernel_constraint=constraint
@@ -86,14 +86,14 @@ def test_packed_is_as_accurate_as_dense(trained, tmp_path, quantize):
 def test_partial_sums_are_not_rounded(tmp_path):
     """In 8 bits one product reads all blocks; in float32 sums are cheaper."""
     generator = np.random.default_rng(0)
-    inputs = keras.Input((1024,), name="x")
-    model = keras.Model(inputs, keras.layers.Dense(512)(inputs))
-    mask = generator.permutation(np.arange(512) < 110).reshape(32, 16)
-    kernel = generator.normal(size=(1024, 512))
+    inputs = keras.Input((512,), name="x")
+    model = keras.Model(inputs, keras.layers.Dense(256)(inputs))
+    mask = generator.permutation(np.arange(128) < 28).reshape(16, 8)
+    kernel = generator.normal(size=(512, 256))
     kernel *= np.kron(mask, np.ones((32, 32)))
-    model.layers[1].set_weights([kernel, np.zeros(512)])
+    model.layers[1].set_weights([kernel, np.zeros(256)])
     packed = pack_blocks(model, batch_size=64)
-    data = generator.normal(size=(64, 1024)).astype("float32")
+    data = generator.normal(size=(64, 512)).astype("float32")
     counts = {}
     for quantize in (None, "int8", "dynamic_int8"):
         result = export_tflite(

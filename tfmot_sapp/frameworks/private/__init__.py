@@ -17,5 +17,6 @@
 One module a library, one function a thing. Nothing else in the package uses an
 attribute, a module or a name that a library keeps to itself, so that a new
 version can break nothing but what stands here; `tests/frameworks/private_test`
-says which.
+says which. What is private of flatbuffers stands in `base`: whoever reads a
+file with it needs no TensorFlow, which this package imports.
 """
