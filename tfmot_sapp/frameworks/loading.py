@@ -23,9 +23,9 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from tfmot_sapp.base.hdf5_trial import check_readable
 from tfmot_sapp.base.paths import readable_path, without_patterns
 from tfmot_sapp.base.wording import brief
-from tfmot_sapp.frameworks.hdf5_trial import check_readable
 
 
 def load_model(path: str | os.PathLike) -> Any:
