@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from flatbuffers.table import Table
 
+from tfmot_sapp.base.private_flatbuffers import set_table, table_of
 from tfmot_sapp.compiler.schema import field_count
-from tfmot_sapp.frameworks.private.flatbuffers import set_table, table_of
 
 # What the objects that are made of one table or one number take in memory,
 # roughly; and what a small file may take whatever its size.
