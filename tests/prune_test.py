@@ -34,12 +34,12 @@ def prune(model, block_size=(4, 4), **options):
 
 
 # Tracing costs more than the steps, where nothing asks for a graph.
-def fit(model, x, y, epochs=2, eager=True):
+def fit(model, x, y, epochs=2, batch_size=4, eager=True):
     model.compile("sgd", "mse", run_eagerly=eager)
     model.fit(
         x,
         y,
-        batch_size=4,
+        batch_size=batch_size,
         epochs=epochs,
         shuffle=False,
         verbose=0,
@@ -62,10 +62,11 @@ def run(model, x):
 
 def check_whole_path(model, x, y, assert_close, tmp_path=None, eager=False):
     before = run(model, x)
-    wrapped = prune(model)
+    schedule = sapp.SequentialAttentionSchedule(SPARSITY, 4)
+    wrapped = prune(model, pruning_schedule=schedule)
     assert_close(run(wrapped, x), before)
 
-    fit(wrapped, x, y, eager=eager)
+    fit(wrapped, x, y, batch_size=8, eager=eager)
     outputs = wrapped.predict(x, verbose=0)
     stripped = sapp.strip_pruning(wrapped)
 
