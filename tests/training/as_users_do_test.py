@@ -58,7 +58,7 @@ def test_a_wrapped_model_of_an_own_class_is_saved(
 ):
     Own = own_class(keras)
     model = prune(Own(width=32))
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)
     steps = [sapp.UpdatePruningStep()]
     model.fit(X, Y, batch_size=16, verbose=0, callbacks=steps)
     model.save(tmp_path / "model.keras")
@@ -93,7 +93,7 @@ def test_frozen_layers_keep_their_weights_and_logits(keras):
     before = model.layers[0].get_weights()[0]
     pruned = prune(model)
     assert not pruned.layers[0].trainable_weights
-    pruned.compile("sgd", "mse")
+    pruned.compile("sgd", "mse", run_eagerly=True)
     pruned.fit(X, Y, verbose=0, callbacks=[sapp.UpdatePruningStep()])
     after = sapp.strip_pruning(pruned).layers[0].get_weights()[0]
     np.testing.assert_allclose(after[after != 0], before[after != 0], 1e-6)
