@@ -23,6 +23,7 @@ import tempfile
 import numpy as np
 import pytest
 from branches import (
+    ALLOCATED,
     ALLOCATIONS,
     BESIDE,
     EPOCHS,
@@ -32,7 +33,7 @@ from branches import (
     PER_EPOCH,
     SAVED,
     SCHEDULES,
-    SCORERS,
+    SHARES,
     SOME,
     SPARSITY,
     assert_equal,
@@ -60,7 +61,10 @@ from tfmot_sapp.frameworks.which_keras import keras_of
 def stopped_and_resumed(keras, schedule):
     """Trains through, and from each stop to the next one."""
     model = make_model(keras, BESIDE[keras.__name__, schedule])
-    compiled(keras, model, run_eagerly=True)
+    # Of the optimizers with the moments that a scorer needs, the fastest and
+    # the most used one.
+    optimizer = "Adam" if schedule == "any" else "RMSprop"
+    compiled(keras, model, optimizer, run_eagerly=True)
     parts = {}
     with tempfile.TemporaryDirectory() as folder:
         whole = observer(keras, pathlib.Path(folder))
@@ -104,6 +108,14 @@ def test_training_stops_resumes_and_strips(
         assert_equal(part.optimizers[end], whole.optimizers[end])
 
 
+# Each pair under one of the two.
+in_shares = pytest.mark.parametrize(
+    "keras, scorer, schedule",
+    [(name, *pair) for name, pairs in SHARES.items() for pair in pairs],
+    indirect=["keras"],
+)
+
+
 @functools.cache
 def of_zero_sparsity(keras):
     """Returns the weights of the branches, pruned to 0 %, and of dense ones."""
@@ -115,14 +127,17 @@ def of_zero_sparsity(keras):
             schedule = dataclasses.replace(schedule, reset_optimizer=False)
         return schedule
 
-    pruned = make_model(keras, SOME, make_schedule=without_resets)
+    pairs = SHARES[keras.__name__]
+    pruned = make_model(keras, pairs, make_schedule=without_resets)
     fit(compiled(keras, pruned, run_eagerly=True))
-    dense = joined(keras, [make_branch(keras, "-".join(pair)) for pair in SOME])
+    dense = joined(
+        keras, [make_branch(keras, "-".join(pair)) for pair in pairs]
+    )
     train(compiled(keras, dense, run_eagerly=True))
     return branches_of(sapp.strip_pruning(pruned)), branches_of(dense)
 
 
-@pytest.mark.parametrize("scorer, schedule", SOME)
+@in_shares
 def test_zero_sparsity_is_the_dense_model_to_the_bit(keras, scorer, schedule):
     pruned, dense = of_zero_sparsity(keras)
 
@@ -147,11 +162,11 @@ def test_wrapping_leaves_an_inference_model_usable(keras, scorer, schedule):
 
 @functools.cache
 def compiled_by_xla(keras):
-    model = compiled(keras, make_model(keras, SOME), jit_compile=True)
-    return sapp.report(fit(model))
+    model = make_model(keras, SHARES[keras.__name__])
+    return sapp.report(fit(compiled(keras, model, jit_compile=True)))
 
 
-@pytest.mark.parametrize("scorer, schedule", SOME)
+@in_shares
 def test_compiled_by_xla(keras, scorer, schedule):
     check_exact(compiled_by_xla(keras), f"{scorer}-{schedule}")
 
@@ -187,36 +202,18 @@ def test_mixed_precision(keras, policy, scorer, schedule, assert_close):
 
 
 @functools.cache
-def by_several_steps_at_once(keras, pairs):
-    model = make_model(keras, pairs)
-    optimizer = keras.optimizers.SGD(0.01 * len(pairs), momentum=0.9)
-    if any(scorer == "second_moment" for scorer, _ in pairs):
-        # It needs an optimizer that has them, and says so.
-        optimizer = keras.optimizers.Adam(0.01)
-    model.compile(optimizer, "mse", steps_per_execution=2)
-    return sapp.report(fit(model))
-
-
-@pytest.mark.parametrize("scorer, schedule", SOME)
-def test_plain_gradient_descent_of_several_steps_at_once(
-    keras, scorer, schedule
-):
-    alike = scorer == "second_moment"
-    pairs = [pair for pair in SOME if (pair[0] == "second_moment") == alike]
-
-    report = by_several_steps_at_once(keras, tuple(pairs))
-
-    check_exact(report, f"{scorer}-{schedule}")
-
-
-@functools.cache
-def distributed(keras):
+def distributed(keras, pairs):
     import tensorflow as tf
 
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():
-        model = compiled(keras, make_model(keras, SOME))
-        data = tf.data.Dataset.from_tensor_slices(make_data(len(SOME)))
+        model = make_model(keras, pairs)
+        optimizer = keras.optimizers.SGD(0.01 * len(pairs), momentum=0.9)
+        if any(scorer == "second_moment" for scorer, _ in pairs):
+            # It needs an optimizer that has them, and says so.
+            optimizer = keras.optimizers.Adam(0.01)
+        model.compile(optimizer, "mse", steps_per_execution=2)
+        data = tf.data.Dataset.from_tensor_slices(make_data(len(pairs)))
     model.fit(
         data.batch(4),
         epochs=EPOCHS,
@@ -227,9 +224,20 @@ def distributed(keras):
     return sapp.report(model)
 
 
-@pytest.mark.parametrize("scorer, schedule", SOME)
-def test_distributed(keras, scorer, schedule):
-    check_exact(distributed(keras), f"{scorer}-{schedule}")
+@in_shares
+def test_distributed_plain_gradient_descent_of_several_steps_at_once(
+    keras, scorer, schedule
+):
+    alike = scorer == "second_moment"
+    pairs = [
+        pair
+        for pair in SHARES[keras.__name__]
+        if (pair[0] == "second_moment") == alike
+    ]
+
+    report = distributed(keras, tuple(pairs))
+
+    check_exact(report, f"{scorer}-{schedule}")
 
 
 @functools.cache
@@ -243,17 +251,15 @@ def with_allocations():
             make_branch(keras, f"{scorer}-{name}", (14, OUTPUTS)),
             scorer,
             sapp.EarlyRamp(SPARSITY, 3 * PER_EPOCH + i),
-            allocation=allocation,
+            allocation=ALLOCATIONS[name],
         )
-        for i, scorer in enumerate(SCORERS)
-        for name, allocation in ALLOCATIONS.items()
+        for i, (scorer, name) in enumerate(ALLOCATED)
     ]
     model = compiled(keras, joined(keras, branches), run_eagerly=True)
     return sapp.report(fit(model, end=3))
 
 
-@pytest.mark.parametrize("allocation", ALLOCATIONS)
-@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("scorer, allocation", ALLOCATED)
 def test_any_allocation(scorer, allocation):
     rows = rows_of(with_allocations(), f"{scorer}-{allocation}")
 

@@ -40,7 +40,7 @@ from tfmot_sapp.verbs import post_training
 def test_nothing_removed_changes_nothing(keras):
     model, data = network(keras), normal(12, 8, 8, 3)
 
-    result = pruned(model, data, 0.0)
+    result = pruned(model, data, 0.0, allocation=sapp.UniformAllocation())
 
     assert change(model, result, data) < 1e-8
 
@@ -91,7 +91,13 @@ def test_compensation_helps(keras):
 def test_without_compensation_surviving_weights_stay(keras):
     model, data = network(keras), normal(12, 8, 8, 3)
 
-    result = pruned(model, data, 0.5, compensate=False)
+    result = pruned(
+        model,
+        data,
+        0.5,
+        compensate=False,
+        allocation=sapp.UniformAllocation(),
+    )
 
     for old, new in zip(model.weights, result.weights):
         new = np.asarray(new)
@@ -355,7 +361,14 @@ def test_layers_inside_a_layer_go_by_its_name(keras):
 
 
 def test_a_family_equals_models_pruned_one_by_one(keras):
-    model, data = network(keras), normal(12, 8, 8, 3)
+    layers = keras.layers
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(8, 3, activation="relu", name="conv")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dense(12, activation="relu", name="hidden")(x)
+    model = keras.Model(inputs, layers.Dense(10, name="head")(x))
+    randomized(model)
+    data = normal(12, 6, 6, 3)
 
     family = sapp.prune_family(
         model, data, [0.25, 0.5], (2, 2), pruning_policy=ANY, verbose=False

@@ -33,12 +33,13 @@ def prune(model, block_size=(4, 4), **options):
     return sapp.prune_blocks(model, **{**settings, **options})
 
 
-def fit(model, x, y, epochs=2):
-    model.compile("adam", "mse")
+# Tracing costs more than the steps, where nothing asks for a graph.
+def fit(model, x, y, epochs=2, batch_size=4, eager=True):
+    model.compile("sgd", "mse", run_eagerly=eager)
     model.fit(
         x,
         y,
-        batch_size=4,
+        batch_size=batch_size,
         epochs=epochs,
         shuffle=False,
         verbose=0,
@@ -59,12 +60,13 @@ def run(model, x):
     return np.asarray(model(x, training=False))
 
 
-def check_whole_path(model, x, y, assert_close, tmp_path=None):
+def check_whole_path(model, x, y, assert_close, tmp_path=None, eager=False):
     before = run(model, x)
-    wrapped = prune(model)
+    schedule = sapp.SequentialAttentionSchedule(SPARSITY, 4)
+    wrapped = prune(model, pruning_schedule=schedule)
     assert_close(run(wrapped, x), before)
 
-    fit(wrapped, x, y)
+    fit(wrapped, x, y, batch_size=8, eager=eager)
     outputs = wrapped.predict(x, verbose=0)
     stripped = sapp.strip_pruning(wrapped)
 
@@ -129,6 +131,10 @@ LAYERS = {
 }
 
 
+# The loop of a recurrent layer is another one in a graph.
+IN_A_GRAPH = "bidirectional"
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_reach_the_exact_count(keras, name, assert_close, tmp_path):
     make, shape = LAYERS[name]
@@ -136,7 +142,9 @@ def test_layers_reach_the_exact_count(keras, name, assert_close, tmp_path):
     hidden = keras.layers.Flatten()(make(keras)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(8, name="head")(hidden))
 
-    _, report = check_whole_path(model, *data(shape), assert_close, tmp_path)
+    _, report = check_whole_path(
+        model, *data(shape), assert_close, tmp_path, name != IN_A_GRAPH
+    )
 
     assert len(report.pruned) >= 2
     assert report.skipped == {}
@@ -288,10 +296,10 @@ def test_the_target_is_reached_however_training_ends(keras, schedule):
 
 
 def test_every_update_of_the_schedule_is_followed(keras):
-    schedule = sapp.SequentialAttentionSchedule(0.9, 60, frequency=1)
+    schedule = sapp.SequentialAttentionSchedule(0.9, 30, frequency=1)
     model = keras.Sequential([keras.Input((40,)), keras.layers.Dense(40)])
     wrapped = prune(model, pruning_schedule=schedule)
-    wrapped.compile("adam", "mse")
+    wrapped.compile("sgd", "mse")
     seen = {}
 
     class Record(keras.callbacks.Callback):
@@ -302,9 +310,9 @@ def test_every_update_of_the_schedule_is_followed(keras):
 
     x, y = data((40,), 40)
     callbacks = [sapp.UpdatePruningStep(), Record()]
-    wrapped.fit(x, y, batch_size=4, epochs=16, verbose=0, callbacks=callbacks)
+    wrapped.fit(x, y, batch_size=4, epochs=8, verbose=0, callbacks=callbacks)
 
-    assert set(seen) == set(range(1, 65))
+    assert set(seen) == set(range(1, 33))
     for step, mask in seen.items():
         update = schedule.last_update(step)
         assert mask.sum() == kept_blocks(100, update.sparsity)

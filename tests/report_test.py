@@ -50,7 +50,7 @@ def wrapped():
 def fit(model, callbacks=()):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(12, 10, 10, 3)).astype(np.float32)
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)
     callbacks = [sapp.UpdatePruningStep(), *callbacks]
     y = np.zeros((12, 10), np.float32)
     model.fit(x, y, batch_size=4, epochs=2, verbose=0, callbacks=callbacks)

@@ -14,15 +14,11 @@
 # ==============================================================================
 """What arXiv 2402.17902 proves, checked by numbers."""
 
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from scipy.optimize import minimize_scalar
 from scipy.special import lambertw
 
@@ -190,26 +186,6 @@ def test_regularizers_sum_over_blocks_of_any_kernel():
     each = sapp.GroupLasso(0.1, (1, 1, 5, 7))(tf.constant(kernel))
     taps = sum(np.linalg.norm(kernel[i, j]) for i in range(3) for j in range(3))
     assert float(each) == pytest.approx(0.1 * taps, rel=1e-5)
-
-
-@pytest.mark.filterwarnings("ignore:The `keras.regularizers.serialize")
-def test_tf_keras_loads_a_regularizer_in_a_fresh_process(tmp_path):
-    path = tmp_path / "model.keras"
-    layer = tf_keras.layers.Dense(
-        4, kernel_regularizer=sapp.GroupLasso(0.1, (2, 2))
-    )
-    tf_keras.Sequential([tf_keras.Input((4,)), layer]).save(path)
-    load = (
-        "import tfmot_sapp as sapp, tf_keras\n"
-        "with sapp.prune_scope():\n"
-        f"    model = tf_keras.models.load_model({os.fspath(path)!r})\n"
-        "print(type(model.layers[-1].kernel_regularizer).__name__)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", load], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split()[-1] == "GroupLasso"
 
 
 @pytest.mark.filterwarnings("ignore:The `keras.regularizers.serialize")

@@ -105,7 +105,7 @@ def test_tied_weights_stay_tied(keras, name, assert_close):
     before = np.asarray(model(TOKENS))
     pruned = prune(model)
     assert_close(pruned(TOKENS), before)
-    pruned.compile("sgd", "mse")
+    pruned.compile("sgd", "mse", run_eagerly=True)
     pruned.fit(
         TOKENS,
         np.zeros((8, 5, 32)),

@@ -57,7 +57,7 @@ def with_masks(model, plan):
     """A copy with blocks gone as a trained model's would be."""
     schedule = sapp.OneShot(0.9, 1, 0, 0.0)
     pruned = sapp.prune_blocks(model, schedule, scorer=sapp.Magnitude(), **plan)
-    pruned.compile("sgd", "mse")
+    pruned.compile("sgd", "mse", run_eagerly=True)
     x = np.zeros((1, 14, 14, 128), np.float32)
     pruned.fit(
         x,
@@ -111,7 +111,7 @@ def test_several_threads_get_groups():
     assert first is None and last is None and made == read is not None
     schedule = sapp.OneShot(0.9, 1, 0, 0.0)
     pruned = sapp.prune_blocks(model, schedule, scorer=sapp.Magnitude(), **plan)
-    pruned.compile("sgd", "mse")
+    pruned.compile("sgd", "mse", run_eagerly=True)
     pruned.fit(
         *(np.zeros((1, 128, 256), np.float32) for _ in range(2)),
         epochs=2,

@@ -216,7 +216,7 @@ def test_without_a_target_the_gates_decide(keras, scorer):
     x = rng.normal(size=(64, 8)).astype(np.float32)
     y = np.zeros_like(x)
     y[:, :4] = x[:, :4] * 3
-    steps = 4 * 60
+    steps = 4 * 15
     model = sapp.prune_blocks(
         model,
         sapp.LearnedSparsity(steps),
@@ -224,12 +224,12 @@ def test_without_a_target_the_gates_decide(keras, scorer):
         scorer,
         pruning_policy=sapp.MinimumBlocks(1),
     )
-    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.compile(keras.optimizers.Adam(0.2), "mse")
     model.fit(
         x,
         y,
         batch_size=16,
-        epochs=60,
+        epochs=15,
         verbose=0,
         callbacks=[sapp.UpdatePruningStep()],
     )

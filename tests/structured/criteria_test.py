@@ -17,6 +17,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from structured_models import CRITERIA, TOPOLOGIES
 
 import tfmot_sapp as sapp
 from tfmot_sapp.frameworks.which_keras import host_value
@@ -24,7 +25,20 @@ from tfmot_sapp.structured.collect import collect
 from tfmot_sapp.structured.gram_criteria import least_squares_loss
 from tfmot_sapp.units.groups import find_groups
 
+# A criterion sees a group's statistics alone, whatever they were collected of:
+# each with some topologies, and each topology with some criteria.
+PAIRS = [
+    (topology, CRITERIA[(i + k) % len(CRITERIA)])
+    for i, topology in enumerate(TOPOLOGIES)
+    for k in (0, 3)
+]
 
+
+@pytest.mark.parametrize(
+    "topology, criterion",
+    PAIRS,
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
+)
 def test_every_criterion_prunes_every_topology(models, topology, criterion):
     import keras
 

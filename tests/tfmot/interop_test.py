@@ -14,6 +14,7 @@
 # ==============================================================================
 """TF-MOT's own objects beside ours: schedules, policies, models, quantizers."""
 
+import functools
 import importlib
 
 import numpy as np
@@ -49,25 +50,32 @@ def make_model(keras):
 
 def make_data():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(64, 16)).astype(np.float32)
-    return x, rng.normal(size=(64, 8)).astype(np.float32)
+    x = rng.normal(size=(24, 16)).astype(np.float32)
+    return x, rng.normal(size=(24, 8)).astype(np.float32)
 
 
-def fit(model, *callbacks, epochs=3):
+# Tracing costs more than the steps, but for layers that are as slow as those of
+# its quantization.
+def fit(model, *callbacks, epochs=3, eager=True):
     x, y = make_data()
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=eager)
     model.fit(x, y, batch_size=8, epochs=epochs, verbose=0, callbacks=callbacks)
     return model
 
 
-def make_stripped(keras):
+@functools.cache
+def trained(keras):
     model = sapp.prune_blocks(
         make_model(keras),
-        sapp.SequentialAttentionSchedule(SPARSITY, 20),
+        sapp.SequentialAttentionSchedule(SPARSITY, 8),
         BLOCK,
         pruning_policy=sapp.MinimumBlocks(8),
     )
-    return sapp.strip_pruning(fit(model, sapp.UpdatePruningStep()))
+    return fit(model, sapp.UpdatePruningStep())
+
+
+def make_stripped(keras):
+    return sapp.strip_pruning(trained(keras))
 
 
 def zero_blocks(kernel):
@@ -90,7 +98,7 @@ def test_its_schedules_are_the_same_classes(tfmot):
 
 
 def test_its_schedules_drive_ours(tfmot, keras):
-    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, SPARSITY, 0, 20)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, SPARSITY, 0, 8)
     model = sapp.prune_blocks(
         make_model(keras),
         schedule,
@@ -107,7 +115,7 @@ def test_its_schedules_drive_ours(tfmot, keras):
 
 def test_our_schedules_drive_its_wrapper(tfmot):
     theirs = tfmot.sparsity.keras
-    schedule = sapp.SequentialAttentionSchedule(SPARSITY, 20)
+    schedule = sapp.SequentialAttentionSchedule(SPARSITY, 8)
     model = theirs.prune_low_magnitude(make_model(tf_keras), schedule)
 
     fit(model, theirs.UpdatePruningStep())
@@ -217,7 +225,7 @@ def test_zeros_survive_its_quantization_aware_training(tfmot):
         annotated, scheme.Default8BitPrunePreserveQuantizeScheme()
     )
     before = [w.numpy() for w in quantized.trainable_weights]
-    fit(quantized, epochs=2)
+    fit(quantized, epochs=2, eager=False)
 
     trained = [
         weight
@@ -241,7 +249,7 @@ def test_zeros_survive_its_plain_quantization_aware_training(tfmot):
 
     quantized = tfmot.quantization.keras.quantize_model(stripped)
     at_once = [w.numpy() for w in quantized.trainable_weights]
-    fit(quantized, KeepZeros())
+    fit(quantized, KeepZeros(), eager=False)
 
     trained = [w for w in quantized.trainable_weights if len(w.shape) == 2]
     assert len(trained) == len(before) == 3

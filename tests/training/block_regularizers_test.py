@@ -15,6 +15,7 @@
 """Block regularizers are saved with models, and need no Keras of their own."""
 
 import ast
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -31,21 +32,28 @@ REGULARIZERS = [
     sapp.GroupLog(0.3, (2, 4)),
 ]
 
+# Each Keras in a fork of its own.
 LOAD = """
-    import importlib, sys
+    import importlib, os, sys
     import numpy as np
+    import tensorflow
     import tfmot_sapp
-    keras = importlib.import_module({keras!r})
-    model = keras.models.load_model({path!r})
-    print([repr(layer.kernel_regularizer) for layer in model.layers])
-    x = np.ones((4, 8), np.float32)
-    print(float(model.evaluate(x, x, verbose=0)))
+    for name in "keras", "tf_keras":
+        process = os.fork()
+        if process == 0:
+            keras = importlib.import_module(name)
+            model = keras.models.load_model(f"{sys.argv[1]}/{name}.keras")
+            print([repr(layer.kernel_regularizer) for layer in model.layers])
+            x = np.ones((4, 8), np.float32)
+            print(float(model.evaluate(x, x, verbose=0)))
+            sys.stdout.flush()
+            os._exit(0)
+        assert os.waitpid(process, 0)[1] == 0, name
 """
 
 
-# tf_keras saves callables, and says that they might be none of its own.
-@pytest.mark.filterwarnings("ignore:The `keras.regularizers.serialize")
-def test_models_load_in_a_new_process(keras, tmp_path, fresh_environment):
+def made(name):
+    keras = importlib.import_module(name)
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
@@ -57,23 +65,31 @@ def test_models_load_in_a_new_process(keras, tmp_path, fresh_environment):
         ]
     )
     model.compile("sgd", keras.losses.MeanSquaredError())
+    return model
+
+
+# tf_keras saves callables, and says that they might be none of its own.
+@pytest.mark.filterwarnings("ignore:The `keras.regularizers.serialize")
+def test_models_load_in_a_new_process(tmp_path, fresh_environment):
     x = np.ones((4, 8), np.float32)
-    expected = float(model.evaluate(x, x, verbose=0))
-    path = str(tmp_path / "model.keras")
-    model.save(path)
-    program = LOAD.format(keras=keras.__name__, path=path)
+    expected = []
+    for name in ("keras", "tf_keras"):
+        model = made(name)
+        expected.append(float(model.evaluate(x, x, verbose=0)))
+        model.save(tmp_path / f"{name}.keras")
 
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
+        [sys.executable, "-c", textwrap.dedent(LOAD), tmp_path],
         env=fresh_environment,
         capture_output=True,
         text=True,
     )
 
     assert done.returncode == 0, done.stderr[-2000:]
-    printed, loss = done.stdout.splitlines()[-2:]
-    assert printed == repr([repr(r) for r in REGULARIZERS])
-    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    printed = done.stdout.splitlines()
+    assert printed[::2] == 2 * [repr([repr(r) for r in REGULARIZERS])]
+    losses = [float(loss) for loss in printed[1::2]]
+    assert losses == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(

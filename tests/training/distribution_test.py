@@ -15,17 +15,34 @@
 """Masks and logits are the same on every replica, and as on one."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+# Each kind in a fork of its own, since TensorFlow is set up once a process.
 PROGRAM = """
-import importlib, json, os, sys
-name, kind, out = sys.argv[1:]
+import importlib, json, os, signal, sys
+name, folder, *workers = sys.argv[1:]
+forks = {}
+for out in "one", "mirrored", "worker_0", "worker_1":
+    process = os.fork()
+    if process == 0:
+        break
+    forks[process] = out
+else:
+    while forks:
+        process, status = os.wait()
+        assert status == 0, forks[process]
+        del forks[process]
+    sys.exit()
+# Ends a worker that waits for the other one in vain.
+signal.alarm(600)
+kind, _, index = out.partition("_")
+if kind == "worker":
+    os.environ["TF_CONFIG"] = json.dumps({
+        "cluster": {"worker": workers},
+        "task": {"type": "worker", "index": int(index)}})
 import numpy as np
 import tensorflow as tf
 if kind == "mirrored":
@@ -33,7 +50,7 @@ if kind == "mirrored":
     tf.config.set_logical_device_configuration(
         cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-elif kind == "workers":
+elif kind == "worker":
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
 else:
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
@@ -58,7 +75,7 @@ with strategy.scope():
         pruning_policy=sapp.MinimumBlocks(4))
     model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse")
 pruning = sapp.UpdatePruningStep()
-if (name, kind) != ("keras", "workers"):
+if (name, kind) != ("keras", "worker"):
     model.fit(data, epochs=6, verbose=0, callbacks=[pruning])
 else:
     # `fit` of Keras 3 does not run with several workers, its layers do.
@@ -92,26 +109,9 @@ for layer in model.layers:
         replicas = strategy.experimental_local_results(variable)
         for i, local in enumerate(replicas):
             found[f"{layer.name}/{part}/{i}"] = local.numpy().tolist()
-json.dump(found, open(out, "w"))
+with open(f"{folder}/{out}.json", "w") as file:
+    json.dump(found, file)
 """
-
-
-def start(keras, kind, out, environment=None):
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, keras, kind, str(out)],
-        env={**os.environ, **(environment or {})},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process, out):
-    _, errors = process.communicate(timeout=900)
-    assert process.returncode == 0, errors[-3000:]
-    return {
-        name: np.array(value)
-        for name, value in json.loads(out.read_text()).items()
-    }
 
 
 def check_equal(found, reference):
@@ -128,18 +128,6 @@ def check_equal(found, reference):
             np.testing.assert_allclose(value, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_two_replicas_and_one_give_the_same_masks(name, tmp_path):
-    one, two = tmp_path / "one.json", tmp_path / "two.json"
-    processes = [start(name, "one", one), start(name, "mirrored", two)]
-
-    reference = finish(processes[0], one)
-    found = finish(processes[1], two)
-
-    assert len(found) == 2 * len(reference)
-    check_equal(found, reference)
-
-
 def free_port():
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
@@ -147,31 +135,27 @@ def free_port():
 
 
 @pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_two_workers_and_one_give_the_same_masks(name, tmp_path):
+def test_replicas_workers_and_one_device_give_the_same_masks(
+    name, forks, tmp_path
+):
     workers = [f"localhost:{free_port()}" for _ in range(2)]
-    one = tmp_path / "one.json"
-    outs = [tmp_path / f"worker_{i}.json" for i in range(2)]
-    processes = [
-        start(
-            name,
-            "workers",
-            out,
-            {
-                "TF_CONFIG": json.dumps(
-                    {
-                        "cluster": {"worker": workers},
-                        "task": {"type": "worker", "index": index},
-                    }
-                )
-            },
+
+    done = forks.run(PROGRAM, name, tmp_path, *workers)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, mirrored, first, second = (
+        {
+            key: np.array(value)
+            for key, value in json.loads(path.read_text()).items()
+        }
+        for path in (
+            tmp_path / f"{kind}.json"
+            for kind in ("one", "mirrored", "worker_0", "worker_1")
         )
-        for index, out in enumerate(outs)
-    ]
-    reference = finish(start(name, "one", one), one)
-
-    first, second = (finish(p, out) for p, out in zip(processes, outs))
-
-    check_equal(first, reference)
-    assert first.keys() == second.keys() == reference.keys()
+    )
+    assert len(mirrored) == 2 * len(one)
+    check_equal(mirrored, one)
+    check_equal(first, one)
+    assert first.keys() == second.keys() == one.keys()
     for key, value in first.items():
         np.testing.assert_array_equal(value, second[key])

@@ -14,6 +14,8 @@
 # ==============================================================================
 """Saved models load in a new process with nothing but `import tfmot_sapp`."""
 
+import importlib
+import json
 import subprocess
 import sys
 import warnings
@@ -23,23 +25,34 @@ import pytest
 
 import tfmot_sapp as sapp
 
+# Each line in a process of its own, with which Kerases load after an import.
+# TensorFlow imports Keras 3 itself.
 ORDERS = (
-    "import tfmot_sapp; import {keras}",
-    "import {keras}; import tfmot_sapp",
-    "import tfmot_sapp; import {other}; import {keras}",
+    (("import tfmot_sapp, keras", "keras"), ("import tf_keras", "tf_keras")),
+    (("import tfmot_sapp, tf_keras", "tf_keras"), ("import keras", "keras")),
+    (("import keras, tf_keras, tfmot_sapp", "keras", "tf_keras"),),
 )
-# Each in a fork of its own: what one needs, another one may have loaded.
-LOAD = """{imports}
-import numpy as np, os, sys
-for kind in {kinds!r}:
-    process = os.fork()
-    if process == 0:
-        path = os.path.join(sys.argv[1], kind)
-        model = {keras}.models.load_model(path, compile=False)
-        x = np.ones((2, 32), np.float32)
-        np.save(path + ".npy", np.asarray(model(x)))
-        os._exit(0)
-    assert os.waitpid(process, 0)[1] == 0, kind
+# Each file in a fork of its own: what one needs, another one may have loaded.
+LOAD = """
+import importlib, json, os, sys
+
+def load(keras, path):
+    import numpy as np
+    keras = importlib.import_module(keras)
+    model = keras.models.load_model(path, compile=False)
+    x = np.ones((2, 32), np.float32)
+    np.save(f"{path}.npy", np.asarray(model(x)))
+
+folder, order, files = sys.argv[1:]
+for imports, *names in json.loads(order):
+    exec(imports)
+    for keras in names:
+        for file in json.loads(files):
+            process = os.fork()
+            if process == 0:
+                load(keras, os.path.join(folder, keras, file))
+                os._exit(0)
+            assert os.waitpid(process, 0)[1] == 0, (imports, keras, file)
 """
 
 
@@ -67,36 +80,37 @@ def made(keras, kind):
 
 
 @pytest.mark.parametrize("order", range(len(ORDERS)))
-def test_models_load(keras, order, tmp_path):
+def test_models_load(order, tmp_path):
     kinds = ["wrapped", "packed"]
+    suffixes = ["keras"]
     if order == 0:
-        # Plain layers: the order of imports does nothing.
+        # Of plain layers, and of formats, the order of imports changes nothing.
         kinds.append("stripped")
-    models = {kind: made(keras, kind) for kind in kinds}
-    files = {f"{kind}.keras": model for kind, model in models.items()}
-    if order == 0:
-        files |= {f"{kind}.h5": model for kind, model in models.items()}
+        suffixes.append("h5")
+    files = [f"{kind}.{suffix}" for kind in kinds for suffix in suffixes]
+    models = {
+        (name, file): made(importlib.import_module(name), file.split(".")[0])
+        for name in ("keras", "tf_keras")
+        for file in files
+    }
     with warnings.catch_warnings():
         # tf_keras calls HDF5 files legacy.
         warnings.simplefilter("ignore")
-        for name, model in files.items():
-            model.save(tmp_path / name)
-    names = {"keras": keras.__name__, "other": "keras"}
-    if keras.__name__ == "keras":
-        names["other"] = "tf_keras"
-    imports = ORDERS[order].format(**names)
-    code = LOAD.format(imports=imports, kinds=list(files), **names)
+        for (name, file), model in models.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            model.save(tmp_path / name / file)
+    arguments = [json.dumps(each) for each in (ORDERS[order], files)]
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path],
+        [sys.executable, "-c", LOAD, tmp_path, *arguments],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    for name, model in files.items():
+    for (name, file), model in models.items():
         np.testing.assert_allclose(
-            np.load(tmp_path / f"{name}.npy"),
+            np.load(tmp_path / name / f"{file}.npy"),
             np.asarray(model(np.ones((2, 32), np.float32))),
             rtol=1e-5,
             atol=1e-6,
-            err_msg=name,
+            err_msg=f"{name}, {file}",
         )

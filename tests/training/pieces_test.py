@@ -133,7 +133,7 @@ def test_attention_passes_on_all_that_the_other_scorer_does(keras):
         sapp.SequentialAttention(times=Fading()),
         pruning_policy=sapp.MinimumBlocks(1),
     )
-    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
     x = np.zeros((8, 16), np.float32)
 
     loss = model.fit(
@@ -180,7 +180,7 @@ class Unfit(sapp.Allocation):
 )
 def test_what_users_pieces_return_is_checked(keras, options, message):
     model = prune(make_model(keras), **options)
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", run_eagerly=True)
     x = np.ones((16, 16), np.float32)
 
     with pytest.raises(ValueError, match=message):

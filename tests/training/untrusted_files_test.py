@@ -14,7 +14,7 @@
 # ==============================================================================
 """A file of a wrapped model makes objects of registered classes alone.
 
-Each crafted file is loaded in a process of its own; what it tries to run would
+Crafted files are loaded in a process of their own; what they try to run would
 write a file.
 """
 
@@ -164,24 +164,26 @@ def test_no_other_class_is_made(keras, saved, tmp_path, fresh_environment):
             name = f"crafted_{len(paths)}.keras"
             paths.append(rewritten(saved, change, name))
 
-    printed = load(keras, paths, fresh_environment)
+    same = rewritten(saved, lambda wrapper: None, "same.keras")
 
-    assert printed == "done\n"
+    printed = load(keras, [*paths, same], fresh_environment)
+
+    assert printed == f"{same} loads\ndone\n"
     assert not (tmp_path / "canary").exists()
 
 
 @pytest.mark.parametrize(
     "keras, first",
     [
-        ("keras", ""),
         ("tf_keras", "GroupLasso"),
         ("keras", "OneShot"),
         ("tf_keras", "PruneBlocks"),
     ],
     indirect=["keras"],
 )
-def test_the_file_itself_loads(keras, saved, fresh_environment, first):
-    """Whatever has been imported before."""
+def test_the_file_itself_loads_whatever_was_imported(
+    keras, saved, fresh_environment, first
+):
     same = rewritten(saved, lambda wrapper: None, "same.keras")
 
     printed = load(keras, [same], fresh_environment, True, first)

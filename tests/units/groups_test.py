@@ -134,12 +134,11 @@ def test_layers_of_several_come_apart(models, tmp_path):
     assert_shrinks(flat, x, models.outputs_of)
     np.testing.assert_array_equal(models.outputs_of(model, x), before)
 
-    for refit in (False, True):
-        smaller = sapp.prune_structured(
-            model, x, 0.5, refit=refit, rounds=2, verbose=False
-        )
-        sizes = smaller.get_layer("two_up").units, smaller.get_layer("first")
-        assert sizes[0] == 12 and sizes[1].units == 6
+    smaller = sapp.prune_structured(
+        model, x, 0.5, refit=True, rounds=2, verbose=False
+    )
+    assert smaller.get_layer("two_up").units == 12
+    assert smaller.get_layer("first").units == 6
     smaller.save(tmp_path / "smaller.keras")
     again = keras.models.load_model(tmp_path / "smaller.keras")
     np.testing.assert_allclose(

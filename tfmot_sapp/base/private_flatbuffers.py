@@ -12,7 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 # ==============================================================================
-"""What the generated classes of flatbuffers keep private."""
+"""What the generated classes of flatbuffers keep private.
+
+It stands apart from what other libraries keep private, so that `.tflite` files
+are read without TensorFlow being loaded.
+"""
 
 from typing import Any
 
