@@ -21,6 +21,7 @@ import pytest
 import tensorflow as tf
 from trained_models import (
     ANY,
+    UNIFORM,
     assert_alike,
     change,
     network,
@@ -40,7 +41,7 @@ from tfmot_sapp.verbs import post_training
 def test_nothing_removed_changes_nothing(keras):
     model, data = network(keras), normal(12, 8, 8, 3)
 
-    result = pruned(model, data, 0.0, allocation=sapp.UniformAllocation())
+    result = pruned(model, data, 0.0, allocation=UNIFORM)
 
     assert change(model, result, data) < 1e-8
 
@@ -91,13 +92,7 @@ def test_compensation_helps(keras):
 def test_without_compensation_surviving_weights_stay(keras):
     model, data = network(keras), normal(12, 8, 8, 3)
 
-    result = pruned(
-        model,
-        data,
-        0.5,
-        compensate=False,
-        allocation=sapp.UniformAllocation(),
-    )
+    result = pruned(model, data, 0.5, compensate=False, allocation=UNIFORM)
 
     for old, new in zip(model.weights, result.weights):
         new = np.asarray(new)
@@ -361,12 +356,11 @@ def test_layers_inside_a_layer_go_by_its_name(keras):
 
 
 def test_a_family_equals_models_pruned_one_by_one(keras):
-    layers = keras.layers
     inputs = keras.Input((6, 6, 3))
-    x = layers.Conv2D(8, 3, activation="relu", name="conv")(inputs)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dense(12, activation="relu", name="hidden")(x)
-    model = keras.Model(inputs, layers.Dense(10, name="head")(x))
+    x = keras.layers.Conv2D(8, 3, activation="relu", name="conv")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(12, activation="relu", name="hidden")(x)
+    model = keras.Model(inputs, keras.layers.Dense(10, name="head")(x))
     randomized(model)
     data = normal(12, 6, 6, 3)
 
