@@ -48,3 +48,12 @@ def test_what_hangs_or_ends_a_process_is_refused(
 
     assert path.name in str(error.value)
     assert "save the model again" in str(error.value)
+
+
+def test_all_weights_are_read(path, monkeypatch):
+    read = []
+    monkeypatch.setattr(hdf5_trial, "_read", read.append)
+
+    hdf5_trial.read_all(path)
+
+    assert len(read) == 1
