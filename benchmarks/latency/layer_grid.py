@@ -24,8 +24,9 @@ python -m benchmarks.latency.layer_grid --folder=FOLDER \
 ```
 
 Layers are those of `layers.py`, and `OTHERS`, whose shapes the costs weren't
-fitted to; blocks are dropped at random. What stays dense is the same file and
-isn't timed. Weights are a power of two with random signs, so that files are
+fitted to; blocks are dropped at random. `--blocks=suggested` takes those that
+`latency_block_size` suggests for each layer. What stays dense is the same file
+and isn't timed. Weights are a power of two with random signs, so that files are
 small.
 """
 
@@ -43,7 +44,8 @@ from benchmarks.shared.realtime_scheduling import realtime_scheduling
 from benchmarks.shared.small_files import random_signs, write_compressed
 
 THREADS = (1, 2, 4)
-BLOCKS = (16, 32, 64)
+BLOCKS = ("16", "32", "64")
+SUGGESTED = "suggested"
 SPARSITIES = (0.7, 0.8, 0.9)
 # Name, inputs, outputs, side of the kernel and of the image (0 for a Dense),
 # and samples in a call.
@@ -85,6 +87,11 @@ def main() -> None:
     parser.add_argument("--layers", default="", help="What names begin with.")
     parser.add_argument("--threads", default="1,2,4", help="Numbers of them.")
     parser.add_argument(
+        "--blocks",
+        default=",".join(BLOCKS),
+        help=f"Sides of blocks, or {SUGGESTED!r}.",
+    )
+    parser.add_argument(
         "--realtime",
         action="store_true",
         help="Time under the real-time scheduler (root).",
@@ -93,14 +100,17 @@ def main() -> None:
     folder = pathlib.Path(options.folder)
     if options.prepare:
         threads = [int(n) for n in options.threads.split(",")]
-        prepare(folder, options.layers, threads)
+        prepare(folder, options.layers, threads, options.blocks.split(","))
     else:
         with realtime_scheduling(options.realtime):
             measure(folder, options.output, options.seconds)
 
 
 def prepare(
-    folder: pathlib.Path, layers: str = "", threads: Sequence[int] = THREADS
+    folder: pathlib.Path,
+    layers: str = "",
+    threads: Sequence[int] = THREADS,
+    blocks: Sequence[str] = BLOCKS,
 ) -> None:
     """Writes the files, compressed, and `layers.json` of what they are.
 
@@ -108,6 +118,7 @@ def prepare(
         folder: Where to write.
         layers: What the names of the layers begin with.
         threads: Numbers of threads to pack them for.
+        blocks: Sides of blocks, or "suggested".
     """
     from benchmarks.latency.layer_shapes import LAYERS, Layer, dense_model
     from benchmarks.latency.masked_networks import converted
@@ -122,18 +133,22 @@ def prepare(
         source = converted(dense_model(layer, 0), layer.batch)
         files: dict[bytes, str] = {}
         # Dense, any mask takes as long.
-        any_mask, _ = masked_layer(source, BLOCKS[0], SPARSITIES[0])
+        any_mask, _ = masked_layer(source, (16, 16), SPARSITIES[0])
         dense = _written(any_mask, number, files, folder)
-        for block in BLOCKS:
+        for block in blocks:
+            sides = _sides(block, layer.inputs, layer.outputs)
+            if sides is None:
+                continue
             for sparsity in SPARSITIES:
-                content, density = masked_layer(source, block, sparsity)
+                content, density = masked_layer(source, sides, sparsity)
                 for count in threads:
                     packed, rows = packed_content(content, CpuTarget(count))
                     how = sorted({row["lowering"] for row in rows})
+                    named = "x".join(map(str, sides))
                     entry = {
                         "layer": layer.name,
                         "batch": layer.batch,
-                        "block": block,
+                        "block": named if block == SUGGESTED else block,
                         "sparsity": sparsity,
                         "threads": count,
                         "density": density,
@@ -150,6 +165,15 @@ def prepare(
     (folder / "layers.json").write_text(json.dumps(entries, indent=1) + "\n")
 
 
+def _sides(block: str, inputs: int, outputs: int) -> tuple[int, int] | None:
+    """Inputs and outputs of a block; none where none is suggested."""
+    from tfmot_sapp.targets.cpu_target import CpuTarget
+
+    if block == SUGGESTED:
+        return CpuTarget().block_size(inputs, outputs)
+    return int(block), int(block)
+
+
 def _written(
     content: bytes, number: int, files: dict[bytes, str], folder: pathlib.Path
 ) -> str:
@@ -161,13 +185,13 @@ def _written(
 
 
 def masked_layer(
-    content: bytes, block: int, sparsity: float
+    content: bytes, sides: tuple[int, int], sparsity: float
 ) -> tuple[bytes, float]:
     """Gives a file's kernel random signs and a random mask of blocks.
 
     Args:
         content: The bytes of a `.tflite` file of one layer.
-        block: Inputs, and outputs, of a block.
+        sides: Inputs and outputs of a block.
         sparsity: Fraction of the blocks that go.
 
     Returns:
@@ -186,10 +210,10 @@ def masked_layer(
     assert value is not None and value.contents is not None
     rng = np.random.default_rng(0)
     kernel = np.moveaxis(value.contents, 0, -1)
-    grid = [-(-n // block) for n in kernel.shape[-2:]]
+    grid = [-(-n // side) for n, side in zip(kernel.shape[-2:], sides)]
     kept = np.zeros(grid[0] * grid[1], np.float32)
     kept[: kept_blocks(kept.size, sparsity)] = 1.0
-    mask = np.kron(rng.permutation(kept).reshape(grid), np.ones((block, block)))
+    mask = np.kron(rng.permutation(kept).reshape(grid), np.ones(sides))
     mask = mask[: kernel.shape[-2], : kernel.shape[-1]]
     weights = np.moveaxis(random_signs(kernel.shape, mask, rng), -1, 0)
     value.stored = np.ascontiguousarray(weights).reshape(-1).view(np.uint8)

@@ -18,13 +18,15 @@
 python -m benchmarks.latency.least_times --output=least_times.csv --realtime
 ```
 
-For layers that nothing was fitted to (`OTHERS` of `layer_grid.py`) on one
-thread, and the feed-forward block with random masks on two, these are timed in
-turns: the dense file, the packed one, all products of the packed one without
-anything between them, all its concatenations without anything between them, and
-a ReLU of its output, which is one pass over what it makes. No form that has
-these products takes less time than they do by themselves; and where they make
-pieces of the output, these have to be put together, which takes a pass, too.
+For layers that nothing was fitted to (`OTHERS` of `layer_grid.py`, and more
+1x1 convolutions) on one thread, and the feed-forward block with random masks on
+one and two, these are timed in turns: the dense file, the packed one, and of
+the packed one all products without anything between them, and in the same way
+all its slices, additions and concatenations; the packed file as far as its
+products; and a ReLU of its output, which is one pass over what it makes. A
+layer alone in its model is given one tensor and makes one, so that it cuts
+pieces, multiplies them and puts what it made together: it takes at least the
+time as far as its products, and a pass ("least_us").
 """
 
 import argparse
@@ -46,7 +48,7 @@ from benchmarks.latency.masked_networks import (
 )
 from benchmarks.shared.csv_rows import write_rows
 from benchmarks.shared.realtime_scheduling import realtime_scheduling
-from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
+from tfmot_sapp.compiler.ir.graph import Graph, Operation, Subgraph
 from tfmot_sapp.compiler.ir.make import make_operation
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.readers.tflite import read_tflite
@@ -55,6 +57,21 @@ from tfmot_sapp.export.tflite.packing import packed_content
 from tfmot_sapp.targets.cpu_target import CpuTarget
 
 PRODUCTS = ("CONV_2D", "FULLY_CONNECTED")
+# What is timed of a packed file: its operations of these kinds.
+PARTS = {
+    "slices": ("SLICE",),
+    "products": PRODUCTS,
+    "additions": ("ADD",),
+    "copies": ("CONCATENATION",),
+}
+# 1x1 convolutions, drawn at random: what `OTHERS` has.
+POINTS = (
+    ("point/conv1x1-24-640-384", 640, 384, 1, 24, 1),
+    ("point/conv1x1-18-352-416", 352, 416, 1, 18, 1),
+    ("point/conv1x1-15-448-576", 448, 576, 1, 15, 1),
+    ("point/conv1x1-28-320-288", 320, 288, 1, 28, 1),
+)
+LAYERS = {name: Layer(name, *rest) for name, *rest in (*OTHERS, *POINTS)}
 BLOCKS = (32, 64)
 SPARSITIES = (0.8, 0.9)
 COLUMNS = (
@@ -65,10 +82,16 @@ COLUMNS = (
     "ideal",
     "dense_us",
     "packed_us",
+    "slices_us",
     "products_us",
+    "additions_us",
     "copies_us",
+    "until_products_us",
     "pass_us",
+    "least_us",
     "speed_up",
+    "share_of_ideal",
+    "share_at_most",
     "rounds",
 )
 
@@ -104,22 +127,21 @@ def main() -> None:
 def _cells() -> list[tuple[str, int, float, int]]:
     layers = [
         (name, block, sparsity, 1)
-        for name, *_ in OTHERS
+        for name in LAYERS
         for block in BLOCKS
         for sparsity in SPARSITIES
     ]
-    return [*layers, ("feed_forward", 32, 0.9, 2)]
+    return [*layers, *(("feed_forward", 32, 0.9, n) for n in (1, 2))]
 
 
 def _files(
     name: str, block: int, sparsity: float, threads: int
 ) -> tuple[dict[str, bytes], float]:
     """The files that are timed, and the density of the kernels."""
-    shapes = {layer[0]: Layer(*layer) for layer in OTHERS}
-    if name in shapes:
-        layer = shapes[name]
+    if name in LAYERS:
+        layer = LAYERS[name]
         source = converted(dense_layer(layer, 0), layer.batch)
-        dense, density = masked_layer(source, block, sparsity)
+        dense, density = masked_layer(source, (block, block), sparsity)
     else:
         dense = masked(converted(dense_model(name)), "random", sparsity)
         density = 1 - sparsity
@@ -128,8 +150,8 @@ def _files(
     files = {
         "dense": dense,
         "packed": packed,
-        "products": alone(packed, PRODUCTS),
-        "copies": alone(packed, ("CONCATENATION",)),
+        **{part: alone(packed, kinds) for part, kinds in PARTS.items()},
+        "until_products": until_products(packed),
         "pass": one_pass(made),
     }
     return {kind: file for kind, file in files.items() if file}, density
@@ -168,6 +190,33 @@ def alone(content: bytes, kinds: Sequence[str]) -> bytes:
     return write_tflite(Graph([main]))
 
 
+def until_products(content: bytes) -> bytes:
+    """A file without what is done to its products.
+
+    Args:
+        content: The bytes of a `.tflite` file.
+
+    Returns:
+        The bytes of a file that returns what each product makes; none if there
+        are no products.
+    """
+    main = read_tflite(content).main
+    wanted: set[Value] = set()
+    kept: list[Operation] = []
+    outputs: list[Value] = []
+    for operation in reversed(main.operations):
+        if operation.kind in PRODUCTS:
+            outputs += operation.outputs
+        elif wanted.isdisjoint(operation.outputs):
+            continue
+        wanted.update(value for value in operation.inputs if value is not None)
+        kept.append(operation)
+    if not outputs:
+        return b""
+    parts = Subgraph("main", main.inputs, outputs[::-1], kept[::-1])
+    return write_tflite(Graph([parts]))
+
+
 def one_pass(shape: tuple[int | None, ...]) -> bytes:
     """The bytes of a file that reads and writes a tensor once."""
     x, y = Value("x", shape, "float32"), Value("y", shape, "float32")
@@ -181,12 +230,17 @@ def _row(
     times: dict[str, list[float]],
 ) -> tuple[Any, ...]:
     medians = {kind: float(np.median(each)) for kind, each in times.items()}
-    kinds = ("dense", "packed", "products", "copies", "pass")
+    kinds = ("dense", "packed", *PARTS, "until_products", "pass")
+    least = medians.get("until_products", 0.0) + medians["pass"]
+    dense, packed = medians["dense"], medians["packed"]
     return (
         *cell,
         f"{1 / density:.2f}",
         *(f"{medians.get(kind, 0.0):.1f}" for kind in kinds),
-        f"{medians['dense'] / medians['packed']:.3f}",
+        f"{least:.1f}",
+        f"{dense / packed:.3f}",
+        f"{dense / packed * density:.3f}",
+        f"{dense / least * density:.3f}",
         len(times["packed"]),
     )
 

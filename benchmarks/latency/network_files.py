@@ -43,7 +43,7 @@ class Variant:
         network: A name in `NETWORKS`.
         seed: Seed of weights and masks.
         quantize: As in `export_tflite`.
-        threads: Threads to tune for.
+        threads: Threads to pack for.
         tune: Whether the packed model is chosen by timing.
     """
 
@@ -130,7 +130,12 @@ def write_packed(variant: Variant, folder: pathlib.Path) -> Packed:
     if variant.tune:
         tune = Tuning(variant.threads, variant.quantize, data)
     start = time.perf_counter()
-    packed = sapp.pack_blocks(model, batch_size=network.batch_size, tune=tune)
+    packed = sapp.pack_blocks(
+        model,
+        batch_size=network.batch_size,
+        tune=tune,
+        target=None if tune else sapp.CpuTarget(variant.threads),
+    )
     result = sapp.export_tflite(
         packed,
         folder / "packed.tflite",

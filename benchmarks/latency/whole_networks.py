@@ -107,11 +107,8 @@ def _measure_network(name: str, seed: int, path: pathlib.Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         in_fresh_process(write_references, variants[0], folder)
-        packed: Packed | None = None
         for variant in variants:
-            # Only a tuned file depends on the number of threads.
-            if packed is None or variant.tune:
-                packed = in_fresh_process(write_packed, variant, folder)
+            packed = in_fresh_process(write_packed, variant, folder)
             row = _timed(variant, packed, folder)
             append_row(path, COLUMNS, row)
             print(*row.values(), flush=True)

@@ -29,7 +29,7 @@ from benchmarks.latency import whole_networks_report as report
 from benchmarks.latency.layer_forms import BlockedLayer
 from benchmarks.latency.layer_shapes import held_out
 from benchmarks.latency.layers_report import COLUMNS
-from benchmarks.latency.least_times import PRODUCTS, alone
+from benchmarks.latency.least_times import PRODUCTS, alone, until_products
 from benchmarks.latency.masked_networks import interpreter_of
 from benchmarks.latency.thread_files import converted
 from benchmarks.shared.csv_rows import append_row, read_rows
@@ -242,3 +242,33 @@ def test_products_alone_read_what_is_given():
         expected = expected if bias is None else expected + bias.contents
         np.testing.assert_allclose(made, expected, atol=1e-5)
     assert alone(content, ("CONCATENATION",)) == b""
+
+
+def test_a_file_until_its_products_ends_with_them():
+    b = GraphBuilder(0)
+    x = b.input(4, 16)
+    first = b.dense(b.unary("TANH", x), 24)
+    content = b.file([b.unary("ABS", b.dense(b.unary("TANH", first), 32))])
+
+    found = read_tflite(until_products(content)).main
+
+    kinds = [each.kind for each in found.operations]
+    assert kinds == ["TANH", "FULLY_CONNECTED"] * 2
+    assert [value.shape for value in found.inputs] == [(4, 16)]
+    assert [value.shape for value in found.outputs] == [(4, 24), (4, 32)]
+    given = np.random.default_rng(1).normal(size=(4, 16)).astype(np.float32)
+    interpreter = interpreter_of(until_products(content), 1)
+    (place,) = interpreter.get_input_details()
+    interpreter.set_tensor(place["index"], given)
+    interpreter.invoke()
+    expected = given
+    for operation, each in zip(
+        found.operations[1::2], interpreter.get_output_details()
+    ):
+        _, kernel, bias = operation.inputs
+        expected = np.tanh(expected) @ kernel.contents.T
+        expected = expected if bias is None else expected + bias.contents
+        made = interpreter.get_tensor(each["index"])
+        np.testing.assert_allclose(made, expected, atol=1e-5)
+    b = GraphBuilder(0)
+    assert until_products(b.file([b.unary("TANH", b.input(4, 16))])) == b""

@@ -182,7 +182,8 @@ def test_inputs_are_drawn_until_every_kernel_matters(keras):
     assert np.abs(others[-1][0]["image"]).max() > 200
 
 
-def test_long_calls_end_where_they_show_little_more(monkeypatch, keras):
+@pytest.mark.parametrize("limit", ["_LEAST_MORE", "_LEAST_SHARE_MORE"])
+def test_long_calls_end_where_they_show_little_more(monkeypatch, keras, limit):
     serving = serving_of(small_cnn(keras, 1e-3), 1)
     monkeypatch.setattr(samples, "_MOST_NUMBERS", 0)
     looked, look = [], samples._Kernels.look
@@ -195,7 +196,7 @@ def test_long_calls_end_where_they_show_little_more(monkeypatch, keras):
     _, *others = samples.checking_inputs(serving)
     assert np.abs(others[-1][0]["image"]).max() > 200
     looked.clear()
-    monkeypatch.setattr(samples, "_LEAST_MORE", 99.0)
+    monkeypatch.setattr(samples, limit, 99.0)
     groups = samples.checking_inputs(serving)
 
     assert [len(group) for group in groups] == [3]

@@ -49,8 +49,9 @@ _SAMPLES = 2  # Of one call, where the batch is open.
 _LEAST_EFFECT = 1e-3
 _LEAST_SHARE = 0.99
 # Calls of many numbers are long ones: they go on as long as one of them shows
-# this many kernels more, others as long as they show anything more.
-_LEAST_MORE = 0.5
+# this many kernels more, or this share of them where there are many, as in a
+# packed model; others as long as they show anything more.
+_LEAST_MORE, _LEAST_SHARE_MORE = 0.5, 0.01
 # Gradients of larger models take too much memory.
 _MOST_WEIGHTS = 1 << 26
 # Nor do those of many numbers at once.
@@ -83,7 +84,7 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
                 for seed in range(len(group), len(group) + count)
             ]
             group += calls
-            least = _LEAST_MORE if _are_long(calls) else 0.0
+            least = kernels.worth_more() if _are_long(calls) else 0.0
             for arrays in _together(serving, calls):
                 last = kernels.seen() if least else last
                 kernels.look(arrays)
@@ -195,6 +196,10 @@ class _Kernels:
     def more_than(self, before: float) -> float:
         """How many more kernels were seen since `seen` was this."""
         return (self.seen() - before) * len(self._seen)
+
+    def worth_more(self) -> float:
+        """How many more kernels a long call must show for another one."""
+        return max(_LEAST_MORE, _LEAST_SHARE_MORE * len(self._seen))
 
     def look(self, arrays: Arrays) -> None:
         """Looks at what matters for some inputs."""
