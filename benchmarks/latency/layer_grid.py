@@ -139,16 +139,16 @@ def prepare(
             sides = _sides(block, layer.inputs, layer.outputs)
             if sides is None:
                 continue
+            named = "x".join(map(str, sides)) if block == SUGGESTED else block
             for sparsity in SPARSITIES:
                 content, density = masked_layer(source, sides, sparsity)
                 for count in threads:
                     packed, rows = packed_content(content, CpuTarget(count))
                     how = sorted({row["lowering"] for row in rows})
-                    named = "x".join(map(str, sides))
                     entry = {
                         "layer": layer.name,
                         "batch": layer.batch,
-                        "block": named if block == SUGGESTED else block,
+                        "block": named,
                         "sparsity": sparsity,
                         "threads": count,
                         "density": density,

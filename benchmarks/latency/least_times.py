@@ -48,8 +48,9 @@ from benchmarks.latency.masked_networks import (
 )
 from benchmarks.shared.csv_rows import write_rows
 from benchmarks.shared.realtime_scheduling import realtime_scheduling
-from tfmot_sapp.compiler.ir.graph import Graph, Operation, Subgraph
+from tfmot_sapp.compiler.ir.graph import Graph, Subgraph
 from tfmot_sapp.compiler.ir.make import make_operation
+from tfmot_sapp.compiler.ir.unread import without_unread
 from tfmot_sapp.compiler.ir.values import Value
 from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.compiler.writers.tflite import write_tflite
@@ -201,20 +202,16 @@ def until_products(content: bytes) -> bytes:
         are no products.
     """
     main = read_tflite(content).main
-    wanted: set[Value] = set()
-    kept: list[Operation] = []
-    outputs: list[Value] = []
-    for operation in reversed(main.operations):
-        if operation.kind in PRODUCTS:
-            outputs += operation.outputs
-        elif wanted.isdisjoint(operation.outputs):
-            continue
-        wanted.update(value for value in operation.inputs if value is not None)
-        kept.append(operation)
+    outputs = [
+        value
+        for operation in main.operations
+        if operation.kind in PRODUCTS
+        for value in operation.outputs
+    ]
     if not outputs:
         return b""
-    parts = Subgraph("main", main.inputs, outputs[::-1], kept[::-1])
-    return write_tflite(Graph([parts]))
+    kept = without_unread(main.operations, outputs)
+    return write_tflite(Graph([Subgraph("main", main.inputs, outputs, kept)]))
 
 
 def one_pass(shape: tuple[int | None, ...]) -> bytes:

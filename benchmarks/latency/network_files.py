@@ -134,7 +134,7 @@ def write_packed(variant: Variant, folder: pathlib.Path) -> Packed:
         model,
         batch_size=network.batch_size,
         tune=tune,
-        target=None if tune else sapp.CpuTarget(variant.threads),
+        target=sapp.CpuTarget(variant.threads),
     )
     result = sapp.export_tflite(
         packed,

@@ -215,6 +215,12 @@ def test_seeds_are_put_together(tmp_path):
     assert (tmp_path / "networks.png").read_bytes().startswith(b"\x89PNG")
 
 
+def product_of(x, operation):
+    _, kernel, bias = operation.inputs
+    made = x @ kernel.contents.T
+    return made if bias is None else made + bias.contents
+
+
 def test_products_alone_read_what_is_given():
     b = GraphBuilder(0)
     x = b.input(4, 16)
@@ -237,9 +243,7 @@ def test_products_alone_read_what_is_given():
         for each in interpreter.get_output_details()
     ]
     for given, operation, made in zip(inputs, main.operations, outputs):
-        _, kernel, bias = operation.inputs
-        expected = given @ kernel.contents.T
-        expected = expected if bias is None else expected + bias.contents
+        expected = product_of(given, operation)
         np.testing.assert_allclose(made, expected, atol=1e-5)
     assert alone(content, ("CONCATENATION",)) == b""
 
@@ -265,9 +269,7 @@ def test_a_file_until_its_products_ends_with_them():
     for operation, each in zip(
         found.operations[1::2], interpreter.get_output_details()
     ):
-        _, kernel, bias = operation.inputs
-        expected = np.tanh(expected) @ kernel.contents.T
-        expected = expected if bias is None else expected + bias.contents
+        expected = product_of(np.tanh(expected), operation)
         made = interpreter.get_tensor(each["index"])
         np.testing.assert_allclose(made, expected, atol=1e-5)
     b = GraphBuilder(0)

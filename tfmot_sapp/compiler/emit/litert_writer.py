@@ -23,6 +23,7 @@ import numpy as np
 from tfmot_sapp.compiler.ir.evaluate import evaluate, has_meaning
 from tfmot_sapp.compiler.ir.graph import Operation
 from tfmot_sapp.compiler.ir.make import make_operation
+from tfmot_sapp.compiler.ir.unread import without_unread
 from tfmot_sapp.compiler.ir.values import Value
 
 # Larger constants are rarely the same; the file's writer finds those that are.
@@ -233,17 +234,4 @@ class LiteRtWriter:
         Args:
             outputs: What is read beside what operations read.
         """
-        read = set(outputs)
-        kept = []
-        for operation in reversed(self.operations):
-            is_read = read.intersection(operation.outputs)
-            if not is_read and _only_computes(operation):
-                continue
-            kept.append(operation)
-            read.update(v for v in operation.inputs if v is not None)
-        self.operations = kept[::-1]
-
-
-def _only_computes(operation: Operation) -> bool:
-    """Whether an operation does nothing but to make its outputs."""
-    return has_meaning(operation) and not operation.regions
+        self.operations = without_unread(self.operations, outputs)
