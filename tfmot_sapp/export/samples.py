@@ -48,10 +48,9 @@ _SAMPLES = 2  # Of one call, where the batch is open.
 # losing any of this share of its weights does.
 _LEAST_EFFECT = 1e-3
 _LEAST_SHARE = 0.99
-# Calls of many numbers are long ones. They are looked at, and more of them are
-# added, as long as one shows this many kernels more, or this share of them
-# where there are many, as in a packed model; others as long as they show
-# anything more.
+# Calls of many numbers are long ones: they go on as long as one of them shows
+# this many kernels more, or this share of them where there are many, as in a
+# packed model; others as long as they show anything more.
 _LEAST_MORE, _LEAST_SHARE_MORE = 0.5, 0.01
 # Gradients of larger models take too much memory.
 _MOST_WEIGHTS = 1 << 26
@@ -89,8 +88,6 @@ def checking_inputs(serving: Serving) -> list[list[Arrays]]:
             for arrays in _together(serving, calls):
                 last = kernels.seen() if least else last
                 kernels.look(arrays)
-                if least and kernels.more_than(last) <= least:
-                    break
             if kernels.seen() == 1.0 or kernels.more_than(last) <= least:
                 break
         if not groups or kernels.more_than(before) > least:
