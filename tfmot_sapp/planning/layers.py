@@ -14,6 +14,7 @@
 # ==============================================================================
 """The layers of a model that can lose blocks, and how much each computes."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -22,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.choose.layer_options import LayerShape
-from tfmot_sapp.frameworks.calls import Call, is_graph, is_nested, tensors_of
-from tfmot_sapp.frameworks.flops import calls_of_model
+from tfmot_sapp.frameworks.calls import Call, is_nested, tensors_of
 from tfmot_sapp.frameworks.kernels import Kernel, find_kernels, kernel_name
-from tfmot_sapp.frameworks.layers.axes import IN, OUT, merge_axes
-from tfmot_sapp.frameworks.layers.table import kind_of
-from tfmot_sapp.frameworks.which_keras import host_value
+from tfmot_sapp.frameworks.layers.axes import IN, OUT, TAP, merge_axes
+from tfmot_sapp.frameworks.layers.table import effect_of, kind_of
+from tfmot_sapp.frameworks.unfolding import unfolded_calls
+from tfmot_sapp.frameworks.which_keras import host_value, is_layer
 
 # An axis of unknown extent is taken to be this long, as in packing.
 _UNKNOWN = 14
@@ -39,17 +40,28 @@ class PlannedKernel:
 
     Attributes:
         name: Its name in reports and allocations.
-        layer: Its layer.
-        kernel: What `find_kernels` found.
+        layer: The layer that is pruned: the kernel's own, or the one that its
+            own is inside of.
+        kernel: What `find_kernels` found in that layer.
+        call: The call of the innermost layer that multiplies with it.
+        place: Its path from that layer.
         shape: What its cost depends on.
-        source: The tensor that the layer is called on.
+        steps: How often a call of the model multiplies with it, one after the
+            other; 0 where it is only looked up.
     """
 
     name: str
     layer: Any
     kernel: Kernel
+    call: Call
+    place: str
     shape: LayerShape
-    source: Any
+    steps: int = 1
+
+    @property
+    def source(self) -> Any:
+        """The tensor that is multiplied with it."""
+        return _sources(self.call)[0]
 
     def weights(self) -> np.ndarray:
         """The kernel's value as (taps, inputs, outputs)."""
@@ -66,7 +78,10 @@ _PLACE = {IN: 1, OUT: 2}
 
 
 def find_layers(model: Any, batch_size: int) -> list[PlannedKernel]:
-    """Returns the kernels of a model's graph, nested models included.
+    """Returns the kernels of a model's graph.
+
+    Those of nested models are among them, and of layers that are made of
+    others.
 
     Args:
         model: A model whose graph can be read.
@@ -76,10 +91,8 @@ def find_layers(model: Any, batch_size: int) -> list[PlannedKernel]:
         Each kernel once, in the order of the graph. A layer that is called more
         than once is left out: packing leaves it as it is.
     """
-    calls = list(_calls(model))
-    count: dict[int, int] = {}
-    for call in calls:
-        count[id(call.layer)] = count.get(id(call.layer), 0) + 1
+    calls = [call for call in unfolded_calls(model) if is_layer(call.layer)]
+    count = collections.Counter(id(call.layer) for call in calls)
     return [
         planned
         for call in calls
@@ -88,52 +101,92 @@ def find_layers(model: Any, batch_size: int) -> list[PlannedKernel]:
     ]
 
 
-def _calls(model: Any) -> Iterator[Call]:
-    for call in calls_of_model(model):
-        if hasattr(call.layer, "layers") and is_nested(call.layer):
-            if is_graph(call.layer):
-                yield from _calls(call.layer)
-        else:
-            yield call
-
-
 def _kernels(call: Call, batch_size: int) -> Iterator[PlannedKernel]:
-    layer = call.layer
-    kind = kind_of(layer)
-    if kind is None or kind.kernels is None and not kind.holds_layers:
+    """The kernels of one layer, by their names in the one that is pruned."""
+    kernels = find_kernels(call.layer)
+    if not kernels or not _sources(call) or not call.outputs:
         return
-    kernels = find_kernels(layer)
-    sources = tensors_of((call.args, call.kwargs))
-    if not kernels or not sources or not call.outputs:
-        return
-    places = [_places(tensor) for tensor in (sources[0], call.outputs[0])]
+    outer = _pruned_layer(call)
+    siblings = find_kernels(outer)
+    known = {id(each.variable): each for each in siblings}
     for kernel in kernels:
-        view, roles = merge_axes(kernel.shape, kernel.roles)
-        if not {IN, OUT} <= set(roles):
+        found = known.get(id(kernel.variable))
+        if found is None or not {IN, OUT} <= set(found.roles):
             continue
-        extent = dict.fromkeys((IN, OUT), 1)
-        for role, length in zip(roles, view):
-            if role in extent:
-                extent[role] *= length
-        size = math.prod(kernel.shape)
-        taps = size // (extent[IN] * extent[OUT])
-        rows = float(places[0])
-        if len(kernels) == 1 and kind.multiply_adds is not None:
-            rows = kind.multiply_adds(layer, *places) / size
-        is_dense = len(kernel.shape) == 2
+        steps = _steps(call)
+        rows = _rows(call, kernel, len(kernels)) / max(steps, 1)
         yield PlannedKernel(
-            kernel_name(layer.name, kernel, kernels),
-            layer,
-            kernel,
-            LayerShape(
-                rows * batch_size,
-                0 if is_dense else taps,
-                extent[IN],
-                extent[OUT],
-            ),
-            sources[0],
+            kernel_name(outer.name, found, siblings),
+            outer,
+            found,
+            call,
+            kernel.path,
+            _shape(kernel, rows * batch_size),
+            steps,
         )
 
 
+def _pruned_layer(call: Call) -> Any:
+    """The layer that is wrapped to prune what a call multiplies with."""
+    path = (*call.inside, call.layer)
+    return next((each for each in path if not is_nested(each)), call.layer)
+
+
+def _steps(call: Call) -> int:
+    effect = effect_of(call.layer)
+    if effect == "lookup":
+        return 0
+    if effect == "loop":
+        return tuple(_sources(call)[0].shape)[1] or _UNKNOWN
+    return 1
+
+
+def _rows(call: Call, kernel: Kernel, several: int) -> float:
+    """Positions of one sample that are multiplied with a kernel."""
+    sources, kind = _sources(call), kind_of(call.layer)
+    places = [_places(tensor) for tensor in (sources[0], call.outputs[0])]
+    if kind is not None and kind.multiply_adds is not None and several == 1:
+        return kind.multiply_adds(call.layer, *places) / math.prod(kernel.shape)
+    if kind is not None and kind.effect == "product":
+        # Extents of what attentions mix may be lost.
+        side, tensor = OUT, sources[0]
+        if None in tuple(tensor.shape)[1:]:
+            side, tensor = IN, call.outputs[0]
+        taken = math.prod(_extents(tensor)) * _channels(kernel)[side]
+        return taken / math.prod(kernel.shape)
+    if kernel.path.startswith(("key", "value")) and len(sources) > 1:
+        # What an attention looks at may be another sequence.
+        return _places(sources[1])
+    return places[0]
+
+
+def _shape(kernel: Kernel, rows: float) -> LayerShape:
+    channels = _channels(kernel)
+    inputs, outputs = channels[IN], channels[OUT]
+    taps = math.prod(kernel.shape) // (inputs * outputs)
+    if taps == 1 and TAP not in kernel.roles:
+        taps = 0
+    return LayerShape(rows, taps, inputs, outputs)
+
+
+def _channels(kernel: Kernel) -> dict[str, int]:
+    """What the axes of each role amount to."""
+    view, roles = merge_axes(kernel.shape, kernel.roles)
+    found = dict.fromkeys((IN, OUT), 1)
+    for role, length in zip(roles, view):
+        if role in found:
+            found[role] *= length
+    return found
+
+
+def _sources(call: Call) -> list[Any]:
+    return tensors_of((call.args, call.kwargs))
+
+
 def _places(tensor: Any) -> int:
-    return math.prod(n or _UNKNOWN for n in tuple(tensor.shape)[1:-1])
+    return math.prod(_extents(tensor)[:-1])
+
+
+def _extents(tensor: Any) -> list[int]:
+    """What a sample measures."""
+    return [n or _UNKNOWN for n in tuple(tensor.shape)[1:]]

@@ -60,6 +60,8 @@ class Option:
         bytes: What its weights take in a file.
         loss: What it is expected to lose.
         groups: Number of groups that its blocks form, if they do.
+        lower: Sparsities of those of its kernels that have too few blocks for
+            that of the layer, by their names.
     """
 
     block: tuple[int, int] | None
@@ -68,6 +70,11 @@ class Option:
     bytes: float
     loss: float
     groups: int | None = None
+    lower: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def sparsity_of(self, kernel: PlannedKernel) -> float:
+        """Returns the fraction of a kernel's blocks that go."""
+        return self.lower.get(kernel.name, self.sparsity)
 
 
 def options_of(
@@ -88,8 +95,10 @@ def options_of(
         Options; nothing but the dense layer where no blocks gain anything.
     """
     shapes = [kernel.shape for kernel in kernels]
-    dense = [times.dense(shape) for shape in shapes]
+    dense = [each.steps * times.dense(each.shape) for each in kernels]
     found = [_untouched(shapes, dense)]
+    # A table takes no time, but has something to lose.
+    worth = [max(each.steps, 1) * times.dense(each.shape) for each in kernels]
     weights = [kernel.weights() for kernel in kernels]
     for block in _blocks(shapes, times.target):
         energies = [
@@ -97,24 +106,32 @@ def options_of(
             for weight, kernel in zip(weights, kernels)
         ]
         for sparsity in SPARSITIES:
-            if sparsity > most_sparsity or not _feeds_all(energies, sparsity):
+            each_gets = [_feeding_all(energy, sparsity) for energy in energies]
+            if sparsity > most_sparsity or max(each_gets) < sparsity:
                 continue
             taken = sum(
-                times.blocked(shape, block, sparsity) for shape in shapes
+                each.steps * times.blocked(each.shape, block, own)
+                for each, own in zip(kernels, each_gets)
             )
             if taken > (1 - _LEAST_GAIN) * found[0].microseconds:
                 continue
             # Losses count by what there is to gain, so that layers alike in
             # everything else get the same sparsity.
             loss = sum(
-                time * expected_loss(energy, sparsity, block)
-                for time, energy in zip(dense, energies)
+                weight * expected_loss(energy, own, block)
+                for weight, energy, own in zip(worth, energies, each_gets)
             )
             stored = sum(
-                _stored(shape, energy, sparsity, block)
-                for shape, energy in zip(shapes, energies)
+                _stored(shape, energy, own, block)
+                for shape, energy, own in zip(shapes, energies, each_gets)
             )
-            found.append(Option(block, sparsity, taken, stored, loss))
+            lower = {
+                kernel.name: own
+                for kernel, own in zip(kernels, each_gets)
+                if own < sparsity
+            }
+            option = Option(block, sparsity, taken, stored, loss, lower=lower)
+            found.append(option)
     return found
 
 
@@ -136,7 +153,7 @@ def grouped_options(
         The dense layer, and where that gains something the grouped one.
     """
     shapes = [kernel.shape for kernel in kernels]
-    dense = [times.dense(shape) for shape in shapes]
+    dense = [each.steps * times.dense(each.shape) for each in kernels]
     found = [_untouched(shapes, dense)]
     blocks = {
         (_side(shape.inputs, groups), _side(shape.outputs, groups))
@@ -146,7 +163,9 @@ def grouped_options(
     if blocks or inputs is None or outputs is None:
         return found
     block = inputs, outputs
-    taken = sum(times.grouped(shape, groups) for shape in shapes)
+    taken = sum(
+        each.steps * times.grouped(each.shape, groups) for each in kernels
+    )
     if taken > (1 - _LEAST_GAIN) * found[0].microseconds:
         return found
     loss = 0.0
@@ -203,11 +222,16 @@ def _blocks(
     return found
 
 
-def _feeds_all(energies: Sequence[np.ndarray], sparsity: float) -> bool:
-    """Whether every output block keeps at least one block."""
-    return all(
-        kept_blocks(energy.size, sparsity) >= energy.shape[1]
-        for energy in energies
+def _feeding_all(energy: np.ndarray, sparsity: float) -> float:
+    """The next lower sparsity at which every output block keeps a block."""
+    return max(
+        (
+            lower
+            for lower in SPARSITIES
+            if lower <= sparsity
+            and kept_blocks(energy.size, lower) >= energy.shape[1]
+        ),
+        default=0.0,
     )
 
 

@@ -23,9 +23,11 @@ from tfmot_sapp.allocations.allocation import Allocation
 from tfmot_sapp.allocations.balanced_allocation import BalancedAllocation
 from tfmot_sapp.allocations.grouped_allocation import GroupedAllocation
 from tfmot_sapp.compiler.pack_keras import Estimate
+from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
 from tfmot_sapp.planning.layer_times import LayerTimes
 from tfmot_sapp.planning.layers import PlannedKernel, find_layers
 from tfmot_sapp.planning.options import Option
+from tfmot_sapp.planning.taken_apart import TakenApart, taken_apart
 from tfmot_sapp.planning.trial import Trial
 from tfmot_sapp.targets.target import Target
 
@@ -49,25 +51,39 @@ class PlannedModel:
         target: Where it will run.
         batch_size: Samples in a call.
         times: How long layers take.
+        with_tables: Whether tables that are only looked up lose blocks, too.
+            That makes the file smaller, and nothing faster.
     """
 
     model: Any
     target: Target
     batch_size: int
     times: LayerTimes
+    with_tables: bool = False
 
     @functools.cached_property
     def layers(self) -> dict[str, list[PlannedKernel]]:
         """The kernels of each layer, by its name."""
         layers: dict[str, list[PlannedKernel]] = {}
         for kernel in find_layers(self.model, self.batch_size):
-            layers.setdefault(kernel.layer.name, []).append(kernel)
+            same = self._copy.kernels.get(kernel.name, kernel)
+            if kernel.steps or self.with_tables:
+                layers.setdefault(kernel.layer.name, []).append(
+                    dataclasses.replace(
+                        kernel, shape=same.shape, steps=same.steps
+                    )
+                )
         return layers
+
+    @functools.cached_property
+    def _copy(self) -> TakenApart:
+        return taken_apart(self.model, self.batch_size)
 
     @functools.cached_property
     def trial(self) -> Trial:
         """A copy that gets masks."""
-        return Trial(self.model, self.batch_size, self.target)
+        kernels = [each for some in self.layers.values() for each in some]
+        return Trial(self._copy, kernels, self.batch_size, self.target)
 
     def allocation(self, picked: Mapping[str, Option]) -> Allocation:
         """Returns what decides which blocks stay.
@@ -75,12 +91,15 @@ class PlannedModel:
         Args:
             picked: What is done with each layer, by its name.
         """
-        targets = {
-            kernel.name: picked[name].sparsity
-            for name, kernels in self.layers.items()
-            for kernel in kernels
-            if picked[name].block
-        }
+        targets = {}
+        for name, kernels in self.layers.items():
+            if picked[name].block:
+                # What else is inside of the same layer keeps its weights.
+                siblings = find_kernels(kernels[0].layer)
+                for each in siblings:
+                    targets[kernel_name(name, each, siblings)] = 0.0
+                for kernel in kernels:
+                    targets[kernel.name] = picked[name].sparsity_of(kernel)
         groups = [option.groups for option in picked.values() if option.groups]
         if not groups:
             return BalancedAllocation(targets=targets)
@@ -112,14 +131,21 @@ class PlannedModel:
         """
         times = LayerTimes(self.target)
         if option.block is None:
-            return sum(times.dense(kernel.shape) for kernel in kernels)
+            return sum(
+                kernel.steps * times.dense(kernel.shape) for kernel in kernels
+            )
         if option.groups is not None:
             return sum(
-                times.grouped(kernel.shape, option.groups) for kernel in kernels
+                kernel.steps * times.grouped(kernel.shape, option.groups)
+                for kernel in kernels
             )
         return sum(
-            times.blocked(
-                kernel.shape, option.block, option.sparsity, self.times.alone
+            kernel.steps
+            * times.blocked(
+                kernel.shape,
+                option.block,
+                option.sparsity_of(kernel),
+                self.times.alone,
             )
             for kernel in kernels
         )

@@ -77,6 +77,12 @@ class Planner:
             ValueError: If it can't be met, or nothing needs to be pruned.
         """
         planned, by_size = self.planned, isinstance(budget, SizeBudget)
+        if not planned.layers:
+            raise ValueError(
+                "`model` must have a layer that can lose blocks: one that "
+                "multiplies with a kernel and is called once. Received: "
+                f"{type(planned.model).__name__} `{planned.model.name}`."
+            )
         if isinstance(budget, SizeBudget):
             found = self._within_size(budget)
         else:
@@ -89,9 +95,10 @@ class Planner:
                 f"{whole.dense / 1000:.3g} ms and "
                 f"{whole.dense_bytes / 1e6:.3g} MB."
             )
-        share = whole.packed / whole.dense
         if by_size:
             share = whole.packed_bytes / whole.dense_bytes
+        else:
+            share = whole.packed / whole.dense
         return PruningPlan(
             tuple(
                 _planned(name, kernels, found.options[name], picked[name])
@@ -128,10 +135,10 @@ class Planner:
         return Found(options, picked, Whole(after.dense, after.packed, *taken))
 
     def _within_time(self, budget: LatencyBudget) -> Found:
-        search = TimeSearch(self.planned, budget)
+        search, free = TimeSearch(self.planned, budget), self._free()
         best, refusal = None, None
         try:
-            best = search.run(self._free())
+            best = search.run(free)
         except ValueError as error:
             refusal = error
         threads = self.planned.target.costs().threads
@@ -139,7 +146,7 @@ class Planner:
             return best
         # Groups by what they are expected to lose.
         promising = []
-        for options in self._grouped():
+        for options in self._grouped(free):
             if (loss := search.loss(options)) is not None:
                 promising.append((loss, options))
         for loss, options in sorted(promising, key=lambda pair: pair[0]):
@@ -165,12 +172,17 @@ class Planner:
             for name, kernels in self.planned.layers.items()
         }
 
-    def _grouped(self) -> list[Options]:
+    def _grouped(self, free: Options) -> list[Options]:
         """What can be done with each layer, for each number of groups.
 
         And for each two numbers next to each other, since one number is a
         coarse choice where the layers are few.
+
+        Args:
+            free: What can be done with layers whose blocks are free.
         """
+        # Where the order of channels isn't known, groups can't lie in order.
+        ordered = self.planned.trial.channels
         alone: list[Options] = []
         for groups in _GROUPS:
             if 1.0 - 1.0 / groups > self.most_sparsity:
@@ -179,6 +191,8 @@ class Planner:
                 name: grouped_options(
                     kernels, self.planned.times, groups, self.moments
                 )
+                if all(each.name in ordered for each in kernels)
+                else free[name][:1]
                 for name, kernels in self.planned.layers.items()
             }
             if any(len(each) > 1 for each in options.values()):
@@ -205,6 +219,8 @@ def _planned(
                 f"stays dense: {dense.microseconds - least:.0f} us at most are "
                 "to gain, which other layers give for less"
             )
+    elif not option.microseconds:
+        why = "a table: its file gets smaller, nothing gets faster"
     else:
         why = (
             f"{dense.microseconds / option.microseconds:.1f}x for an expected "
@@ -215,12 +231,24 @@ def _planned(
         tuple(kernel.name for kernel in kernels),
         ", ".join(_in_words(kernel) for kernel in kernels),
         option.block,
-        option.sparsity,
+        _share_that_goes(kernels, option),
         dense.microseconds,
         option.microseconds,
         why,
         option.groups,
     )
+
+
+def _share_that_goes(kernels: Sequence[PlannedKernel], option: Option) -> float:
+    """Over all kernels of a layer, of which some may have few blocks."""
+    if not option.lower:
+        return option.sparsity
+    sizes = [kernel.shape.parameters for kernel in kernels]
+    gone = sum(
+        size * option.sparsity_of(kernel)
+        for size, kernel in zip(sizes, kernels)
+    )
+    return gone / sum(sizes)
 
 
 def _in_words(kernel: PlannedKernel) -> str:

@@ -77,7 +77,8 @@ class PruningPlan(Mapping[str, Any]):
     @property
     def speedup(self) -> float:
         """How many times faster the packed model is than the dense one."""
-        return self.dense_ms / self.packed_ms
+        # A model that only looks up tables takes no time that is counted.
+        return self.dense_ms / self.packed_ms if self.packed_ms else 1.0
 
     @property
     def keep(self) -> dict[str, float]:

@@ -71,7 +71,9 @@ class TimeSearch:
         self._budget = budget
         times = planned.times
         self._dense = {
-            name: sum(times.dense(kernel.shape) for kernel in kernels)
+            name: sum(
+                kernel.steps * times.dense(kernel.shape) for kernel in kernels
+            )
             for name, kernels in planned.layers.items()
         }
         undone = {
@@ -152,13 +154,14 @@ class TimeSearch:
         """
         found = []
         for name, option in picked.items():
+            kernels = self._planned.layers[name]
             costs = [
-                cost
-                for layer, cost in after.layers.items()
-                if layer == name or layer.startswith(f"{name}/")
+                after.layers[kernel.name]
+                for kernel in kernels
+                if kernel.name in after.layers
             ]
             undone = Option(None, 0.0, 0.0, 0.0, 0.0)
-            whole = self._planned.estimated(self._planned.layers[name], undone)
+            whole = self._planned.estimated(kernels, undone)
             if (
                 option.block
                 and costs

@@ -62,6 +62,10 @@ def plan_pruning(
     energy of the blocks that are worth least: of its weights, which tells more
     if they are trained; with `data` of its weights times what it reads.
 
+    Layers that are made of others, such as the blocks of a transformer, get one
+    block shape each, and a sparsity for each kernel inside of them. What isn't
+    pruned in any plan, such as layer norms and a softmax, is counted as it is.
+
     Estimates are those of the processor that a target's figures were fitted
     on. With `measure=True` each distinct layer is timed in LiteRT on this
     machine, dense and packed, for some seconds each.
@@ -124,9 +128,9 @@ def plan_pruning(
     moments: dict[str, np.ndarray] = {}
     if data is not None:
         moments = input_moments(model, data)
-    planned = PlannedModel(model, where, batch_size, times)
-    planner = Planner(planned, most_sparsity, moments)
     size = isinstance(budget, SizeBudget)
+    planned = PlannedModel(model, where, batch_size, times, with_tables=size)
+    planner = Planner(planned, most_sparsity, moments)
     return planner.plan(
         budget,
         lambda share: shares_of_units(model, share, where, batch_size, size),

@@ -41,6 +41,8 @@ from tfmot_sapp.frameworks.channel_operations import ChannelOperation, Window
 #   heads        attention heads, each a unit
 #   head_groups  attention heads of which several share keys and values
 #   product      a product that is more general than one over channels
+#   lookup       rows of a table, by their numbers
+#   loop         one step after the other, each made from the last one
 Effect = Literal[
     "nothing",
     "map",
@@ -60,6 +62,8 @@ Effect = Literal[
     "heads",
     "head_groups",
     "product",
+    "lookup",
+    "loop",
 ]
 # The effects of layers that take each channel by itself and have no weights.
 BY_ITSELF = frozenset({"nothing", "map", "pool", "frame"})

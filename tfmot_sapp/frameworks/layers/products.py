@@ -130,16 +130,20 @@ PRODUCTS = (
     ),
     LayerKind(("EinsumDense",), kernels=_einsum_kernels, effect="product"),
     LayerKind(
-        ("Embedding",), kernels=lambda layer: [("embeddings", (IN, OUT))]
+        ("Embedding",),
+        kernels=lambda layer: [("embeddings", (IN, OUT))],
+        effect="lookup",
     ),
     # keras-hub's, of positions and of distances.
     LayerKind(
         ("PositionEmbedding",),
         kernels=lambda layer: [("position_embeddings", (IN, OUT))],
+        effect="lookup",
     ),
     LayerKind(
         ("RelativeEmbedding",),
         kernels=lambda layer: [("rel_embeddings", (IN, OUT))],
+        effect="lookup",
     ),
     LayerKind(
         ("ReversibleEmbedding",),
@@ -148,5 +152,6 @@ PRODUCTS = (
             ("embeddings", (IN, OUT)),
             ("reverse_embeddings", (IN, OUT)),
         ],
+        effect="lookup",
     ),
 )

@@ -35,6 +35,13 @@ RECURRENT = (
         size="units",
     ),
     LayerKind(("ConvLSTMCell",), kernels=_convolutions, size="filters"),
-    LayerKind(("LSTM", "GRU", "SimpleRNN"), holds_layers=True, size="units"),
-    LayerKind(by_rank(["ConvLSTM"]), holds_layers=True, size="filters"),
+    LayerKind(
+        ("LSTM", "GRU", "SimpleRNN"),
+        holds_layers=True,
+        effect="loop",
+        size="units",
+    ),
+    LayerKind(
+        by_rank(["ConvLSTM"]), holds_layers=True, effect="loop", size="filters"
+    ),
 )

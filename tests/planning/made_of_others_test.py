@@ -1,0 +1,338 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""Plans for layers that are made of others, that loop, and that look up."""
+
+import numpy as np
+import pytest
+
+import tfmot_sapp as sapp
+from tfmot_sapp import LatencyBudget
+from tfmot_sapp.compiler.choose.layer_options import LayerShape
+from tfmot_sapp.compiler.choose.planning import plan_packed
+from tfmot_sapp.compiler.graph import Packable
+from tfmot_sapp.compiler.readers.keras_model import read_graph
+from tfmot_sapp.compiler.readers.subgraph import read_subgraph
+from tfmot_sapp.compiler.readers.tflite import read_tflite
+from tfmot_sapp.export.serving import serving_of
+from tfmot_sapp.export.tflite.conversion import convert
+from tfmot_sapp.planning.layers import find_layers
+from tfmot_sapp.planning.other_work import other_time
+from tfmot_sapp.planning.taken_apart import taken_apart
+
+WIDTH, LENGTH = 256, 64
+
+
+def block_class(keras):
+    """A block of a transformer, as users write one."""
+    layers = keras.layers
+
+    class Block(layers.Layer):
+        def __init__(self, width=WIDTH, **kwargs):
+            super().__init__(**kwargs)
+            self.width = width
+            self.norm = layers.LayerNormalization()
+            self.attention = layers.MultiHeadAttention(4, width // 4)
+            self.up = layers.Dense(4 * width, "relu")
+            self.down = layers.Dense(width)
+
+        def build(self, shape):
+            self.norm.build(shape)
+            if hasattr(self.attention, "_build_from_signature"):
+                self.attention._build_from_signature(shape, shape)
+            else:
+                self.attention.build(shape, shape)
+            self.up.build(shape)
+            self.down.build((*shape[:-1], 4 * self.width))
+            self.built = True
+
+        def call(self, x):
+            normed = self.norm(x)
+            x = x + self.attention(normed, normed)
+            return x + self.down(self.up(x))
+
+        def get_config(self):
+            return {**super().get_config(), "width": self.width}
+
+    return Block
+
+
+def transformer(keras, length=LENGTH):
+    block = block_class(keras)
+    inputs = keras.Input((length,), dtype="int32")
+    x = keras.layers.Embedding(500, WIDTH, name="table")(inputs)
+    for i in range(2):
+        x = block(name=f"block_{i}")(x)
+    return keras.Model(inputs, keras.layers.Dense(10, name="classes")(x))
+
+
+def test_every_kernel_has_the_rows_that_it_multiplies(keras):
+    model = transformer(keras)
+
+    found = {kernel.name: kernel for kernel in find_layers(model, 3)}
+
+    dense = LayerShape(3 * LENGTH, 0, WIDTH, WIDTH)
+    expected = {"table": LayerShape(0, 0, 500, WIDTH)}
+    for i in range(2):
+        for name in ("query", "key", "value", "output"):
+            expected[f"block_{i}/attention.{name}_dense"] = dense
+        expected[f"block_{i}/up"] = LayerShape(3 * LENGTH, 0, WIDTH, 4 * WIDTH)
+        expected[f"block_{i}/down"] = LayerShape(
+            3 * LENGTH, 0, 4 * WIDTH, WIDTH
+        )
+    expected["classes"] = LayerShape(3 * LENGTH, 0, WIDTH, 10)
+    assert found.keys() == expected.keys()
+    for name, kernel in found.items():
+        if name == "table":
+            assert kernel.steps == 0
+        else:
+            assert (kernel.shape, kernel.steps) == (expected[name], 1), name
+    # The names are those that `prune_blocks` has.
+    pruned = sapp.prune_blocks(
+        model, sapp.ConstantSparsity(0.5, begin_step=0), block_size=(16, 16)
+    )
+    assert found.keys() <= {row.name for row in sapp.report(pruned).rows}
+
+
+def test_loops_multiply_once_a_step(keras):
+    inputs = keras.Input((20, 64))
+    lstm = keras.layers.LSTM(128, name="loop")
+    model = keras.Model(inputs, keras.layers.Dense(10)(lstm(inputs)))
+
+    loop = [k for k in find_layers(model, 2) if k.layer is lstm]
+
+    assert [(k.name, k.steps) for k in loop] == [
+        ("loop/cell", 20),
+        ("loop/cell.recurrent_kernel", 20),
+    ]
+    assert loop[0].shape == LayerShape(2, 0, 64, 512)
+    assert loop[1].shape == LayerShape(2, 0, 128, 512)
+
+
+def test_an_einsum_contracts_what_it_says(keras):
+    layers = keras.layers
+    inputs = keras.Input((10, 6, 16))
+    # Heads and their width are summed over; then each head has a kernel.
+    merged = layers.EinsumDense("abcd,cde->abe", (10, 32), name="merged")
+    heads = layers.EinsumDense("abcd,cde->abce", (10, 6, 8), name="heads")
+    model = keras.Model(inputs, [merged(inputs), heads(inputs)])
+
+    found = {kernel.name: kernel.shape for kernel in find_layers(model, 1)}
+
+    assert found["merged"] == LayerShape(10, 0, 96, 32)
+    multiply_adds = {
+        name: shape.rows * shape.parameters for name, shape in found.items()
+    }
+    assert multiply_adds == {"merged": 10 * 96 * 32, "heads": 10 * 6 * 16 * 8}
+
+
+def masked(model, plan):
+    """Gives kernels values, with blocks gone as planned."""
+    generator = np.random.default_rng(0)
+    for planned in find_layers(model, 1):
+        variable = planned.kernel.variable
+        value = generator.normal(size=planned.kernel.shape) / 16
+        block = plan["block_size"].get(planned.layer.name)
+        if block is not None:
+            grid = planned.kernel.grid(block)
+            axes = planned.kernel.axes(grid)
+            scores = np.moveaxis(generator.random(grid.cells), axes, (-2, -1))
+            masks = plan["allocation"].allocate(
+                {planned.name: scores},
+                {planned.name: np.ones(scores.shape, bool)},
+                1.0,
+                1.0,
+            )
+            mask = np.moveaxis(masks[planned.name], (-2, -1), axes)
+            for axis, side in enumerate(grid.block):
+                mask = np.repeat(mask, side, axis)
+            value *= mask.reshape(planned.kernel.shape)
+        variable.assign(value.astype(np.float32))
+
+
+@pytest.mark.parametrize("speedup", [1.5, 2.5])
+def test_the_packer_of_files_agrees(keras, speedup):
+    """It reads another graph than a plan does, whatever is inside of what."""
+    model, target = transformer(keras), sapp.CpuTarget()
+
+    plan = sapp.plan_pruning(model, LatencyBudget(speedup=speedup))
+
+    assert 0.99 * speedup <= plan.speedup <= 1.1 * speedup
+    assert {"block_0", "block_1"} <= set(plan["block_size"])
+    # A table makes nothing faster.
+    assert "table" not in plan["block_size"]
+    masked(model, plan)
+    serving = serving_of(model, 1, None)
+    content = convert(serving, None, None, "float32", None, target)
+    choices = plan_packed(
+        read_subgraph(read_tflite(content).main),
+        1,
+        target.costs(),
+        target.operators(),
+    )
+    # What is no product counts in the plan alone.
+    graph = read_graph(taken_apart(model, 1).model)
+    other = other_time(graph, 1, target.costs())
+    before, after = choices.dense_time + other, choices.packed_time + other
+    assert before / 1000 == pytest.approx(plan.dense_ms, rel=0.1)
+    # What tf_keras can't take apart is expected to stand alone, while the file
+    # hands pieces from one layer of a block to the next.
+    most = 1.2 if keras.__name__ == "keras" else 1.4
+    assert 0.85 * plan.speedup < before / after < most * plan.speedup
+
+
+def test_a_plan_for_what_is_made_of_others_prunes_it(keras):
+    model = transformer(keras)
+    plan = sapp.plan_pruning(model, LatencyBudget(speedup=2.0))
+    schedule = sapp.OneShot(0.9, 1, 0, 0.0)
+    pruned = sapp.prune_blocks(model, schedule, scorer=sapp.Magnitude(), **plan)
+    pruned.compile("sgd", "mse", run_eagerly=True)
+
+    pruned.fit(
+        np.zeros((1, LENGTH), np.int32),
+        np.zeros((1, LENGTH, 10)),
+        epochs=2,
+        verbose=0,
+        callbacks=[sapp.UpdatePruningStep()],
+    )
+
+    targets = plan["allocation"].targets
+    rows = {row.name: row for row in sapp.report(pruned).pruned}
+    assert rows.keys() == {name for name, each in targets.items() if each}
+    for name, row in rows.items():
+        assert row.sparsity == pytest.approx(targets[name], abs=0.03)
+
+
+def test_kernels_with_few_blocks_lose_fewer():
+    """Layers inside of one share blocks, and not what they can do without."""
+    import keras
+
+    model = transformer(keras)
+
+    plan = sapp.plan_pruning(model, LatencyBudget(speedup=3.4))
+
+    block = plan["block_size"]["block_0"]
+    targets = plan["allocation"].targets
+    kernels = {k.name: k.shape for k in find_layers(model, 1)}
+    for name, sparsity in targets.items():
+        inputs = -(-kernels[name].inputs // block[0])
+        # Every output block keeps one input block.
+        assert sparsity <= 1 - 1 / inputs
+    assert len({*targets.values()}) > 1
+    (layer,) = (each for each in plan.layers if each.name == "block_0")
+    sizes = {name: kernels[name].parameters for name in layer.kernels}
+    gone = sum(size * targets[name] for name, size in sizes.items())
+    assert layer.sparsity == pytest.approx(gone / sum(sizes.values()))
+
+
+def test_what_is_not_planned_keeps_its_weights():
+    """A layer is pruned as a whole, though a plan is for its products."""
+    import keras
+
+    layers = keras.layers
+
+    class Positions(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.table = layers.Embedding(LENGTH, WIDTH)
+            self.up = layers.Dense(WIDTH)
+
+        def build(self, shape):
+            self.table.build((None,))
+            self.up.build(shape)
+
+        def call(self, x):
+            return self.up(x) + self.table(keras.ops.arange(LENGTH))
+
+    inputs = keras.Input((LENGTH, 512))
+    x = Positions(name="positions")(inputs)
+    model = keras.Model(inputs, layers.Dense(WIDTH, name="last")(x))
+
+    plan = sapp.plan_pruning(model, LatencyBudget(speedup=2.0))
+
+    assert "positions" in plan["block_size"]
+    targets = plan["allocation"].targets
+    assert targets["positions/table.embeddings"] == 0.0
+    assert targets["positions/up"] > 0.3
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_lengths_that_only_the_outer_model_knows(fixed):
+    import keras
+
+    inner = transformer(keras, None)
+    inputs = keras.Input((96 if fixed else None,), dtype="int32")
+    model = keras.Model(inputs, inner(inputs))
+
+    copy = taken_apart(model, 1)
+
+    rows = {name: each.shape.rows for name, each in copy.kernels.items()}
+    assert len(rows) == 14
+    assert rows["block_1/up"] == rows["classes"] == (96 if fixed else 14)
+
+
+def test_what_takes_no_time():
+    import keras
+
+    layers = keras.layers
+    inputs = keras.Input((8,), dtype="int32")
+    table = keras.Model(inputs, layers.Embedding(1000, 64, name="t")(inputs))
+    with pytest.raises(ValueError, match="`model` must have a layer that can"):
+        sapp.plan_pruning(table, LatencyBudget(speedup=2.0))
+    plan = sapp.plan_pruning(table, sapp.SizeBudget(0.1))
+    assert plan.packed_bytes <= 0.1e6 and plan.speedup == 1.0
+    assert "nothing gets faster" in str(plan)
+    # No plan makes loops faster on several threads.
+    inputs = keras.Input((20, 512))
+    loop = keras.Model(inputs, layers.LSTM(512)(inputs))
+    budget = LatencyBudget(speedup=2.0)
+    assert sapp.plan_pruning(loop, budget).speedup >= 2.0
+    with pytest.raises(ValueError, match="`budget` can't be met"):
+        sapp.plan_pruning(loop, budget, sapp.CpuTarget(2))
+
+
+def test_norms_and_attention_take_as_long_in_every_plan():
+    """Against operations that are counted by hand."""
+    import keras
+
+    layers, costs = keras.layers, sapp.CpuTarget().costs()
+    inputs = keras.Input((32, 64))
+
+    def time_of(*made):
+        graph = read_graph(keras.Model(inputs, list(made)))
+        assert not any(isinstance(n, Packable) and n.core for n in graph.nodes)
+        return other_time(graph, 2, costs)
+
+    copied = 2 * 32 * 64 * 4 * costs.copied_byte
+    norm = time_of(layers.LayerNormalization()(inputs))
+    small = copied / 64
+    assert norm == pytest.approx(8 * costs.operation + 4 * copied + 4 * small)
+    scores = keras.ops.matmul(inputs, keras.ops.transpose(inputs, (0, 2, 1)))
+    softmax = time_of(keras.ops.softmax(scores))
+    # The transposition, the product with what it reads, and the softmax.
+    square = 2 * 32 * 32 * 4 * costs.copied_byte
+    expected = 5 * costs.operation + 3 * copied + square + 3 * square
+    expected += 1.2 * 2 * 32 * 64 * 32 * costs.mac
+    assert softmax == pytest.approx(expected)
+    attention = layers.MultiHeadAttention(4, 16)(inputs, inputs)
+    multiply_adds = 2 * 1.2 * 2 * 32 * 32 * 64
+    expected = 7 * costs.operation + 5 * copied + 4 * (1 + 3) * square
+    expected += multiply_adds * costs.mac
+    assert time_of(attention) == pytest.approx(expected)
+    # ReLUs and batch norms become part of what is beside them.
+    assert time_of(layers.ReLU()(inputs)) == 0.0
+    # Threads gain nothing in what is so short.
+    several = sapp.CpuTarget(4).costs()
+    graph = read_graph(keras.Model(inputs, layers.LayerNormalization()(inputs)))
+    assert other_time(graph, 2, several) > norm

@@ -1,0 +1,161 @@
+# Copyright 2026 The tfmot_sapp Authors. All Rights Reserved.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+# ==============================================================================
+"""What a model computes beside its kernels: norms, attention, activations.
+
+No plan makes it faster, so the more of it there is, the sparser the rest must
+be. Operations are counted as a runtime has them, by the passes over their
+output that they amount to. How long these take was fitted to 35 planned models,
+most of them transformers, on one and two threads (`benchmarks/latency/
+LATENCY.md`): several threads gain nothing in what is as short.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from tfmot_sapp.compiler.graph import Graph, Node, Opaque, Packable, Value
+from tfmot_sapp.frameworks.kernels import find_kernels
+from tfmot_sapp.frameworks.layers.table import effect_of
+from tfmot_sapp.frameworks.private.attention import number_of_heads
+from tfmot_sapp.frameworks.private.layers import operation_name
+from tfmot_sapp.frameworks.which_keras import is_layer
+from tfmot_sapp.targets.costs import Costs
+
+# As in packing.
+_UNKNOWN = 14
+# Bytes of a value that count as copied; most are found in a cache.
+_BYTES = 4
+# Passes that computing an exponential, or another function by it, amounts to.
+_CURVED, _SOFTMAX = 2.3, 3.0
+# What has both sides made anew, a runtime must arrange before it multiplies.
+_ARRANGED = 1.2
+# Of a layer norm: differences, squares, factor and offset over all values;
+# means and roots over few.
+_NORM_PASSES, _NORM_SMALL = 4, 4
+_PRODUCTS = frozenset({"dotproductattention", "einsum", "matmul"})
+# They arrange nothing, or are folded into what is beside them.
+_NOTHING = frozenset(
+    {
+        "arange", "broadcastto", "cast", "equal", "expanddims", "full",
+        "getitem", "identity", "ones", "relu", "reshape", "shape", "squeeze",
+        "where", "zeros",
+    }
+)  # fmt: skip
+_FOLDED = frozenset({"flatten", "map", "nothing", "reshape", "scale"})
+_STRAIGHT = frozenset({"linear", "relu", "relu6"})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """One operation of a runtime.
+
+    Attributes:
+        values: How many it makes.
+        passes: What it does to each of them, in copies.
+        multiply_adds: Those of a product.
+    """
+
+    values: float
+    passes: float = 1.0
+    multiply_adds: float = 0.0
+
+
+def other_time(graph: Graph, batch_size: int, costs: Costs) -> float:
+    """Estimates what takes as long in every plan.
+
+    Args:
+        graph: A model as it was read.
+        batch_size: Samples in a call.
+        costs: Figures of the runtime.
+
+    Returns:
+        Microseconds of what is neither a product with a kernel nor something
+        that packing reads.
+    """
+    byte, total = _BYTES * costs.copied_byte, 0.0
+    for node in graph.nodes:
+        for work in _works(node):
+            total += costs.operation + costs.sharing
+            total += batch_size * work.values * work.passes * byte
+            total += costs.shared(batch_size * work.multiply_adds * costs.mac)
+    return total
+
+
+def _works(node: Node) -> Iterator[_Work]:
+    if isinstance(node, Packable):
+        for step in node.steps:
+            if _is_curved(step.operation):
+                yield _Work(_values(node.output), _CURVED)
+    if not isinstance(node, Opaque) or not node.inputs or not node.outputs:
+        return
+    layer, values = node.layer, max(map(_values, node.outputs))
+    kind = (operation_name(layer) or type(layer).__name__).lower()
+    effect = effect_of(layer) if is_layer(layer) else None
+    if effect in ("heads", "head_groups"):
+        yield from _attention(node)
+    elif is_layer(layer) and find_kernels(layer):
+        # It is estimated by itself; what else is in it, nobody knows.
+        return
+    elif kind.endswith("norm") or kind.endswith("normalization"):
+        yield from [_Work(values)] * _NORM_PASSES
+        yield from [_Work(values / node.output.channels)] * _NORM_SMALL
+    elif kind == "softmax":
+        yield _Work(values, _SOFTMAX)
+    elif kind in _PRODUCTS and len(node.inputs) > 1:
+        yield from _product(node)
+    elif _is_curved(layer):
+        yield _Work(values, _CURVED)
+    elif kind not in _NOTHING and effect not in _FOLDED:
+        yield _Work(values)
+
+
+def _is_curved(layer: Any) -> bool:
+    """Whether it is an activation that is an operation of its own."""
+    if effect_of(layer) == "activation":
+        name = getattr(layer.activation, "__name__", "")
+        return name not in _STRAIGHT
+    name = operation_name(layer)
+    return name in ("gelu", "sigmoid", "silu", "softplus", "tanh")
+
+
+def _attention(node: Opaque) -> Iterator[_Work]:
+    """Scores, their softmax and what they choose, with all transpositions."""
+    layer = node.layer
+    asked = _values(node.inputs[0]) / max(node.inputs[0].channels, 1)
+    looked = _values(node.inputs[-1]) / max(node.inputs[-1].channels, 1)
+    heads = number_of_heads(layer)
+    first = find_kernels(layer)[0]
+    width = math.prod(first.shape) / first.shape[0]
+    multiply_adds = _ARRANGED * asked * looked * width
+    yield from [_Work(asked * width)] * 4
+    yield _Work(heads * asked * looked, 1.0, multiply_adds)
+    yield _Work(heads * asked * looked, _SOFTMAX)
+    yield _Work(asked * width, 1.0, multiply_adds)
+
+
+def _product(node: Opaque) -> Iterator[_Work]:
+    """A product of two values that are both computed."""
+    left, right, made = map(_values, (*node.inputs[:2], node.outputs[0]))
+    # (m, k), (k, n) and (m, n): their product is the square of m k n.
+    multiply_adds = _ARRANGED * math.sqrt(left * right * made)
+    yield _Work(made, 1.0, multiply_adds)
+    yield _Work(left)
+    yield _Work(right)
+
+
+def _values(value: Value) -> float:
+    """How many numbers a sample has."""
+    return math.prod(n or _UNKNOWN for n in value.shape[1:])
