@@ -137,7 +137,10 @@ def _dense(name: str) -> Any:
     if all(None not in shape[1:] for shape in shapes):
         return model
     inputs = keras.tree.map_structure(
-        lambda tensor: keras.Input((_TOKENS,), dtype=tensor.dtype), model.input
+        lambda tensor: keras.Input(
+            (_TOKENS,), dtype=tensor.dtype, name=tensor.name
+        ),
+        model.input,
     )
     return keras.Model(inputs, model(inputs))
 

@@ -28,6 +28,7 @@ from tfmot_sapp.compiler.readers.tflite import read_tflite
 from tfmot_sapp.export.serving import serving_of
 from tfmot_sapp.export.tflite.conversion import convert
 from tfmot_sapp.planning.layers import find_layers
+from tfmot_sapp.planning.moments import input_moments
 from tfmot_sapp.planning.other_work import other_time
 from tfmot_sapp.planning.taken_apart import taken_apart
 
@@ -212,6 +213,36 @@ def test_a_plan_for_what_is_made_of_others_prunes_it(keras):
     assert rows.keys() == {name for name, each in targets.items() if each}
     for name, row in rows.items():
         assert row.sparsity == pytest.approx(targets[name], abs=0.03)
+
+
+def test_data_weigh_what_is_inside():
+    """Against the mean squares of what layers are given, one by one."""
+    import keras
+
+    model = transformer(keras)
+    tokens = np.random.default_rng(0).integers(0, 500, (16, LENGTH))
+
+    found = input_moments(model, tokens)
+
+    x = model.get_layer("table")(tokens)
+    block = model.get_layer("block_0")
+    normed = block.norm(x)
+    attended = x + block.attention(normed, normed)
+    expected = {
+        **dict.fromkeys(("query", "key", "value"), normed),
+        "up": attended,
+        "down": block.up(attended),
+    }
+    for name, given in expected.items():
+        path = f"attention.{name}_dense" if given is normed else name
+        np.testing.assert_allclose(
+            found[f"block_0/{path}"],
+            np.square(given).reshape(-1, given.shape[-1]).mean(axis=0),
+            rtol=1e-4,
+        )
+    # What attention mixes is seen by nobody outside of it.
+    assert "block_0/attention.output_dense" not in found
+    assert {"block_1/down", "classes"} <= found.keys()
 
 
 def test_kernels_with_few_blocks_lose_fewer():

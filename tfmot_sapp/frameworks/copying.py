@@ -314,13 +314,21 @@ class Cloner:
         return copy
 
 
-def input_like(keras: Any, tensor: Any) -> Any:
-    """Returns a new symbolic input like one of a model of a Keras."""
+def input_like(keras: Any, tensor: Any, samples: int | None = None) -> Any:
+    """Returns a new symbolic input like one of a model of a Keras.
+
+    Args:
+        keras: The Keras.
+        tensor: The model's input.
+        samples: How many samples it takes. Defaults to `None`: as many as the
+            other one.
+    """
+    first, *others = tuple(tensor.shape)
     name = tensor.name
     if keras.__name__ == "keras":
         name = keras3.operation_behind(tensor).name
     return keras.Input(
-        batch_shape=tuple(tensor.shape), dtype=tensor.dtype, name=name
+        batch_shape=(samples or first, *others), dtype=tensor.dtype, name=name
     )
 
 

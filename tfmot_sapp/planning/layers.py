@@ -60,8 +60,15 @@ class PlannedKernel:
 
     @property
     def source(self) -> Any:
-        """The tensor that is multiplied with it."""
-        return _sources(self.call)[0]
+        """The tensor that is multiplied with it; `None` for one inside."""
+        if self.kernel.owner is self.call.layer:
+            return _sources(self.call)[0]
+        effect = effect_of(self.call.layer)
+        if effect == "loop" and self.place == "cell.kernel":
+            return _sources(self.call)[0]
+        if effect in ("heads", "head_groups"):
+            return _looked_at(self.call, self.place)
+        return None
 
     def weights(self) -> np.ndarray:
         """The kernel's value as (taps, inputs, outputs)."""
@@ -154,10 +161,18 @@ def _rows(call: Call, kernel: Kernel, several: int) -> float:
             side, tensor = IN, call.outputs[0]
         taken = math.prod(_extents(tensor)) * _channels(kernel)[side]
         return taken / math.prod(kernel.shape)
-    if kernel.path.startswith(("key", "value")) and len(sources) > 1:
-        # What an attention looks at may be another sequence.
-        return _places(sources[1])
+    if kernel.path.startswith(("key", "value")):
+        return _places(_looked_at(call, kernel.path))
     return places[0]
+
+
+def _looked_at(call: Call, place: str) -> Any:
+    """What a projection of an attention reads."""
+    sources = _sources(call)
+    if place.startswith(("key", "value")):
+        # It may be another sequence.
+        return sources[min(1, len(sources) - 1)]
+    return sources[0] if place.startswith("query") else None
 
 
 def _shape(kernel: Kernel, rows: float) -> LayerShape:

@@ -23,7 +23,7 @@ from tfmot_sapp.export.representative_data import batches
 from tfmot_sapp.export.serving import serving_of
 from tfmot_sapp.frameworks.run_calls import functional_of
 from tfmot_sapp.frameworks.which_keras import keras_of
-from tfmot_sapp.planning.layers import find_layers
+from tfmot_sapp.planning.taken_apart import taken_apart
 
 _BATCH, _MOST_SAMPLES = 8, 256
 
@@ -36,22 +36,24 @@ def input_moments(model: Any, data: Any) -> dict[str, np.ndarray]:
         data: Inputs, as for `export_tflite`.
 
     Returns:
-        Arrays by the kernels' names; none for kernels of nested models.
+        Arrays by the kernels' names; none for kernels inside of layers that
+        can't be taken apart.
 
     Raises:
         TypeError: If `data` is no data.
         ValueError: If it doesn't fit the model.
     """
-    functional = functional_of(model)
+    copy = taken_apart(model, _BATCH)
+    functional = functional_of(copy.model)
     known = {id(tensor) for tensor in _tensors(functional)}
-    kernels = [
-        kernel for kernel in find_layers(model, 1) if id(kernel.source) in known
-    ]
+    sources = {
+        name: kernel.source
+        for name, kernel in copy.kernels.items()
+        if kernel.steps and id(kernel.source) in known
+    }
     serving = serving_of(model, _BATCH)
-    probe = keras_of(model).Model(
-        functional.inputs, [kernel.source for kernel in kernels]
-    )
-    sums = [0.0] * len(kernels)
+    probe = keras_of(model).Model(functional.inputs, [*sources.values()])
+    sums = [0.0] * len(sources)
     count = 0
     for arrays in _named_data(data, serving):
         inputs = [tf.constant(arrays[name]) for name in serving.specs]
@@ -61,8 +63,7 @@ def input_moments(model: Any, data: Any) -> dict[str, np.ndarray]:
             sums[i] += squares.reshape(-1, squares.shape[-1]).mean(axis=0)
         count += 1
     return {
-        kernel.name: np.asarray(total) / count
-        for kernel, total in zip(kernels, sums)
+        name: np.asarray(total) / count for name, total in zip(sources, sums)
     }
 
 

@@ -18,7 +18,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfmot_sapp.frameworks.copying import same_layer
+from tfmot_sapp.frameworks.copying import input_like, same_layer
 from tfmot_sapp.frameworks.layers.table import kind_of
 from tfmot_sapp.frameworks.private.layers import functional_of
 from tfmot_sapp.frameworks.run_calls import structured
@@ -86,13 +86,7 @@ def _of_so_many(model: Any, batch_size: int) -> Any:
     """The same model for one number of samples, which some layers must know."""
     keras: Any = keras_of(model)
     graph = functional_of(model)
-    inputs = [
-        keras.Input(
-            batch_shape=(batch_size, *tuple(tensor.shape)[1:]),
-            dtype=tensor.dtype,
-        )
-        for tensor in graph.inputs
-    ]
+    inputs = [input_like(keras, tensor, batch_size) for tensor in graph.inputs]
     given = structured(graph, "inputs", graph.inputs, inputs)
     try:
         return keras.Model(given, model(given))
