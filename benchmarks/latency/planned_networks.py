@@ -114,7 +114,7 @@ def prepare(name: str, threads: int, folder: pathlib.Path) -> None:
         left = _prune(model, plan)
         entries.append((asked, plan.speedup, left))
         _write(model, target, folder, name, f"{threads}-{asked}")
-    if entries:
+    if entries and name in NETWORKS:
         # The blocks of the last plan.
         left = _prune(model, plan, 0.9)
         entries.append(("90%", 0.0, left))
@@ -150,10 +150,13 @@ def _prune(
 ) -> float:
     """Prunes a model at random as planned; returns the multiply-adds left."""
     from tfmot_sapp.blocks.grid import expand
-    from tfmot_sapp.planning.layers import find_layers
+    from tfmot_sapp.planning.layer_times import LayerTimes
+    from tfmot_sapp.planning.planned_model import PlannedModel
+    from tfmot_sapp.targets.cpu_target import CpuTarget
 
-    rng = np.random.default_rng(0)
-    found = find_layers(model, 1)
+    rng, target = np.random.default_rng(0), CpuTarget()
+    layers = PlannedModel(model, target, 1, LayerTimes(target)).layers
+    found = [kernel for kernels in layers.values() for kernel in kernels]
     grids = {
         planned.name: planned.kernel.grid(
             plan["block_size"][planned.layer.name]
@@ -184,7 +187,7 @@ def _prune(
             blocks = np.moveaxis(masks[name], (-2, -1), axes[name])
             mask = expand(blocks.astype(np.float32), grids[name])
         planned.kernel.variable.assign(random_signs(shape, mask, rng))
-        macs = planned.shape.rows * planned.shape.parameters
+        macs = planned.steps * planned.shape.rows * planned.shape.parameters
         before += macs
         after += macs * mask.mean()
     return float(after / before)

@@ -72,7 +72,8 @@ def plan_pruning(
 
     Args:
         model: A built Functional or Sequential model of either Keras, not being
-            pruned. It stays as it is.
+            pruned. It stays as it is. A length that its inputs leave open is
+            taken to be 14: give it inputs of the length that it will run with.
         budget: A `LatencyBudget`, of time, or a `SizeBudget`, of the file.
         target: Where the model will run. Defaults to `CpuTarget()`.
         batch_size: Samples in a call, at least 1.
