@@ -141,25 +141,26 @@ def test_an_einsum_contracts_what_it_says(keras):
 def masked(model, plan):
     """Gives kernels values, with blocks gone as planned."""
     generator = np.random.default_rng(0)
-    for planned in find_layers(model, 1):
-        variable = planned.kernel.variable
-        value = generator.normal(size=planned.kernel.shape) / 16
+    kernels = {each.name: each for each in find_layers(model, 1)}
+    cut, scores = {}, {}
+    for name, planned in kernels.items():
         block = plan["block_size"].get(planned.layer.name)
         if block is not None:
             grid = planned.kernel.grid(block)
-            axes = planned.kernel.axes(grid)
-            scores = np.moveaxis(generator.random(grid.cells), axes, (-2, -1))
-            masks = plan["allocation"].allocate(
-                {planned.name: scores},
-                {planned.name: np.ones(scores.shape, bool)},
-                1.0,
-                1.0,
-            )
-            mask = np.moveaxis(masks[planned.name], (-2, -1), axes)
+            cut[name] = grid, planned.kernel.axes(grid)
+            drawn = generator.random(grid.cells)
+            scores[name] = np.moveaxis(drawn, cut[name][1], (-2, -1))
+    alive = {name: np.ones(each.shape, bool) for name, each in scores.items()}
+    masks = plan["allocation"].allocate(scores, alive, 1.0, 1.0)
+    for name, planned in kernels.items():
+        value = generator.normal(size=planned.kernel.shape) / 16
+        if name in cut:
+            grid, axes = cut[name]
+            mask = np.moveaxis(masks[name], (-2, -1), axes)
             for axis, side in enumerate(grid.block):
                 mask = np.repeat(mask, side, axis)
             value *= mask.reshape(planned.kernel.shape)
-        variable.assign(value.astype(np.float32))
+        planned.kernel.variable.assign(value.astype(np.float32))
 
 
 @pytest.mark.parametrize("speedup", [1.5, 2.5])
@@ -265,6 +266,32 @@ def test_kernels_with_few_blocks_lose_fewer():
     sizes = {name: kernels[name].parameters for name in layer.kernels}
     gone = sum(size * targets[name] for name, size in sizes.items())
     assert layer.sparsity == pytest.approx(gone / sum(sizes.values()))
+
+
+def test_several_threads_get_groups_inside_of_layers():
+    """Where channels can change places; an attention keeps its blocks."""
+    import keras
+
+    model, target = transformer(keras), sapp.CpuTarget(4)
+
+    plan = sapp.plan_pruning(model, LatencyBudget(speedup=1.4), target)
+
+    allocation = plan["allocation"]
+    assert isinstance(allocation, sapp.GroupedAllocation)
+    blocks = [each for each in plan.layers if each.groups]
+    assert blocks
+    for layer in blocks:
+        for name in layer.kernels:
+            groups = 1 if "attention" in name else layer.groups
+            assert allocation.targets[name] == pytest.approx(1 - 1 / groups)
+    masked(model, plan)
+    layer = blocks[0]
+    kernel = np.array(model.get_layer(layer.name).up.kernel)
+    # What the norm gives has an order; neighbours of it form a group.
+    side = WIDTH // layer.groups
+    for i in range(layer.groups):
+        makes = kernel[i * side : (i + 1) * side].any(axis=0)
+        assert makes.sum() == 4 * WIDTH // layer.groups
 
 
 def test_what_is_not_planned_keeps_its_weights():

@@ -15,7 +15,7 @@
 """What can be done with each layer, and which of it is chosen."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 
@@ -140,6 +140,7 @@ def grouped_options(
     times: LayerTimes,
     groups: int,
     moments: Mapping[str, np.ndarray],
+    ordered: Container[str],
 ) -> list[Option]:
     """Returns what can be done with one layer where blocks form groups.
 
@@ -148,34 +149,40 @@ def grouped_options(
         times: How long layers take.
         groups: Number of groups.
         moments: Mean squares of input channels by the kernels' names.
+        ordered: Names of the kernels whose channels can change places, so that
+            groups lie in order. Others keep all blocks.
 
     Returns:
         The dense layer, and where that gains something the grouped one.
     """
-    shapes = [kernel.shape for kernel in kernels]
     dense = [each.steps * times.dense(each.shape) for each in kernels]
-    found = [_untouched(shapes, dense)]
+    found = [_untouched([each.shape for each in kernels], dense)]
     blocks = {
-        (_side(shape.inputs, groups), _side(shape.outputs, groups))
-        for shape in shapes
+        (_side(each.shape.inputs, groups), _side(each.shape.outputs, groups))
+        for each in kernels
+        if each.name in ordered
     }
-    inputs, outputs = blocks.pop()
+    inputs, outputs = blocks.pop() if blocks else (None, None)
     if blocks or inputs is None or outputs is None:
         return found
-    block = inputs, outputs
-    taken = sum(
-        each.steps * times.grouped(each.shape, groups) for each in kernels
-    )
-    if taken > (1 - _LEAST_GAIN) * found[0].microseconds:
-        return found
-    loss = 0.0
+    block, taken, stored, loss = (inputs, outputs), 0.0, 0.0, 0.0
     for time, kernel in zip(dense, kernels):
+        size = 4.0 * kernel.shape.parameters
+        if kernel.name not in ordered:
+            taken += time
+            stored += size
+            continue
+        taken += kernel.steps * times.grouped(kernel.shape, groups)
+        stored += size / groups
         weights, moment = kernel.weights(), _fitting(moments, kernel)
         energy = block_energy(weights, block, moment)
         loss += time * expected_loss_of_groups(energy, groups, block)
-    sparsity = 1.0 - 1.0 / groups
-    stored = found[0].bytes / groups
-    found.append(Option(block, sparsity, taken, stored, loss, groups))
+    if taken > (1 - _LEAST_GAIN) * found[0].microseconds:
+        return found
+    lower = {each.name: 0.0 for each in kernels if each.name not in ordered}
+    found.append(
+        Option(block, 1.0 - 1.0 / groups, taken, stored, loss, groups, lower)
+    )
     return found
 
 

@@ -129,26 +129,20 @@ class PlannedModel:
             kernels: The layer's kernels.
             option: What is done with it.
         """
-        times = LayerTimes(self.target)
-        if option.block is None:
-            return sum(
-                kernel.steps * times.dense(kernel.shape) for kernel in kernels
-            )
-        if option.groups is not None:
-            return sum(
-                kernel.steps * times.grouped(kernel.shape, option.groups)
-                for kernel in kernels
-            )
-        return sum(
-            kernel.steps
-            * times.blocked(
-                kernel.shape,
-                option.block,
-                option.sparsity_of(kernel),
-                self.times.alone,
-            )
-            for kernel in kernels
-        )
+        times, total = LayerTimes(self.target), 0.0
+        for kernel in kernels:
+            sparsity = option.sparsity_of(kernel)
+            if option.block is None or not sparsity:
+                taken = times.dense(kernel.shape)
+            elif option.groups is not None:
+                taken = times.grouped(kernel.shape, option.groups)
+            else:
+                alone = self.times.alone
+                taken = times.blocked(
+                    kernel.shape, option.block, sparsity, alone
+                )
+            total += kernel.steps * taken
+        return total
 
     def bytes(self, picked: Mapping[str, Option]) -> float:
         """Bytes of the model's file.

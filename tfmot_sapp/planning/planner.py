@@ -135,10 +135,10 @@ class Planner:
         return Found(options, picked, Whole(after.dense, after.packed, *taken))
 
     def _within_time(self, budget: LatencyBudget) -> Found:
-        search, free = TimeSearch(self.planned, budget), self._free()
+        search = TimeSearch(self.planned, budget)
         best, refusal = None, None
         try:
-            best = search.run(free)
+            best = search.run(self._free())
         except ValueError as error:
             refusal = error
         threads = self.planned.target.costs().threads
@@ -146,7 +146,7 @@ class Planner:
             return best
         # Groups by what they are expected to lose.
         promising = []
-        for options in self._grouped(free):
+        for options in self._grouped():
             if (loss := search.loss(options)) is not None:
                 promising.append((loss, options))
         for loss, options in sorted(promising, key=lambda pair: pair[0]):
@@ -172,14 +172,11 @@ class Planner:
             for name, kernels in self.planned.layers.items()
         }
 
-    def _grouped(self, free: Options) -> list[Options]:
+    def _grouped(self) -> list[Options]:
         """What can be done with each layer, for each number of groups.
 
         And for each two numbers next to each other, since one number is a
         coarse choice where the layers are few.
-
-        Args:
-            free: What can be done with layers whose blocks are free.
         """
         # Where the order of channels isn't known, groups can't lie in order.
         ordered = self.planned.trial.channels
@@ -189,10 +186,8 @@ class Planner:
                 break
             options = {
                 name: grouped_options(
-                    kernels, self.planned.times, groups, self.moments
+                    kernels, self.planned.times, groups, self.moments, ordered
                 )
-                if all(each.name in ordered for each in kernels)
-                else free[name][:1]
                 for name, kernels in self.planned.layers.items()
             }
             if any(len(each) > 1 for each in options.values()):
