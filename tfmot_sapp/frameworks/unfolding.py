@@ -187,7 +187,7 @@ def names_in(calls: Sequence[Call]) -> dict[int, str]:
     return names
 
 
-def opened(model: Any, which: Container[int]) -> Any:
+def opened(model: Any, which: Container[int], copied: bool = True) -> Any:
     """Returns a copy of a model with the calls of others in their places.
 
     Args:
@@ -195,20 +195,22 @@ def opened(model: Any, which: Container[int]) -> Any:
         which: The `id`s of nested models and of layers of several, which come
             apart in the copy. One that must know extents which the model leaves
             open stays whole.
+        copied: Whether the copy has layers of its own. Otherwise it takes the
+            model's, gives them their new names, and isn't compiled.
 
     Returns:
-        A Functional model of the same Keras, with layers of its own. Layers
-        that were inside of others have the names of `names_in` there.
+        A Functional model of the same Keras. Layers that were inside of others
+        have the names of `names_in` there.
 
     Raises:
         ValueError: If a layer cannot be made again.
     """
-    copied = whole = same_layer(model)
+    copy = whole = same_layer(model) if copied else model
     calls = unfolded_calls(model)
     names = names_in(calls)
     boxes: dict[int, Any] = {}
     renamed: dict[int, tuple[Any, str]] = {}
-    for old, new in zip(calls, unfolded_calls(copied), strict=True):
+    for old, new in zip(calls, unfolded_calls(copy), strict=True):
         path = [*old.inside, old.layer]
         for depth, layer in enumerate((*new.inside, new.layer)):
             if id(path[depth]) in which:
@@ -223,11 +225,12 @@ def opened(model: Any, which: Container[int]) -> Any:
     # what did is called as every other layer is.
     depth = max((len(call.inside) for call in calls), default=0)
     for _ in range(depth + 1):
-        copied = _Opening(boxes).of(copied)
-    copied.trainable = model.trainable
-    # With the same variables.
-    compile_like(whole, copied, lambda variable: variable)
-    return copied
+        copy = _Opening(boxes).of(copy)
+    copy.trainable = model.trainable
+    if copied:
+        # With the same variables.
+        compile_like(whole, copy, lambda variable: variable)
+    return copy
 
 
 class _Opening:

@@ -27,6 +27,7 @@ from tfmot_sapp.frameworks.calls import Call, is_nested, tensors_of
 from tfmot_sapp.frameworks.kernels import Kernel, find_kernels, kernel_name
 from tfmot_sapp.frameworks.layers.axes import IN, OUT, TAP, merge_axes
 from tfmot_sapp.frameworks.layers.table import effect_of, kind_of
+from tfmot_sapp.frameworks.private.layers import functional_of
 from tfmot_sapp.frameworks.unfolding import unfolded_calls
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer
 
@@ -100,16 +101,21 @@ def find_layers(model: Any, batch_size: int) -> list[PlannedKernel]:
     """
     calls = [call for call in unfolded_calls(model) if is_layer(call.layer)]
     count = collections.Counter(id(call.layer) for call in calls)
-    return [
-        planned
-        for call in calls
-        if count[id(call.layer)] == 1
-        for planned in _kernels(call, batch_size)
-    ]
+    samples = tuple(functional_of(model).inputs[0].shape)[0]
+    found: list[PlannedKernel] = []
+    for call in calls:
+        if count[id(call.layer)] > 1:
+            continue
+        # Where an attention's lengths are lost, they are those of what came
+        # before.
+        before = found[-1].shape.rows / batch_size if found else _UNKNOWN
+        found += _kernels(_Positions(call, samples, before), batch_size)
+    return found
 
 
-def _kernels(call: Call, batch_size: int) -> Iterator[PlannedKernel]:
+def _kernels(at: "_Positions", batch_size: int) -> Iterator[PlannedKernel]:
     """The kernels of one layer, by their names in the one that is pruned."""
+    call = at.call
     kernels = find_kernels(call.layer)
     if not kernels or not _sources(call) or not call.outputs:
         return
@@ -121,7 +127,7 @@ def _kernels(call: Call, batch_size: int) -> Iterator[PlannedKernel]:
         if found is None or not {IN, OUT} <= set(found.roles):
             continue
         steps = _steps(call)
-        rows = _rows(call, kernel, len(kernels)) / max(steps, 1)
+        rows = at.rows(kernel, len(kernels)) / max(steps, 1)
         yield PlannedKernel(
             kernel_name(outer.name, found, siblings),
             outer,
@@ -148,22 +154,55 @@ def _steps(call: Call) -> int:
     return 1
 
 
-def _rows(call: Call, kernel: Kernel, several: int) -> float:
-    """Positions of one sample that are multiplied with a kernel."""
-    sources, kind = _sources(call), kind_of(call.layer)
-    places = [_places(tensor) for tensor in (sources[0], call.outputs[0])]
-    if kind is not None and kind.multiply_adds is not None and several == 1:
-        return kind.multiply_adds(call.layer, *places) / math.prod(kernel.shape)
-    if kind is not None and kind.effect == "product":
-        # Extents of what attentions mix may be lost.
-        side, tensor = OUT, sources[0]
-        if None in tuple(tensor.shape)[1:]:
-            side, tensor = IN, call.outputs[0]
-        taken = math.prod(_extents(tensor)) * _channels(kernel)[side]
-        return taken / math.prod(kernel.shape)
-    if kernel.path.startswith(("key", "value")):
-        return _places(_looked_at(call, kernel.path))
-    return places[0]
+@dataclasses.dataclass(frozen=True)
+class _Positions:
+    """Where the layer of a call multiplies.
+
+    Attributes:
+        call: The call.
+        samples: How many samples the model is for; `None` for any number.
+        before: Positions of a sample in the product before it.
+    """
+
+    call: Call
+    samples: int | None
+    before: float
+
+    def rows(self, kernel: Kernel, several: int) -> float:
+        """Positions of one sample that are multiplied with a kernel."""
+        call, kind = self.call, kind_of(self.call.layer)
+        sources = _sources(call)
+        places = [self.of(tensor) for tensor in (sources[0], call.outputs[0])]
+        if kind is not None and kind.multiply_adds is not None and several == 1:
+            multiply_adds = kind.multiply_adds(call.layer, *places)
+            return multiply_adds / math.prod(kernel.shape)
+        if kind is not None and kind.effect == "product":
+            return self._of_product(kernel)
+        if kernel.path.startswith(("key", "value")):
+            return self.of(_looked_at(call, kernel.path))
+        return places[0]
+
+    def _of_product(self, kernel: Kernel) -> float:
+        ends = (OUT, _sources(self.call)[0]), (IN, self.call.outputs[0])
+        for side, tensor in ends:
+            extents = tuple(tensor.shape)[1:]
+            if None not in extents:
+                taken = self._windows(tensor) * math.prod(extents)
+                taken *= _channels(kernel)[side]
+                return taken / math.prod(kernel.shape)
+        return self.before
+
+    def of(self, tensor: Any) -> int:
+        """Positions of one sample: of all axes but the channels."""
+        extents = [n or _UNKNOWN for n in tuple(tensor.shape)[1:-1]]
+        return self._windows(tensor) * math.prod(extents)
+
+    def _windows(self, tensor: Any) -> int:
+        """In how many parts a sample was cut, each of them like a sample."""
+        first = tuple(tensor.shape)[0] if len(tensor.shape) else None
+        if not self.samples or not first or first % self.samples:
+            return 1
+        return int(first // self.samples)
 
 
 def _looked_at(call: Call, place: str) -> Any:
@@ -196,12 +235,3 @@ def _channels(kernel: Kernel) -> dict[str, int]:
 
 def _sources(call: Call) -> list[Any]:
     return tensors_of((call.args, call.kwargs))
-
-
-def _places(tensor: Any) -> int:
-    return math.prod(_extents(tensor)[:-1])
-
-
-def _extents(tensor: Any) -> list[int]:
-    """What a sample measures."""
-    return [n or _UNKNOWN for n in tuple(tensor.shape)[1:]]

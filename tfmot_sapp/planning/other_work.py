@@ -16,9 +16,10 @@
 
 No plan makes it faster, so the more of it there is, the sparser the rest must
 be. Operations are counted as a runtime has them, by the passes over their
-output that they amount to. How long these take was fitted to 35 planned models,
-most of them transformers, on one and two threads (`benchmarks/latency/
-LATENCY.md`): several threads gain nothing in what is as short.
+output that they amount to. How long these take was fitted to 35 plans on one
+and two threads, most of them for transformers
+(`benchmarks/latency/planned_networks.py`): several threads gain nothing in what
+is as short.
 """
 
 import dataclasses
@@ -45,7 +46,7 @@ _ARRANGED = 1.2
 # Of a layer norm: differences, squares, factor and offset over all values;
 # means and roots over few.
 _NORM_PASSES, _NORM_SMALL = 4, 4
-_PRODUCTS = frozenset({"dotproductattention", "einsum", "matmul"})
+_PRODUCTS = frozenset({"einsum", "matmul"})
 # They arrange nothing, or are folded into what is beside them.
 _NOTHING = frozenset(
     {
@@ -87,35 +88,41 @@ def other_time(graph: Graph, batch_size: int, costs: Costs) -> float:
     """
     byte, total = _BYTES * costs.copied_byte, 0.0
     for node in graph.nodes:
-        for work in _works(node):
+        for work in _works(node, batch_size):
             total += costs.operation + costs.sharing
-            total += batch_size * work.values * work.passes * byte
-            total += costs.shared(batch_size * work.multiply_adds * costs.mac)
+            total += work.values * work.passes * byte
+            total += costs.shared(work.multiply_adds * costs.mac)
     return total
 
 
-def _works(node: Node) -> Iterator[_Work]:
+def _works(node: Node, batch_size: int) -> Iterator[_Work]:
     if isinstance(node, Packable):
         for step in node.steps:
             if _is_curved(step.operation):
-                yield _Work(_values(node.output), _CURVED)
+                yield _Work(_values(node.output, batch_size), _CURVED)
     if not isinstance(node, Opaque) or not node.inputs or not node.outputs:
         return
-    layer, values = node.layer, max(map(_values, node.outputs))
+    layer = node.layer
+    values = max(_values(value, batch_size) for value in node.outputs)
     kind = (operation_name(layer) or type(layer).__name__).lower()
     effect = effect_of(layer) if is_layer(layer) else None
     if effect in ("heads", "head_groups"):
-        yield from _attention(node)
+        yield from _attention(node, batch_size)
     elif is_layer(layer) and find_kernels(layer):
         # It is estimated by itself; what else is in it, nobody knows.
         return
     elif kind.endswith("norm") or kind.endswith("normalization"):
         yield from [_Work(values)] * _NORM_PASSES
-        yield from [_Work(values / node.output.channels)] * _NORM_SMALL
+        small = values / max(node.output.channels, 1)
+        yield from [_Work(small)] * _NORM_SMALL
     elif kind == "softmax":
         yield _Work(values, _SOFTMAX)
     elif kind in _PRODUCTS and len(node.inputs) > 1:
-        yield from _product(node)
+        yield from _product(node, batch_size)
+    elif kind == "dotproductattention" and len(node.inputs) > 1:
+        samples, length, heads, width = _extents(node.inputs[0], batch_size)
+        looked = _extents(node.inputs[1], batch_size)[1]
+        yield from _mixed(samples * length, looked, heads, heads * width)
     elif _is_curved(layer):
         yield _Work(values, _CURVED)
     elif kind not in _NOTHING and effect not in _FOLDED:
@@ -131,31 +138,50 @@ def _is_curved(layer: Any) -> bool:
     return name in ("gelu", "sigmoid", "silu", "softplus", "tanh")
 
 
-def _attention(node: Opaque) -> Iterator[_Work]:
-    """Scores, their softmax and what they choose, with all transpositions."""
-    layer = node.layer
-    asked = _values(node.inputs[0]) / max(node.inputs[0].channels, 1)
-    looked = _values(node.inputs[-1]) / max(node.inputs[-1].channels, 1)
-    heads = number_of_heads(layer)
+def _attention(node: Opaque, batch_size: int) -> Iterator[_Work]:
+    """An attention of which only the projections have kernels."""
+    layer, asking, looked_at = node.layer, node.inputs[0], node.inputs[-1]
+    asked = _values(asking, batch_size) / max(asking.channels, 1)
+    # One sequence is looked at from each place of the other.
+    looked = math.prod(_extents(looked_at, batch_size)[1:-1])
     first = find_kernels(layer)[0]
     width = math.prod(first.shape) / first.shape[0]
-    multiply_adds = _ARRANGED * asked * looked * width
+    yield from _mixed(asked, looked, number_of_heads(layer), width)
+
+
+def _mixed(
+    asked: float, looked: float, heads: float, width: float
+) -> Iterator[_Work]:
+    """Scores, their softmax and what they choose, with all transpositions."""
+    scores, multiply_adds = heads * asked * looked, asked * looked * width
     yield from [_Work(asked * width)] * 4
-    yield _Work(heads * asked * looked, 1.0, multiply_adds)
-    yield _Work(heads * asked * looked, _SOFTMAX)
-    yield _Work(asked * width, 1.0, multiply_adds)
+    yield _Work(scores, 1.0, _ARRANGED * multiply_adds)
+    yield _Work(scores, _SOFTMAX)
+    yield _Work(asked * width, 1.0, _ARRANGED * multiply_adds)
 
 
-def _product(node: Opaque) -> Iterator[_Work]:
+def _product(node: Opaque, batch_size: int) -> Iterator[_Work]:
     """A product of two values that are both computed."""
-    left, right, made = map(_values, (*node.inputs[:2], node.outputs[0]))
-    # (m, k), (k, n) and (m, n): their product is the square of m k n.
-    multiply_adds = _ARRANGED * math.sqrt(left * right * made)
-    yield _Work(made, 1.0, multiply_adds)
-    yield _Work(left)
-    yield _Work(right)
+    left, right = (_extents(value, batch_size) for value in node.inputs[:2])
+    made = _extents(node.outputs[0], batch_size)
+    # A product of matrices, unless an equation says otherwise.
+    multiply_adds = float(math.prod(made) * left[-1])
+    equation = getattr(node.layer, "subscripts", None)
+    if isinstance(equation, str) and "." not in equation:
+        operands = equation.replace(" ", "").partition("->")[0].split(",")
+        extent = dict(zip("".join(operands), (*left, *right)))
+        multiply_adds = float(math.prod(extent.values()))
+    yield _Work(math.prod(made), 1.0, _ARRANGED * multiply_adds)
+    yield _Work(math.prod(left))
+    yield _Work(math.prod(right))
 
 
-def _values(value: Value) -> float:
-    """How many numbers a sample has."""
-    return math.prod(n or _UNKNOWN for n in value.shape[1:])
+def _values(value: Value, batch_size: int) -> float:
+    """How many numbers it holds."""
+    return float(math.prod(_extents(value, batch_size)))
+
+
+def _extents(value: Value, batch_size: int) -> list[int]:
+    """What it measures; one number has an axis of one."""
+    first, *others = value.shape or (1,)
+    return [first or batch_size, *(n or _UNKNOWN for n in others)]

@@ -69,7 +69,7 @@ def taken_apart(model: Any, batch_size: int) -> TakenApart:
         if not boxes:
             break
         try:
-            copy = opened(copy, boxes)
+            copy = opened(copy, boxes, copied=False)
         except Exception:
             # Whatever the layers' own `call` does with symbolic tensors.
             break

@@ -57,7 +57,10 @@ def shares_of_units(
         if by_size:
             return float(smaller.count_params())
         kernels = find_layers(smaller, batch_size)
-        return sum(dense_time(kernel.shape, target) for kernel in kernels)
+        return sum(
+            kernel.steps * dense_time(kernel.shape, target)
+            for kernel in kernels
+        )
 
     most = share * taken(model)
 
