@@ -16,10 +16,10 @@
 
 import numpy as np
 import pytest
+from transformer_models import LENGTH, WIDTH, transformer
 
 import tfmot_sapp as sapp
 from tfmot_sapp import LatencyBudget
-from tfmot_sapp.compiler.choose.layer_options import LayerShape
 from tfmot_sapp.compiler.choose.planning import plan_packed
 from tfmot_sapp.compiler.graph import Packable
 from tfmot_sapp.compiler.readers.keras_model import read_graph
@@ -31,111 +31,6 @@ from tfmot_sapp.planning.layers import find_layers
 from tfmot_sapp.planning.moments import input_moments
 from tfmot_sapp.planning.other_work import other_time
 from tfmot_sapp.planning.taken_apart import taken_apart
-
-WIDTH, LENGTH = 256, 64
-
-
-def block_class(keras):
-    """A block of a transformer, as users write one."""
-    layers = keras.layers
-
-    class Block(layers.Layer):
-        def __init__(self, width=WIDTH, **kwargs):
-            super().__init__(**kwargs)
-            self.width = width
-            self.norm = layers.LayerNormalization()
-            self.attention = layers.MultiHeadAttention(4, width // 4)
-            self.up = layers.Dense(4 * width, "relu")
-            self.down = layers.Dense(width)
-
-        def build(self, shape):
-            self.norm.build(shape)
-            if hasattr(self.attention, "_build_from_signature"):
-                self.attention._build_from_signature(shape, shape)
-            else:
-                self.attention.build(shape, shape)
-            self.up.build(shape)
-            self.down.build((*shape[:-1], 4 * self.width))
-            self.built = True
-
-        def call(self, x):
-            normed = self.norm(x)
-            x = x + self.attention(normed, normed)
-            return x + self.down(self.up(x))
-
-        def get_config(self):
-            return {**super().get_config(), "width": self.width}
-
-    return Block
-
-
-def transformer(keras, length=LENGTH):
-    block = block_class(keras)
-    inputs = keras.Input((length,), dtype="int32")
-    x = keras.layers.Embedding(500, WIDTH, name="table")(inputs)
-    for i in range(2):
-        x = block(name=f"block_{i}")(x)
-    return keras.Model(inputs, keras.layers.Dense(10, name="classes")(x))
-
-
-def test_every_kernel_has_the_rows_that_it_multiplies(keras):
-    model = transformer(keras)
-
-    found = {kernel.name: kernel for kernel in find_layers(model, 3)}
-
-    dense = LayerShape(3 * LENGTH, 0, WIDTH, WIDTH)
-    expected = {"table": LayerShape(0, 0, 500, WIDTH)}
-    for i in range(2):
-        for name in ("query", "key", "value", "output"):
-            expected[f"block_{i}/attention.{name}_dense"] = dense
-        expected[f"block_{i}/up"] = LayerShape(3 * LENGTH, 0, WIDTH, 4 * WIDTH)
-        expected[f"block_{i}/down"] = LayerShape(
-            3 * LENGTH, 0, 4 * WIDTH, WIDTH
-        )
-    expected["classes"] = LayerShape(3 * LENGTH, 0, WIDTH, 10)
-    assert found.keys() == expected.keys()
-    for name, kernel in found.items():
-        if name == "table":
-            assert kernel.steps == 0
-        else:
-            assert (kernel.shape, kernel.steps) == (expected[name], 1), name
-    # The names are those that `prune_blocks` has.
-    pruned = sapp.prune_blocks(
-        model, sapp.ConstantSparsity(0.5, begin_step=0), block_size=(16, 16)
-    )
-    assert found.keys() <= {row.name for row in sapp.report(pruned).rows}
-
-
-def test_loops_multiply_once_a_step(keras):
-    inputs = keras.Input((20, 64))
-    lstm = keras.layers.LSTM(128, name="loop")
-    model = keras.Model(inputs, keras.layers.Dense(10)(lstm(inputs)))
-
-    loop = [k for k in find_layers(model, 2) if k.layer is lstm]
-
-    assert [(k.name, k.steps) for k in loop] == [
-        ("loop/cell", 20),
-        ("loop/cell.recurrent_kernel", 20),
-    ]
-    assert loop[0].shape == LayerShape(2, 0, 64, 512)
-    assert loop[1].shape == LayerShape(2, 0, 128, 512)
-
-
-def test_an_einsum_contracts_what_it_says(keras):
-    layers = keras.layers
-    inputs = keras.Input((10, 6, 16))
-    # Heads and their width are summed over; then each head has a kernel.
-    merged = layers.EinsumDense("abcd,cde->abe", (10, 32), name="merged")
-    heads = layers.EinsumDense("abcd,cde->abce", (10, 6, 8), name="heads")
-    model = keras.Model(inputs, [merged(inputs), heads(inputs)])
-
-    found = {kernel.name: kernel.shape for kernel in find_layers(model, 1)}
-
-    assert found["merged"] == LayerShape(10, 0, 96, 32)
-    multiply_adds = {
-        name: shape.rows * shape.parameters for name, shape in found.items()
-    }
-    assert multiply_adds == {"merged": 10 * 96 * 32, "heads": 10 * 6 * 16 * 8}
 
 
 def masked(model, plan):
@@ -323,21 +218,6 @@ def test_what_is_not_planned_keeps_its_weights():
     targets = plan["allocation"].targets
     assert targets["positions/table.embeddings"] == 0.0
     assert targets["positions/up"] > 0.3
-
-
-@pytest.mark.parametrize("fixed", [False, True])
-def test_lengths_that_only_the_outer_model_knows(fixed):
-    import keras
-
-    inner = transformer(keras, None)
-    inputs = keras.Input((96 if fixed else None,), dtype="int32")
-    model = keras.Model(inputs, inner(inputs))
-
-    copy = taken_apart(model, 1)
-
-    rows = {name: each.shape.rows for name, each in copy.kernels.items()}
-    assert len(rows) == 14
-    assert rows["block_1/up"] == rows["classes"] == (96 if fixed else 14)
 
 
 def test_what_takes_no_time():
