@@ -85,75 +85,6 @@ class PlannedKernel:
 _PLACE = {IN: 1, OUT: 2}
 
 
-def find_layers(model: Any, batch_size: int) -> list[PlannedKernel]:
-    """Returns the kernels of a model's graph.
-
-    Those of nested models are among them, and of layers that are made of
-    others.
-
-    Args:
-        model: A model whose graph can be read.
-        batch_size: Samples in a call.
-
-    Returns:
-        Each kernel once, in the order of the graph. A layer that is called more
-        than once is left out: packing leaves it as it is.
-    """
-    calls = [call for call in unfolded_calls(model) if is_layer(call.layer)]
-    count = collections.Counter(id(call.layer) for call in calls)
-    samples = tuple(functional_of(model).inputs[0].shape)[0]
-    found: list[PlannedKernel] = []
-    for call in calls:
-        if count[id(call.layer)] > 1:
-            continue
-        # Where an attention's lengths are lost, they are those of what came
-        # before.
-        before = found[-1].shape.rows / batch_size if found else _UNKNOWN
-        found += _kernels(_Positions(call, samples, before), batch_size)
-    return found
-
-
-def _kernels(at: "_Positions", batch_size: int) -> Iterator[PlannedKernel]:
-    """The kernels of one layer, by their names in the one that is pruned."""
-    call = at.call
-    kernels = find_kernels(call.layer)
-    if not kernels or not _sources(call) or not call.outputs:
-        return
-    outer = _pruned_layer(call)
-    siblings = find_kernels(outer)
-    known = {id(each.variable): each for each in siblings}
-    for kernel in kernels:
-        found = known.get(id(kernel.variable))
-        if found is None or not {IN, OUT} <= set(found.roles):
-            continue
-        steps = _steps(call)
-        rows = at.rows(kernel, len(kernels)) / max(steps, 1)
-        yield PlannedKernel(
-            kernel_name(outer.name, found, siblings),
-            outer,
-            found,
-            call,
-            kernel.path,
-            _shape(kernel, rows * batch_size),
-            steps,
-        )
-
-
-def _pruned_layer(call: Call) -> Any:
-    """The layer that is wrapped to prune what a call multiplies with."""
-    path = (*call.inside, call.layer)
-    return next((each for each in path if not is_nested(each)), call.layer)
-
-
-def _steps(call: Call) -> int:
-    effect = effect_of(call.layer)
-    if effect == "lookup":
-        return 0
-    if effect == "loop":
-        return tuple(_sources(call)[0].shape)[1] or _UNKNOWN
-    return 1
-
-
 @dataclasses.dataclass(frozen=True)
 class _Positions:
     """Where the layer of a call multiplies.
@@ -203,6 +134,75 @@ class _Positions:
         if not self.samples or not first or first % self.samples:
             return 1
         return int(first // self.samples)
+
+
+def find_layers(model: Any, batch_size: int) -> list[PlannedKernel]:
+    """Returns the kernels of a model's graph.
+
+    Those of nested models are among them, and of layers that are made of
+    others.
+
+    Args:
+        model: A model whose graph can be read.
+        batch_size: Samples in a call.
+
+    Returns:
+        Each kernel once, in the order of the graph. A layer that is called more
+        than once is left out: packing leaves it as it is.
+    """
+    calls = [call for call in unfolded_calls(model) if is_layer(call.layer)]
+    count = collections.Counter(id(call.layer) for call in calls)
+    samples = tuple(functional_of(model).inputs[0].shape)[0]
+    found: list[PlannedKernel] = []
+    for call in calls:
+        if count[id(call.layer)] > 1:
+            continue
+        # Where an attention's lengths are lost, they are those of what came
+        # before.
+        before = found[-1].shape.rows / batch_size if found else _UNKNOWN
+        found += _kernels(_Positions(call, samples, before), batch_size)
+    return found
+
+
+def _kernels(at: _Positions, batch_size: int) -> Iterator[PlannedKernel]:
+    """The kernels of one layer, by their names in the one that is pruned."""
+    call = at.call
+    kernels = find_kernels(call.layer)
+    if not kernels or not _sources(call) or not call.outputs:
+        return
+    outer = _pruned_layer(call)
+    siblings = find_kernels(outer)
+    known = {id(each.variable): each for each in siblings}
+    for kernel in kernels:
+        found = known.get(id(kernel.variable))
+        if found is None or not {IN, OUT} <= set(found.roles):
+            continue
+        steps = _steps(call)
+        rows = at.rows(kernel, len(kernels)) / max(steps, 1)
+        yield PlannedKernel(
+            kernel_name(outer.name, found, siblings),
+            outer,
+            found,
+            call,
+            kernel.path,
+            _shape(kernel, rows * batch_size),
+            steps,
+        )
+
+
+def _pruned_layer(call: Call) -> Any:
+    """The layer that is wrapped to prune what a call multiplies with."""
+    path = (*call.inside, call.layer)
+    return next((each for each in path if not is_nested(each)), call.layer)
+
+
+def _steps(call: Call) -> int:
+    effect = effect_of(call.layer)
+    if effect == "lookup":
+        return 0
+    if effect == "loop":
+        return tuple(_sources(call)[0].shape)[1] or _UNKNOWN
+    return 1
 
 
 def _looked_at(call: Call, place: str) -> Any:
