@@ -39,6 +39,9 @@ from tfmot_sapp.frameworks.channel_operations import (
     Window,
 )
 
+# An axis of unknown extent is taken to be this long.
+UNKNOWN_EXTENT = 14
+
 
 @dataclasses.dataclass(eq=False)
 class Value:

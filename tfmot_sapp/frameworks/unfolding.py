@@ -205,12 +205,12 @@ def opened(model: Any, which: Container[int], copied: bool = True) -> Any:
     Raises:
         ValueError: If a layer cannot be made again.
     """
-    copy = whole = same_layer(model) if copied else model
+    made = whole = same_layer(model) if copied else model
     calls = unfolded_calls(model)
     names = names_in(calls)
     boxes: dict[int, Any] = {}
     renamed: dict[int, tuple[Any, str]] = {}
-    for old, new in zip(calls, unfolded_calls(copy), strict=True):
+    for old, new in zip(calls, unfolded_calls(made), strict=True):
         path = [*old.inside, old.layer]
         for depth, layer in enumerate((*new.inside, new.layer)):
             if id(path[depth]) in which:
@@ -225,12 +225,12 @@ def opened(model: Any, which: Container[int], copied: bool = True) -> Any:
     # what did is called as every other layer is.
     depth = max((len(call.inside) for call in calls), default=0)
     for _ in range(depth + 1):
-        copy = _Opening(boxes).of(copy)
-    copy.trainable = model.trainable
+        made = _Opening(boxes).of(made)
+    made.trainable = model.trainable
     if copied:
         # With the same variables.
-        compile_like(whole, copy, lambda variable: variable)
-    return copy
+        compile_like(whole, made, lambda variable: variable)
+    return made
 
 
 class _Opening:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tfmot_sapp.compiler.choose.layer_options import LayerShape
+from tfmot_sapp.compiler.graph import UNKNOWN_EXTENT
 from tfmot_sapp.frameworks.calls import Call, is_nested, tensors_of
 from tfmot_sapp.frameworks.kernels import Kernel, find_kernels, kernel_name
 from tfmot_sapp.frameworks.layers.axes import IN, OUT, TAP, merge_axes
@@ -30,9 +31,6 @@ from tfmot_sapp.frameworks.layers.table import effect_of, kind_of
 from tfmot_sapp.frameworks.private.layers import functional_of
 from tfmot_sapp.frameworks.unfolding import unfolded_calls
 from tfmot_sapp.frameworks.which_keras import host_value, is_layer
-
-# An axis of unknown extent is taken to be this long, as in packing.
-_UNKNOWN = 14
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,7 +123,7 @@ class _Positions:
 
     def of(self, tensor: Any) -> int:
         """Positions of one sample: of all axes but the channels."""
-        extents = [n or _UNKNOWN for n in tuple(tensor.shape)[1:-1]]
+        extents = [n or UNKNOWN_EXTENT for n in tuple(tensor.shape)[1:-1]]
         return self._windows(tensor) * math.prod(extents)
 
     def _windows(self, tensor: Any) -> int:
@@ -159,7 +157,7 @@ def find_layers(model: Any, batch_size: int) -> list[PlannedKernel]:
             continue
         # Where an attention's lengths are lost, they are those of what came
         # before.
-        before = found[-1].shape.rows / batch_size if found else _UNKNOWN
+        before = found[-1].shape.rows / batch_size if found else UNKNOWN_EXTENT
         found += _kernels(_Positions(call, samples, before), batch_size)
     return found
 
@@ -201,7 +199,7 @@ def _steps(call: Call) -> int:
     if effect == "lookup":
         return 0
     if effect == "loop":
-        return tuple(_sources(call)[0].shape)[1] or _UNKNOWN
+        return tuple(_sources(call)[0].shape)[1] or UNKNOWN_EXTENT
     return 1
 
 

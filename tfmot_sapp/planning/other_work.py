@@ -27,7 +27,14 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tfmot_sapp.compiler.graph import Graph, Node, Opaque, Packable, Value
+from tfmot_sapp.compiler.graph import (
+    UNKNOWN_EXTENT,
+    Graph,
+    Node,
+    Opaque,
+    Packable,
+    Value,
+)
 from tfmot_sapp.frameworks.kernels import find_kernels
 from tfmot_sapp.frameworks.layers.table import effect_of
 from tfmot_sapp.frameworks.private.attention import number_of_heads
@@ -35,8 +42,6 @@ from tfmot_sapp.frameworks.private.layers import operation_name
 from tfmot_sapp.frameworks.which_keras import is_layer
 from tfmot_sapp.targets.costs import Costs
 
-# As in packing.
-_UNKNOWN = 14
 # Bytes of a value that count as copied; most are found in a cache.
 _BYTES = 4
 # Passes that computing an exponential, or another function by it, amounts to.
@@ -184,4 +189,4 @@ def _values(value: Value, batch_size: int) -> float:
 def _extents(value: Value, batch_size: int) -> list[int]:
     """What it measures; one number has an axis of one."""
     first, *others = value.shape or (1,)
-    return [first or batch_size, *(n or _UNKNOWN for n in others)]
+    return [first or batch_size, *(n or UNKNOWN_EXTENT for n in others)]

@@ -25,7 +25,7 @@ from tfmot_sapp.allocations.grouped_allocation import GroupedAllocation
 from tfmot_sapp.compiler.pack_keras import Estimate
 from tfmot_sapp.frameworks.kernels import find_kernels, kernel_name
 from tfmot_sapp.planning.layer_times import LayerTimes
-from tfmot_sapp.planning.layers import PlannedKernel, find_layers
+from tfmot_sapp.planning.layers import PlannedKernel
 from tfmot_sapp.planning.options import Option
 from tfmot_sapp.planning.taken_apart import TakenApart, taken_apart
 from tfmot_sapp.planning.trial import Trial
@@ -65,7 +65,7 @@ class PlannedModel:
     def layers(self) -> dict[str, list[PlannedKernel]]:
         """The kernels of each layer, by its name."""
         layers: dict[str, list[PlannedKernel]] = {}
-        for kernel in find_layers(self.model, self.batch_size):
+        for kernel in self._copy.originals:
             same = self._copy.kernels.get(kernel.name, kernel)
             if kernel.steps or self.with_tables:
                 layers.setdefault(kernel.layer.name, []).append(

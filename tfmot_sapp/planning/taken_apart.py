@@ -36,12 +36,14 @@ class TakenApart:
 
     Attributes:
         model: The copy. Where that can't be, it is made like the model.
+        originals: The kernels of the model, in the order of its graph.
         kernels: The kernels of the copy by their names in the model. All
             extents that the model's inputs have are known there, also inside of
             models that could take others.
     """
 
     model: Any
+    originals: list[PlannedKernel]
     kernels: dict[str, PlannedKernel]
 
 
@@ -52,14 +54,14 @@ def taken_apart(model: Any, batch_size: int) -> TakenApart:
         model: A model whose graph can be read; it stays as it is.
         batch_size: Samples in a call.
     """
-    kernels = find_layers(model, batch_size)
+    originals = find_layers(model, batch_size)
     copy = same_layer(model)
-    if any(map(_is_inside, kernels)):
+    if any(map(_is_inside, originals)):
         copy = _of_so_many(copy, batch_size)
     known = {kernel.name: kernel for kernel in find_layers(copy, batch_size)}
     pairs = {
         kernel.name: known[kernel.name]
-        for kernel in kernels
+        for kernel in originals
         if kernel.name in known
     }
     # What must know extents comes apart once the model around it has.
@@ -74,7 +76,7 @@ def taken_apart(model: Any, batch_size: int) -> TakenApart:
             # Whatever the layers' own `call` does with symbolic tensors.
             break
         pairs = _paired(pairs, names, find_layers(copy, batch_size))
-    return TakenApart(copy, pairs)
+    return TakenApart(copy, originals, pairs)
 
 
 def _is_inside(kernel: PlannedKernel) -> bool:

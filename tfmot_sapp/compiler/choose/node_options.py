@@ -39,13 +39,16 @@ from tfmot_sapp.compiler.choose.plan import (
     uniform_block,
 )
 from tfmot_sapp.compiler.choose.tables import table_cost
-from tfmot_sapp.compiler.graph import Packable, Table, Taps, Value
+from tfmot_sapp.compiler.graph import (
+    UNKNOWN_EXTENT,
+    Packable,
+    Table,
+    Taps,
+    Value,
+)
 from tfmot_sapp.frameworks.channel_operations import Depthwise, Linear
 from tfmot_sapp.targets.costs import Costs
 from tfmot_sapp.targets.operators import Operators
-
-# An axis of unknown extent is taken to be this long.
-_UNKNOWN = 14
 
 # Lowering, form of the input, form of the output.
 Key = tuple[str, str, str]
@@ -71,7 +74,7 @@ class NodeOptions:
 
     def rows(self, value: Value) -> float:
         """Positions of a value, times the batch."""
-        return value.positions(self.batch_size, _UNKNOWN)
+        return value.positions(self.batch_size, UNKNOWN_EXTENT)
 
     def of(self, node: Packable) -> Iterator[tuple[Key, float]]:
         """Yields every (lowering, in form, out form) and its cost."""

@@ -33,11 +33,13 @@ from tfmot_sapp.compiler.analysis.channel_classes import (
     channel_classes,
 )
 from tfmot_sapp.compiler.analysis.edges import common_edges
-from tfmot_sapp.compiler.graph import Graph, Packable, Value
+from tfmot_sapp.compiler.graph import (
+    UNKNOWN_EXTENT,
+    Graph,
+    Packable,
+    Value,
+)
 from tfmot_sapp.frameworks.channel_operations import Depthwise, Linear, Scale
-
-# An axis of unknown extent is taken to be this long.
-_UNKNOWN = 14
 
 
 def order_blocks(graph: Graph, narrowest_piece: int) -> None:
@@ -120,7 +122,7 @@ def _sides(
             _Side(
                 mask.T if is_made else mask,
                 classes[other],
-                own.positions(1, _UNKNOWN) * own.channels,
+                own.positions(1, UNKNOWN_EXTENT) * own.channels,
                 is_made,
                 np.diff(edges[own]),
             )
