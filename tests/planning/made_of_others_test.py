@@ -231,6 +231,11 @@ def test_what_takes_no_time():
     plan = sapp.plan_pruning(table, sapp.SizeBudget(0.1))
     assert plan.packed_bytes <= 0.1e6 and plan.speedup == 1.0
     assert "nothing gets faster" in str(plan)
+    tokens = np.zeros((16, 8), np.int32)
+    weighed = sapp.plan_pruning(table, sapp.SizeBudget(0.1), data=tokens)
+    assert weighed["block_size"] == plan["block_size"]
+    with pytest.raises(ValueError, match="`data`"):
+        sapp.plan_pruning(table, sapp.SizeBudget(0.1), data=tokens[:, :3])
     # No plan makes loops faster on several threads.
     inputs = keras.Input((20, 512))
     loop = keras.Model(inputs, layers.LSTM(512)(inputs))

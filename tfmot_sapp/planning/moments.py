@@ -52,6 +52,11 @@ def input_moments(model: Any, data: Any) -> dict[str, np.ndarray]:
         if kernel.steps and id(kernel.source) in known
     }
     serving = serving_of(model, _BATCH)
+    if not sources:
+        # The data must fit all the same.
+        for _ in _named_data(data, serving):
+            pass
+        return {}
     probe = keras_of(model).Model(functional.inputs, [*sources.values()])
     sums = [0.0] * len(sources)
     count = 0
